@@ -1,0 +1,1 @@
+"""The bundled plugins, importable as ``xmppd.plugins`` through the symlink ``xmppd/plugins``."""

@@ -1,0 +1,12 @@
+"""Adds the ``xmppd`` command to ``twist`` and ``twistd``. Names the module only: listing commands imports nothing."""
+
+from __future__ import annotations
+
+from twisted.application.service import ServiceMaker
+
+xmppd = ServiceMaker(
+    "xmppd",
+    "xmppd.app.service",
+    "An XMPP server; without -c it starts on loopback with an embedded database.",
+    "xmppd",
+)
