@@ -1,4 +1,7 @@
-"""Adds the ``xmppd`` command to ``twist`` and ``twistd``. Names the module only: listing commands imports nothing."""
+"""Adds the ``xmppd`` command to ``twist`` and ``twistd``.
+
+It only names the module, so listing the commands imports nothing of the server.
+"""
 
 from __future__ import annotations
 
