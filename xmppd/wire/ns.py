@@ -1,0 +1,17 @@
+"""XML namespaces, named after what they are used for. The RFC or XEP that defines each is beside it."""
+
+from __future__ import annotations
+
+# RFC 6120: streams, TLS, SASL, resource binding
+XML = "http://www.w3.org/XML/1998/namespace"
+STREAM = "http://etherx.jabber.org/streams"
+CLIENT = "jabber:client"
+SERVER = "jabber:server"
+COMPONENT = "jabber:component:accept"  # XEP-0114
+STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
+STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+TLS = "urn:ietf:params:xml:ns:xmpp-tls"
+SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+
+SASL_CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"  # XEP-0440
