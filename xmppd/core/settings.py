@@ -1,0 +1,257 @@
+"""The server's settings, as typed models: what may stand in the TOML file, with defaults and descriptions.
+
+:mod:`xmppd.core.settings_file` reads a file into :class:`Settings`; the reference page and the example file are
+rendered from these models, so a description here is the documentation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MECHANISMS = (
+    "SCRAM-SHA-512-PLUS",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-512",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "EXTERNAL",
+    "PLAIN",
+)
+"""SASL mechanisms on offer unless the settings say otherwise, best first; not among them is ANONYMOUS (XEP-0175)."""
+
+Mechanism = Literal[
+    "SCRAM-SHA-512-PLUS",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-512",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "EXTERNAL",
+    "PLAIN",
+    "ANONYMOUS",
+]
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+class Section(BaseModel):
+    """A table of the settings: immutable, and without room for unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Server(Section):
+    """The process: where it keeps its data, what it logs."""
+
+    data_dir: Annotated[Path, Field(strict=False)] = Path("xmppd-data")
+    """Folder of the database, certificates and the admin socket. Relative to the folder of this file."""
+    admin_socket: Annotated[Path, Field(strict=False)] = Path("admin.sock")
+    """Unix socket through which `xmppctl` talks to the running server. Relative to `data_dir`."""
+    plugin_paths: Annotated[tuple[Path, ...], Field(strict=False)] = ()
+    """Folders with plugins of your own: files or folders. Relative to the folder of this file. Their code runs
+    with all rights of the server."""
+    log_level: Literal["debug", "info", "warn", "error", "critical"] = "info"
+    """The least important messages that are logged."""
+    log_format: Literal["text", "json"] = "text"
+    """Log lines for people, or one JSON object a line."""
+    plain_without_tls: bool = False
+    """Let connections from loopback addresses log in without TLS, with PLAIN among the mechanisms. For tests
+    and load generators."""
+    drain_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """On SIGTERM, how long clients may take to receive what is queued for them before they are cut off."""
+
+
+class Listen(Section):
+    """Where the server listens: lists of endpoint strings, as Twisted's `serverFromString` takes them.
+
+    `tcp:5222` is every IPv4 address, `tcp6:5222` every IPv6 address (and on most systems IPv4 too),
+    `tcp:5222:interface=127.0.0.1` one address, `systemd:domain=INET6:name=xmppd-c2s` a socket that systemd has
+    opened. Without this table it is `c2s = ["tcp:5222"]` and `c2s_tls = ["tcp:5223"]`; with it, what is not
+    written is not served."""
+
+    c2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Clients, with STARTTLS (RFC 6120)."""
+    c2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Clients, with TLS from the first octet (XEP-0368). The endpoint stays plain TCP: the server adds TLS."""
+    s2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Other servers. Accepted, but not served by this version."""
+    s2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Other servers, with TLS from the first octet. Accepted, but not served by this version."""
+    component: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """External components (XEP-0114). Accepted, but not served by this version."""
+    http: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """HTTP. Accepted, but not served by this version."""
+
+
+class Database(Section):
+    """Where accounts and messages are kept."""
+
+    url: Annotated[str, Field(repr=False)] = "sqlite:///xmppd.sqlite"
+    """A SQLAlchemy URL. `sqlite:///FILE` is relative to `data_dir`; `postgresql://USER:PASSWORD@HOST/NAME` needs
+    the `postgres` extra (psycopg)."""
+
+
+class Tls(Section):
+    """TLS for every host. A host's own certificate is `certificate` under the host, or else `HOST.crt` and
+    `HOST.key` in `certificate_dir`."""
+
+    certificate_dir: Annotated[Path, Field(strict=False)] = Path("certs")
+    """Folder searched for `HOST.crt` (with intermediates) and `HOST.key`, `HOST.pem` (both in one file), or
+    `HOST/fullchain.pem` and `HOST/privkey.pem` as Let's Encrypt's tools leave them. Relative to `data_dir`."""
+    certificate: Annotated[Path | None, Field(strict=False)] = None
+    """PEM file, certificate first, then intermediates, for hosts that have none of their own. Relative to the
+    folder of this file."""
+    key: Annotated[Path | None, Field(strict=False)] = None
+    """PEM file of the private key to `certificate`; not needed when that file holds it too."""
+    required: bool = True
+    """Clients have to start TLS before they log in (but see `plain_without_tls`)."""
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+    """The oldest version of TLS that is spoken."""
+    ciphers: Annotated[str, Field(min_length=1)] = SUITES
+    """Cipher suites for TLS 1.2, as an OpenSSL list. Those of TLS 1.3 are OpenSSL's defaults."""
+    session_tickets: bool = True
+    """Let clients resume a TLS session, which spares the public-key operation."""
+    client_certificates: bool = True
+    """Ask clients for a certificate, for SASL EXTERNAL (XEP-0178). Those without one connect all the same."""
+    client_ca: Annotated[Path | None, Field(strict=False)] = None
+    """PEM file of the authorities whose client certificates are believed. Without it none is, and EXTERNAL is
+    not on offer. Relative to the folder of this file."""
+    expires_soon_days: Annotated[int, Field(ge=0)] = 14
+    """From how many days before its end `xmppctl check` and the log warn of a certificate."""
+
+
+class Limits(Section):
+    """What a client may cost. Reaching a limit ends in the error that RFC 6120 names, or in waiting."""
+
+    stanza_octets_before_auth: Annotated[int, Field(ge=10_000)] = 10_000
+    """Largest stanza in octets before login (RFC 6120 section 13.12 wants 10000 at least)."""
+    stanza_octets: Annotated[int, Field(ge=10_000)] = 262_144
+    """Largest stanza in octets after login."""
+    stream_header_octets: Annotated[int, Field(ge=512)] = 4_096
+    """Largest opening tag of a stream, in octets."""
+    pending_octets: Annotated[int, Field(ge=512)] = 16_384
+    """Octets that may pass between two stanzas without beginning one (whitespace)."""
+    element_depth: Annotated[int, Field(ge=8)] = 64
+    """How deep elements may nest in a stanza."""
+    element_attributes: Annotated[int, Field(ge=8)] = 64
+    """Attributes of one element, namespace declarations included."""
+    stanza_children: Annotated[int, Field(ge=16)] = 1_024
+    """Direct children of one stanza."""
+    negotiation_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """From connecting to a bound resource; slower ones are disconnected."""
+    connections: Annotated[int, Field(ge=1)] = 50_000
+    """Client connections in total. The operating system's limit of open files applies as well."""
+    connections_per_address: Annotated[int, Field(ge=1)] = 100
+    """Client connections from one IPv4 address or one IPv6 /64 network."""
+    resources_per_account: Annotated[int, Field(ge=1)] = 20
+    """Sessions that one account may have at a time."""
+    octets_per_second: Annotated[int, Field(ge=1_000)] = 131_072
+    """What one connection may send on average; a faster one is read more slowly."""
+    octets_burst: Annotated[int, Field(ge=10_000)] = 1_048_576
+    """Octets one connection may send at once before `octets_per_second` holds."""
+    stanzas_per_second: Annotated[float, Field(gt=0)] = 100.0
+    """What all sessions of an account may send on average; a faster one is read more slowly."""
+    stanzas_burst: Annotated[int, Field(ge=10)] = 2_000
+    """Stanzas an account may send at once before `stanzas_per_second` holds."""
+    output_queue_octets: Annotated[int, Field(ge=65_536)] = 4_194_304
+    """What may wait for a client that reads slowly; above it, the client is disconnected."""
+    input_queue_stanzas: Annotated[int, Field(ge=1)] = 64
+    """Stanzas of one session that may wait for a handler; above it, nothing more is read from it."""
+    idle_ping_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """A client that was silent for so long is pinged (XEP-0199)."""
+    idle_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """A client that has not answered that ping for so long is disconnected."""
+    failed_logins_per_address: Annotated[int, Field(ge=1)] = 50
+    """Failed logins from one address (IPv6: one /64) within the window before it has to wait."""
+    failed_logins_per_account: Annotated[int, Field(ge=1)] = 10
+    """Failed logins to one account within the window before it has to wait."""
+    failed_login_window_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """How long a failed login is remembered."""
+    failed_login_delay_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """Pause before a failed login is answered."""
+    exempt_networks: Annotated[tuple[str, ...], Field(strict=False)] = LOOPBACK
+    """Networks (as `192.0.2.0/24`) that limits on connections, failed logins per address, octets and stanzas per
+    second do not apply to. Loopback is where local tools and reverse proxies connect from."""
+
+
+class Accounts(Section):
+    """How users log in and bind resources."""
+
+    mechanisms: Annotated[tuple[Mechanism, ...], Field(strict=False, min_length=1)] = MECHANISMS  # type: ignore[assignment]
+    """SASL mechanisms on offer, best first. PLAIN is never offered without TLS (but see `plain_without_tls`);
+    `ANONYMOUS` (XEP-0175) lets anybody in."""
+    hash_iterations: Annotated[int, Field(ge=4_096, le=10_000_000)] = 10_000
+    """Rounds of PBKDF2 for SCRAM keys that are made from now on (XEP-0438)."""
+    resource_conflict: Literal["replace", "refuse", "rename"] = "replace"
+    """What happens when a resource that is in use is bound again (RFC 6120 section 7.7.2.2): the older session
+    ends, the new one is refused, or the new one gets another name."""
+
+
+class Host(Section):
+    """A domain whose accounts live on this server: `[hosts."example.org"]`. Further tables under it, such as
+    `[hosts."example.org".offline]`, hold the options of the plugin of that name."""
+
+    admins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Addresses (`user@domain`) that may use the administrative commands of this host."""
+    plugins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Changes to the default plugins: `"greet"` adds one, `"-offline"` takes one away, `"-*"` takes all defaults
+    away. Empty: the defaults."""
+    certificate: Annotated[Path | None, Field(strict=False)] = None
+    """PEM file, certificate first, then intermediates. Relative to the folder of this file."""
+    key: Annotated[Path | None, Field(strict=False)] = None
+    """PEM file of the private key; not needed when `certificate` holds it too."""
+    mechanisms: Annotated[tuple[Mechanism, ...] | None, Field(strict=False)] = None
+    """SASL mechanisms of this host, instead of those under `[accounts]`."""
+    plugin_options: Annotated[dict[str, dict[str, Any]], Field(exclude=True)] = {}
+    """The tables of plugins, by name, as they are written."""
+
+
+class Component(Section):
+    """An external component (XEP-0114) and its domain: `[components."irc.example.org"]`. Accepted, but not served
+    by this version."""
+
+    secret: Annotated[str, Field(min_length=1, repr=False)]
+    """What the component authenticates with."""
+
+
+class Settings(Section):
+    """Everything in a settings file, with paths made absolute by :mod:`xmppd.core.settings_file`."""
+
+    server: Server = Server()
+    listen: Listen = Listen(c2s=("tcp:5222",), c2s_tls=("tcp:5223",))
+    database: Database = Database()
+    tls: Tls = Tls()
+    limits: Limits = Limits()
+    accounts: Accounts = Accounts()
+    hosts: dict[str, Host] = {}
+    """Domains served, in the order of the file; the first is the one when a client names none."""
+    components: dict[str, Component] = {}
+
+    def mechanisms(self, host: str) -> tuple[str, ...]:
+        """Return the SASL mechanisms that `host`, a served domain, may offer, best first."""
+        return self.hosts[host].mechanisms or self.accounts.mechanisms
+
+
+def not_served(settings: Settings) -> list[str]:
+    """Name the settings that are accepted but have no effect in this version, for the log and `xmppctl check`."""
+    unserved = [f"[listen] {key}" for key in ("s2s", "s2s_tls", "component", "http") if getattr(settings.listen, key)]
+    return unserved + [f'[components."{domain}"]' for domain in settings.components]
+
+
+def needs_restart(old: Settings, new: Settings) -> list[str]:
+    """Name the changed settings that a reload can't apply, as ``[listen] c2s``."""
+    fixed = {
+        "server": ("data_dir", "admin_socket", "plugin_paths"),
+        "listen": tuple(Listen.model_fields),
+        "database": tuple(Database.model_fields),
+    }
+    return [
+        f"[{section}] {key}"
+        for section, keys in fixed.items()
+        for key in keys
+        if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
+    ]
