@@ -81,7 +81,7 @@ class GoodTests(unittest.TestCase):
 
     def test_settings_do_not_change(self) -> None:
         with self.assertRaises(ValueError):
-            settings(HOST).limits.element_depth = 3
+            settings(HOST).limits.element_depth = 3  # type: ignore[misc]
 
 
 class DatabaseUrlTests(unittest.TestCase):
