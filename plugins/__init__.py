@@ -1,1 +1,1 @@
-"""The bundled plugins, importable as ``xmppd.plugins`` through the symlink ``xmppd/plugins``."""
+"""The plugins that come with xmppd; each module is one feature. They use xmppd.api and xmppd.wire, nothing else."""

@@ -8,7 +8,6 @@ RFC 6120 section 11 restricts the XML that may appear; :mod:`xmppd.wire.framing`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 from xml.parsers import expat
 
 from twisted.words.xish.domish import Element
@@ -86,7 +85,7 @@ def to_payload(content: Payload) -> bytes:
         return content
     if isinstance(content, Element):
         return serialise(content)
-    return b"".join(_piece(piece) for piece in cast("Sequence[bytes | Element]", content))
+    return b"".join(_piece(piece) for piece in content)
 
 
 def parse(

@@ -1,0 +1,40 @@
+"""Sessions of our users: to be observed, not decided about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xmppd.wire.stanza import Presence
+
+if TYPE_CHECKING:
+    from xmppd.api.interfaces import ISession
+
+__all__ = ["AvailabilityChanged", "SessionBound", "SessionEnded"]
+
+
+@dataclass(slots=True)
+class SessionBound:
+    """A client bound a resource (RFC 6120 section 7). Nothing has been sent or received on it yet."""
+
+    session: ISession
+
+
+@dataclass(slots=True)
+class SessionEnded:
+    """The session is gone. If it was available, :class:`AvailabilityChanged` came just before."""
+
+    session: ISession
+
+
+@dataclass(slots=True)
+class AvailabilityChanged:
+    """A client sent presence without `to`, or its session ended while it was available (RFC 6121 section 4).
+
+    :ivar presence: the new presence, `from_` is the full address; type is ``available`` or ``unavailable``.
+    :ivar previous: the presence before, or None: then this is initial presence.
+    """
+
+    session: ISession
+    presence: Presence
+    previous: Presence | None

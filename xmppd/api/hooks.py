@@ -1,0 +1,147 @@
+"""Decorators that declare what a plugin's methods are for. They only mark; the registry reads the marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any, TypeVar
+
+from xmppd.wire.stanza import Iq, Message, Presence, Stanza
+
+__all__ = [
+    "FilterMark", "IqMark", "NonzaMark", "ObserveMark", "Phase", "Scope", "StreamFeatureMark",
+    "filter", "iq_get", "iq_set", "marks", "nonza", "observe", "stream_feature",
+]  # fmt: skip
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ATTRIBUTE = "__xmppd_marks__"
+
+
+class Phase(IntEnum):
+    """When a filter runs. Phases say what kind of thing a filter does; order inside a phase is by name."""
+
+    #: May this pass at all? (blocking, rate limits, permissions)
+    POLICY = 0
+    #: What should it look like? (stamps, ids, clean-up)
+    REWRITE = 1
+    #: Keep it. (archive, history)
+    STORE = 2
+    #: Act on it. (protocols that consume the stanza, copies, notifications)
+    DELIVER = 3
+
+
+class Scope(Enum):
+    """Whom an IQ must be addressed to for a handler to get it."""
+
+    #: The address of a served domain: ``to='example.org'``.
+    HOST = "host"
+    #: The bare address of an account, whoever asks; RFC 6121 8.5.1 has the server answer.
+    ACCOUNT = "account"
+    #: The asker's own account: its bare address, or no `to` at all. Tried before ACCOUNT.
+    OWN_ACCOUNT = "own account"
+    #: A stream that has not bound a resource yet. The handler gets (request, stream).
+    STREAM = "stream"
+
+
+@dataclass(frozen=True)
+class IqMark:
+    type: str
+    namespace: str
+    name: str
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class FilterMark:
+    event: type
+    phase: Phase
+    kinds: tuple[type[Stanza], ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ObserveMark:
+    event: type
+
+
+@dataclass(frozen=True)
+class NonzaMark:
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class StreamFeatureMark:
+    pass
+
+
+Mark = IqMark | FilterMark | ObserveMark | NonzaMark | StreamFeatureMark
+
+
+def _marked(function: F, *new: Mark) -> F:
+    setattr(function, _ATTRIBUTE, (*marks(function), *new))
+    return function
+
+
+def marks(function: object) -> tuple[Mark, ...]:
+    """Return what a function was declared for."""
+    found: tuple[Mark, ...] = getattr(function, _ATTRIBUTE, ())
+    return found
+
+
+def iq_get(namespace: str, name: str, to: Scope | tuple[Scope, ...] = Scope.HOST) -> Callable[[F], F]:
+    """Answer IQs of type get whose child is `name` in `namespace`.
+
+    The method takes the :class:`~xmppd.wire.stanza.Iq` and returns the reply (``request.result(...)``), or raises
+    :class:`~xmppd.wire.errors.StanzaError`; it may be ``async``. With :attr:`Scope.STREAM` it takes the stream as well.
+
+    :param to: whom the request is addressed to; several scopes may be given.
+    """
+    return _iq("get", namespace, name, to)
+
+
+def iq_set(namespace: str, name: str, to: Scope | tuple[Scope, ...] = Scope.HOST) -> Callable[[F], F]:
+    """Answer IQs of type set; otherwise as :func:`iq_get`."""
+    return _iq("set", namespace, name, to)
+
+
+def _iq(type_: str, namespace: str, name: str, to: Scope | tuple[Scope, ...]) -> Callable[[F], F]:
+    scopes = (to,) if isinstance(to, Scope) else to
+    return lambda function: _marked(function, *(IqMark(type_, namespace, name, scope) for scope in scopes))
+
+
+def filter(
+    event: type,
+    phase: Phase = Phase.DELIVER,
+    kinds: tuple[type[Stanza], ...] = (Message, Presence, Iq),
+    before: tuple[str, ...] = (),
+    after: tuple[str, ...] = (),
+) -> Callable[[F], F]:
+    """Decide about stanzas: the method takes the event and returns a verdict or None; it may be ``async``.
+
+    :param event: one of :mod:`xmppd.api.events.stanzas`.
+    :param kinds: the kinds of stanza it wants; leaving out what it doesn't need keeps those stanzas fast.
+    :param before: plugins whose filter in the same phase must run after this one.
+    :param after: plugins whose filter in the same phase must run before this one.
+    """
+    return lambda function: _marked(function, FilterMark(event, phase, kinds, before, after))
+
+
+def observe(event: type) -> Callable[[F], F]:
+    """Be told of an event; the method takes it, and its result is awaited but not looked at."""
+    return lambda function: _marked(function, ObserveMark(event))
+
+
+def nonza(namespace: str, name: str) -> Callable[[F], F]:
+    """Handle a first-level element that is no stanza: the method takes (nonza, stream) and returns bytes or None."""
+    return lambda function: _marked(function, NonzaMark(namespace, name))
+
+
+def stream_feature(function: F) -> F:
+    """Offer something in ``<stream:features/>``: the method takes the stream and returns bytes or None.
+
+    It is asked each time features are sent, so it looks at ``stream.secured`` and ``stream.account`` (RFC 6120 4.3.2).
+    """
+    return _marked(function, StreamFeatureMark())

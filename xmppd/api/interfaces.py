@@ -1,0 +1,179 @@
+"""What plugins get to see of the server, and what they provide to each other.
+
+These are structural types: whoever has the methods is one, and mypy checks it. A plugin that provides one lists it in
+``provides``, one that needs it writes ``roster = need(IRoster)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from xmppd.api.accounts import IAccounts
+from xmppd.api.storage import IDatabase
+from xmppd.wire.errors import StreamError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Iq, Presence, Stanza
+
+__all__ = ["IClock", "IDelayedCall", "IHost", "ISession", "IStream"]
+
+
+class IDelayedCall(Protocol):
+    """A call that was put off."""
+
+    def cancel(self) -> None: ...
+    def active(self) -> bool | int: ...
+
+
+class IClock(Protocol):
+    """Time, in seconds since the epoch; a reactor is one, and so is twisted.internet.task.Clock."""
+
+    def seconds(self) -> float: ...
+    def callLater(self, delay: float, function: Callable[..., Any], *args: Any, **kwargs: Any) -> IDelayedCall: ...
+
+
+class IStream(Protocol):
+    """A client's stream, as far as plugins may know it (RFC 6120 section 4)."""
+
+    @property
+    def id(self) -> str:
+        """The stream id we gave (RFC 6120 4.7.3)."""
+
+    @property
+    def host(self) -> IHost:
+        """The host it was opened to."""
+
+    @property
+    def peer(self) -> str:
+        """The client's network address, for logs and limits."""
+
+    @property
+    def secured(self) -> bool:
+        """Is it encrypted?"""
+
+    @property
+    def account(self) -> Jid | None:
+        """Bare address of the authenticated account, or None."""
+
+    @property
+    def session(self) -> ISession | None:
+        """The session, once a resource is bound."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes that are complete elements."""
+
+    def close(self, error: StreamError | None = None) -> None:
+        """Close the stream, telling why if there is a reason."""
+
+
+class ISession(Protocol):
+    """A bound resource of one of our users. Hashable; plugins may keep state for it in a WeakKeyDictionary."""
+
+    @property
+    def jid(self) -> Jid:
+        """Its full address."""
+
+    @property
+    def account(self) -> Jid:
+        """Its bare address."""
+
+    @property
+    def presence(self) -> Presence | None:
+        """The last presence it broadcast while available; None while it is not available."""
+
+    @property
+    def priority(self) -> int:
+        """The priority of that presence; meaningless while it is not available."""
+
+    @property
+    def bound_at(self) -> float:
+        """When the resource was bound, in seconds since the epoch."""
+
+    @property
+    def active_at(self) -> float:
+        """When the client last sent something, in seconds since the epoch."""
+
+    @property
+    def peer(self) -> str:
+        """The client's network address."""
+
+    @property
+    def secured(self) -> bool:
+        """Is its stream encrypted?"""
+
+    def send(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Deliver a stanza to this device (past ToDevice filters). Await what it returns, if anything."""
+
+    def close(self, error: StreamError | None = None) -> None:
+        """End the session, telling the client why if there is a reason."""
+
+
+class IHost(Protocol):
+    """One virtual host, to the plugins loaded on it."""
+
+    @property
+    def jid(self) -> Jid:
+        """Its address: a domain."""
+
+    @property
+    def admins(self) -> frozenset[Jid]:
+        """Bare addresses of its administrators."""
+
+    @property
+    def accounts(self) -> IAccounts:
+        """The accounts of the server (all hosts)."""
+
+    @property
+    def db(self) -> IDatabase:
+        """The database."""
+
+    @property
+    def clock(self) -> IClock:
+        """The time."""
+
+    @property
+    def started_at(self) -> float:
+        """When the server was started, in seconds since the epoch."""
+
+    def send(self, stanza: Stanza) -> None:
+        """Route a stanza on behalf of the server, an account or a component; what goes wrong is logged."""
+
+    def route(self, stanza: Stanza) -> Awaitable[None] | None:
+        """The same, for those who need to know when it is done: await what it returns, if anything."""
+
+    def request(self, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
+        """Send an IQ from the host and wait for the answer.
+
+        :param timeout: seconds.
+        :raises StanzaError: if the answer is an error, or none came (remote-server-timeout).
+        """
+
+    def sessions(self, account: Jid) -> Sequence[ISession]:
+        """All sessions of an account, by its bare address; empty if it has none."""
+
+    def all_sessions(self) -> Sequence[ISession]:
+        """Every session on this host."""
+
+    def session(self, jid: Jid) -> ISession | None:
+        """The session with that full address."""
+
+    def serves(self, domain: str) -> bool:
+        """Is that domain a virtual host (not a component) of this server?"""
+
+    def notify(self, event: object) -> Awaitable[None] | None:
+        """Tell the observers of an event; await what it returns, if anything."""
+
+    def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> None:
+        """Run work in the background; `what` names it in the log if it fails."""
+
+    def features(self) -> Sequence[str]:
+        """Disco features of the host, from the plugins that are loaded now."""
+
+    def account_features(self) -> Sequence[str]:
+        """Disco features of the accounts of this host."""
+
+    def identities(self) -> Sequence[tuple[str, str, str]]:
+        """Disco identities of the host: (category, type, name)."""
+
+    def components(self) -> Mapping[Jid, str]:
+        """Addresses and names of the services of this host, for disco#items."""
