@@ -119,10 +119,24 @@ def _transaction(engine: Engine, jobs: Sequence[Job]) -> list[Outcome]:
             root.rollback()
             return shared.outcomes
         try:
-            root.commit()
+            commit(connection, root)
         except BaseException as error:
             raise _Doubtful from error
     return shared.outcomes
+
+
+def commit(connection: Connection, root: RootTransaction) -> None:
+    """Commit; if that fails, leave no transaction behind on the connection, which goes back into the pool."""
+    try:
+        root.commit()
+    except BaseException as error:
+        # For SQLAlchemy the transaction has ended. For SQLite it goes on: the COMMIT could be tried again.
+        if not connection.invalidated:
+            try:
+                connection.connection.rollback()
+            except Exception:
+                connection.invalidate(error)
+        raise
 
 
 def _groups(jobs: Sequence[Job]) -> Iterator[list[int]]:

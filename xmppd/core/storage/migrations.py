@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from xmppd.api.storage import Migration
+from xmppd.core.storage.batch import commit
 from xmppd.core.storage.failures import as_unavailable
 
 _SCHEMA = Table(
@@ -53,8 +54,11 @@ def migrate(engine: Engine, owner: str, tables: Sequence[Table], migrations: Seq
     raises. The database is then as before.
     """
     try:
-        with engine.connect() as connection, _foreign_keys_unenforced(connection), connection.begin():
-            return _migrate(connection, owner, tables, migrations)
+        with engine.connect() as connection, _foreign_keys_unenforced(connection):
+            with connection.begin() as root:
+                version = _migrate(connection, owner, tables, migrations)
+                commit(connection, root)
+            return version
     except Exception as error:
         unavailable = as_unavailable(error)
         if unavailable is not None:
