@@ -269,8 +269,7 @@ class Cost(unittest.TestCase):
     def test_plain_ascii_does_without_the_libraries(self) -> None:
         nothing = mock.Mock(spec=())
         with (
-            mock.patch.object(jid_module, "_USERNAME", nothing),
-            mock.patch.object(jid_module, "_OPAQUE", nothing),
+            mock.patch.object(jid_module, "enforce", nothing),
             mock.patch.object(jid_module, "idna", nothing),
         ):
             jid = Jid.of("Romeo.M+x_1", "Chat-1.Example.ORG.", "Orchard (phone) 'x'")

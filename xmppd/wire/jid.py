@@ -14,9 +14,9 @@ import re
 from typing import Any, NoReturn
 
 import idna
-import precis_i18n
 
 from xmppd.wire.escape import escape_attribute
+from xmppd.wire.precis import OPAQUE_STRING, USERNAME_CASE_MAPPED, PrecisError, enforce
 
 MAX_PART_OCTETS = 1023  # section 3.1: of each part, in UTF-8, after preparation
 _CACHED_TEXT = 256  # longer texts are not worth remembering, and would let a stranger fill memory
@@ -29,11 +29,6 @@ _ASCII_RESOURCE = re.compile(r"[!-~][ -~]*\Z")  # FreeformClass within ASCII
 _LABEL = r"(?![a-z0-9]{2}--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
 _MAX_DNS_NAME = 253  # section 3.2: the limits of DNS apply as well
-# Katakana middle dot and Arabic digits: RFC 5892 appendix A.7 to A.9.
-_WHOLE_TEXT_RULE = re.compile("[\u30fb\u0660-\u0669\u06f0-\u06f9]")
-
-_USERNAME = precis_i18n.get_profile("UsernameCaseMapped")
-_OPAQUE = precis_i18n.get_profile("OpaqueString")
 
 
 class JidError(ValueError):
@@ -134,7 +129,7 @@ def _prepare_local(local: str) -> str:
     if _ASCII_LOCAL.match(local):
         prepared = local.lower()
     else:
-        prepared = _enforce(_USERNAME, local, "localpart")
+        prepared = _enforce(USERNAME_CASE_MAPPED, local, "localpart")
         # Looked for in what the mapping made: a fullwidth '@' has become a plain one.
         excluded = _LOCAL_EXCLUDED.search(prepared)
         if excluded:
@@ -147,7 +142,7 @@ def _prepare_resource(resource: str) -> str:
     if _ASCII_RESOURCE.match(resource):
         prepared = resource
     else:
-        prepared = _enforce(_OPAQUE, resource, "resourcepart")
+        prepared = _enforce(OPAQUE_STRING, resource, "resourcepart")
         if prepared.startswith(" "):
             raise JidError("the resourcepart begins with a space")
     return _limited(prepared, "resourcepart")
@@ -158,32 +153,9 @@ def _enforce(profile: Any, text: str, part: str) -> str:
         # Preparation may make a text shorter, but nobody's name is that long, and this bounds the work.
         raise JidError(f"the {part} is longer than {MAX_PART_OCTETS} characters")
     try:
-        prepared: str = profile.idempotence_check(profile.apply_five_rules(text))
-        profile.base.enforce(_without_repetitions(_limited(prepared, part)), profile.name)
-    except UnicodeEncodeError as error:
-        if error.end - error.start == 1:
-            where = f"U+{ord(error.object[error.start]):04X} at position {error.start + 1}"
-        else:
-            where = "the text"
-        reason = f"{where} ({error.reason})"
-        raise JidError(f"the {part} breaks the PRECIS profile {error.encoding}: {reason}") from None
-    return prepared
-
-
-def _without_repetitions(text: str) -> str:
-    """Keep the first of each character whose contextual rule looks at the whole text, put "a" for the others.
-
-    The outcome of the rules is the same, but it does not take time that grows with the square of the length.
-    """
-    seen: set[str] = set()
-
-    def first_only(match: re.Match[str]) -> str:
-        if match[0] in seen:
-            return "a"
-        seen.add(match[0])
-        return match[0]
-
-    return _WHOLE_TEXT_RULE.sub(first_only, text)
+        return enforce(profile, text)
+    except PrecisError as error:
+        raise JidError(f"the {part}: {error}") from None
 
 
 def _limited(prepared: str, part: str) -> str:
