@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from xmppd.api.accounts import IAccounts
+from xmppd.api.operations import IOperations
 from xmppd.api.storage import IDatabase
 from xmppd.wire.errors import StreamError
 from xmppd.wire.jid import Jid
@@ -126,6 +127,10 @@ class IHost(Protocol):
     @property
     def db(self) -> IDatabase:
         """The database."""
+
+    @property
+    def operations(self) -> IOperations:
+        """What can be run here: the operations of the kernel and of this host's plugins."""
 
     @property
     def clock(self) -> IClock:

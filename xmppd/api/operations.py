@@ -4,26 +4,39 @@ An operation is an async method (or function) marked by :func:`operation`. Its p
 ``*`` are arguments, those after it are options (``--name``); the annotation is the type (str, int, bool, Jid, a
 Literal for a choice); a default makes it optional; ``:param name:`` lines of the docstring are the help.
 The result is plain data: a str, a dict, or a list of dicts of one shape, which is shown as text, fields or a table.
+
+Some names of parameters have a meaning. ``actor`` is filled with who asks, ``progress`` with a function to report to.
+What ends in ``password`` is neither echoed nor logged. A Jid called ``jid`` or ``account`` is an account of the
+server, and a str called ``host`` one of its domains: administrators may name those of their own host only, and the
+operation of the plugin of that host is the one that runs.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
+from xmppd.wire.errors import Condition
 from xmppd.wire.jid import Jid, JidError
 
-__all__ = ["Operation", "OperationError", "Parameter", "Permission", "Result", "operation", "operations_of"]
+__all__ = [
+    "FileText", "IOperations", "Operation", "OperationError", "Parameter", "Permission", "Progress", "Result",
+    "operation", "operations_of",
+]  # fmt: skip
 
 #: What an operation gives back.
 Result = str | dict[str, Any] | list[dict[str, Any]] | None
 
+#: Called with (done, total) while an operation that takes long goes on.
+Progress = Callable[[int, int], None]
+
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 _ATTRIBUTE = "__xmppd_operation__"
+_FILLED = ("actor", "progress")
 
 
 class Permission(Enum):
@@ -38,12 +51,33 @@ class Permission(Enum):
 
 
 class OperationError(Exception):
-    """The operation can't be done; the text says why, to the person who asked."""
+    """The operation can't be done; the text says why, to the person who asked.
+
+    :ivar condition: the stanza error that says the same to a program (RFC 6120 8.3.3), for ad-hoc commands.
+    """
+
+    def __init__(self, text: str, condition: Condition = Condition.BAD_REQUEST) -> None:
+        super().__init__(text)
+        self.condition = condition
+
+
+class FileText(str):
+    """A parameter of this type is the content of a text file: the command line takes the file's name and reads it.
+
+    It is not logged.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter. `type` is str, int, bool, float or Jid; `choices` is not empty for a Literal."""
+    """One parameter. `type` is str, int, bool, float, Jid or FileText; `choices` is not empty for a Literal.
+
+    :ivar required: it has no default.
+    :ivar option: on the command line it is written ``--name``.
+    :ivar secret: it is neither echoed nor logged.
+    """
 
     name: str
     type: type
@@ -61,19 +95,26 @@ class Parameter:
         """
         try:
             if self.choices and value not in self.choices:
-                raise ValueError(f"one of {', '.join(self.choices)}")
-            if self.type is bool:
-                if isinstance(value, str):
-                    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                        value.lower()
-                    ]
-                return bool(value)
+                raise ValueError(f"it must be one of {', '.join(self.choices)}")
+            if self.type is bool and isinstance(value, str):
+                return _BOOLEANS[value.lower()]
             if self.type is Jid:
                 return Jid.parse(str(value))
             return self.type(value)
         except (ValueError, KeyError, TypeError) as error:
-            reason = str(error) if isinstance(error, JidError) or self.choices else f"{self.type.__name__} expected"
-            raise OperationError(f"{self.name}: {value!r} is not valid: {reason}") from None
+            reason = str(error) if isinstance(error, JidError) or self.choices else _EXPECTED[self.type]
+            shown = "the value" if self.secret else repr(value)
+            raise OperationError(f"{self.name}: {shown} is not valid: {reason}") from None
+
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_EXPECTED = {
+    str: "a text is expected",
+    FileText: "a text is expected",
+    int: "a whole number is expected",
+    float: "a number is expected",
+    bool: "yes or no is expected",
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +124,7 @@ class Operation:
     :ivar name: words, the first names the subject: ``user add``.
     :ivar help: the docstring's first paragraph.
     :ivar offline: it needs only the database, and can be run while the server doesn't.
+    :ivar examples: arguments as one would write them behind the name, for the help.
     """
 
     name: str
@@ -92,11 +134,16 @@ class Operation:
     parameters: tuple[Parameter, ...]
     offline: bool = False
     actor: bool = False
+    progress: bool = False
+    examples: tuple[str, ...] = ()
 
-    async def run(self, arguments: dict[str, Any], actor: str = "operator") -> Result:
+    async def run(
+        self, arguments: Mapping[str, Any], actor: str = "operator", progress: Progress | None = None
+    ) -> Result:
         """Check the arguments and run it.
 
         :param actor: who asks, for the operation if it wants to know, and for the log.
+        :param progress: told how far it is, if it takes long.
         :raises OperationError: if an argument is missing, unknown or wrong, or the operation can't be done.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
@@ -114,7 +161,30 @@ class Operation:
                 values[name] = parameter.convert(value)
         if self.actor:
             values["actor"] = actor
+        if self.progress:
+            values["progress"] = progress or _unheard
         return await self.function(**values)
+
+
+def _unheard(done: int, total: int) -> None:
+    """Take progress that nobody wants to know of."""
+
+
+class IOperations(Protocol):
+    """The operations that can be run on a host by XMPP: the kernel's and those of its plugins. Runs are logged."""
+
+    def list(self, actor: Jid) -> Sequence[Operation]:
+        """Return what `actor` may run, by name. Administrators of the host may more than others."""
+
+    def find(self, name: str) -> Operation | None:
+        """Return the operation of that name, whoever may run it."""
+
+    async def run(self, name: str, arguments: Mapping[str, Any], actor: Jid, granted: Permission | None = None) -> Result:
+        """Run an operation for `actor`.
+
+        :param granted: what `actor` may do, if the caller knows better than the list of administrators.
+        :raises OperationError: it is unknown, not allowed (condition forbidden), or can't be done.
+        """
 
 
 @dataclass(frozen=True)
@@ -122,18 +192,22 @@ class _Mark:
     name: str
     permission: Permission
     offline: bool
+    examples: tuple[str, ...]
 
 
-def operation(name: str, permission: Permission = Permission.ADMIN, offline: bool = False) -> Callable[[F], F]:
+def operation(
+    name: str, permission: Permission = Permission.ADMIN, offline: bool = False, examples: tuple[str, ...] = ()
+) -> Callable[[F], F]:
     """Declare an async method an operation.
 
-    A parameter called ``actor`` is filled with who asks; one called ``password`` is not echoed or logged.
-
     :param name: subject and verb, such as ``roster list``.
+    :param permission: who may run it.
+    :param offline: can it be run while the server doesn't? For operations of the kernel only.
+    :param examples: arguments as one would write them behind the name, such as ``juliet@example.org``.
     """
 
     def mark(function: F) -> F:
-        setattr(function, _ATTRIBUTE, _Mark(name, permission, offline))
+        setattr(function, _ATTRIBUTE, _Mark(name, permission, offline, examples))
         return function
 
     return mark
@@ -155,7 +229,7 @@ def _describe(mark: _Mark, function: Callable[..., Awaitable[Result]]) -> Operat
     hints = get_type_hints(function)
     parameters = []
     for p in inspect.signature(function).parameters.values():
-        if p.name == "actor":
+        if p.name in _FILLED:
             continue
         hint = hints[p.name]
         options = [a for a in get_args(hint) if a is not type(None)] if get_origin(hint) is not None else []
@@ -164,9 +238,11 @@ def _describe(mark: _Mark, function: Callable[..., Awaitable[Result]]) -> Operat
         text = " ".join(helps.get(p.name, "").split())
         required = p.default is inspect.Parameter.empty
         option = p.kind is inspect.Parameter.KEYWORD_ONLY
-        secret = p.name.endswith("password")
+        secret = p.name.endswith("password") or kind is FileText
         default = None if required else p.default
         parameters.append(Parameter(p.name, kind, required, default, option, text, choices, secret))
     summary = " ".join(doc.split("\n\n")[0].split())
-    actor = "actor" in inspect.signature(function).parameters
-    return Operation(mark.name, function, mark.permission, summary, tuple(parameters), mark.offline, actor)
+    actor, progress = (name in inspect.signature(function).parameters for name in _FILLED)
+    return Operation(
+        mark.name, function, mark.permission, summary, tuple(parameters), mark.offline, actor, progress, mark.examples
+    )
