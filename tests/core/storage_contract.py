@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from sqlalchemy import (
@@ -70,6 +71,19 @@ def row(name: str, topic: str = "") -> dict[str, str]:
 def add_then_fail(connection: Connection) -> None:
     connection.execute(insert(ROOMS), row("half"))
     raise KeyError("on purpose")
+
+
+def hold(database: Database) -> tuple[Deferred[Any], threading.Event]:
+    """Keep the writer busy until the event is set: what is queued meanwhile will share a transaction."""
+    begun, release = threading.Event(), threading.Event()
+
+    def wait(connection: Connection) -> None:
+        begun.set()
+        release.wait(60)
+
+    waiting = database.write(wait)
+    begun.wait(60)
+    return waiting, release
 
 
 async def outcomes(waiting: list[Deferred[Any]]) -> list[Any]:

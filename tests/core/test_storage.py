@@ -7,6 +7,7 @@ import stat
 
 from sqlalchemy import insert, text
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from tests.core.migration_contract import MigrationContract, first_schema
@@ -49,11 +50,9 @@ class InAFile(DatabaseContract, TestCase):
     def setUp(self) -> None:
         engines = open_engines(f"sqlite:///{self.mktemp()}")
         self.make_tables(engines)
-        self.database = Database(engines, reactor.callFromThread)  # type: ignore[attr-defined]
+        self.database = Database(engines, reactor.callFromThread)
         self.database.start()
-
-    async def tearDown(self) -> None:
-        await self.database.stop()
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.database.stop()))
 
     async def test_a_read_sees_one_state(self) -> None:
         await self.database.write(add("a"))
