@@ -179,7 +179,9 @@ class IOperations(Protocol):
     def find(self, name: str) -> Operation | None:
         """Return the operation of that name, whoever may run it."""
 
-    async def run(self, name: str, arguments: Mapping[str, Any], actor: Jid, granted: Permission | None = None) -> Result:
+    async def run(
+        self, name: str, arguments: Mapping[str, Any], actor: Jid, granted: Permission | None = None
+    ) -> Result:
         """Run an operation for `actor`.
 
         :param granted: what `actor` may do, if the caller knows better than the list of administrators.
