@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS := dev,test,postgres
 CONFIG ?=
-SOURCES := xmppd plugins twisted tests bench interop .ci
+SOURCES := xmppd plugins twisted tests bench .ci
 
 .PHONY: help dev check format typecheck test run bench interop docs build clean
 
@@ -39,10 +39,8 @@ run: dev ## a server on loopback with its data in ./xmppd-data, or with CONFIG=F
 bench: dev ## measure with our own small tools (BENCH="..." passes arguments)
 	@if test -f bench/__main__.py; then $(BIN)/python -m bench $(BENCH); else echo "No benchmarks yet."; fi
 
-interop: dev ## against real peers; installs them (Debian packages) when run as root
-	@if test -x interop/setup; then interop/setup; fi
-	@if ls interop/test_*.py >/dev/null 2>&1; then $(BIN)/python .ci/trial.py $(TRIAL) interop; \
-	    else echo "0 passed, 0 failed"; fi
+interop: dev ## real clients and peers; installs the peers (Debian packages) when run as root
+	@PYTHON=$(abspath $(BIN))/python tests/interop/run
 
 docs: dev ## write the generated pages again
 	$(BIN)/python -m xmppd.app.docs
