@@ -5,10 +5,10 @@ from __future__ import annotations
 from xmppd.api.accounts import IAccounts
 from xmppd.api.events.accounts import AccountCreated, AccountDeleted
 from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded
-from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, Undeliverable
+from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
 from xmppd.api.hooks import Phase, Scope, filter, iq_get, iq_set, nonza, observe, stream_feature
 from xmppd.api.interfaces import IClock, IHost, ISession, IStream
-from xmppd.api.operations import OperationError, Permission, Result, operation
+from xmppd.api.operations import FileText, IOperations, OperationError, Permission, Result, operation
 from xmppd.api.options import Field, Options
 from xmppd.api.plugin import Component, Plugin, need, use
 from xmppd.api.storage import IDatabase, Migration, StorageUnavailable
@@ -22,10 +22,11 @@ HOST, ACCOUNT, OWN_ACCOUNT, STREAM = Scope.HOST, Scope.ACCOUNT, Scope.OWN_ACCOUN
 
 __all__ = [
     "ACCOUNT", "HOST", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted", "AvailabilityChanged", "Bounce",
-    "Component", "Condition", "Drop", "Element", "Field", "FromClient", "Handled", "IAccounts", "IClock", "IDatabase",
-    "IHost", "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza", "OperationError",
-    "Options", "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace", "Result", "Scope", "SessionBound",
-    "SessionEnded", "Stanza", "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError",
-    "ToAccount", "ToDevice", "Undeliverable", "Verdict", "filter", "iq_get", "iq_set", "need", "nonza", "observe",
-    "operation", "stream_feature", "tag", "use",
+    "Component", "Condition", "Drop", "Element", "Field", "FileText", "FromClient", "Handled", "IAccounts",
+    "IClock", "IDatabase", "IHost", "IOperations", "ISession", "IStream", "Iq", "Jid", "JidError", "Message",
+    "Migration", "Nonza", "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin",
+    "Presence", "Replace", "Result", "Scope", "SessionBound", "SessionEnded", "Stanza", "StanzaError",
+    "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "ToAccount", "ToDevice", "ToHost",
+    "Undeliverable", "Verdict", "filter", "iq_get", "iq_set", "need", "nonza", "observe", "operation",
+    "stream_feature", "tag", "use",
 ]  # fmt: skip

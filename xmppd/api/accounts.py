@@ -23,10 +23,6 @@ class NoSuchAccount(Exception):
     """There is no account of that name."""
 
 
-class PasswordRejected(ValueError):
-    """The text can't be a password (RFC 8265 section 4.2: it is empty, or holds what no password may)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Account:
     """What is known of an account. `created`: seconds since the epoch; `locked`: why nobody may log in, or None."""
@@ -38,16 +34,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The result of an import: how many accounts were made, and which existed and were left alone."""
+    """The result of an import: which accounts were made, and which existed and were left alone."""
 
-    created: int
+    created: Sequence[Jid]
     existing: Sequence[Jid]
 
 
 class IAccounts(Protocol):
     """The accounts of all hosts. What needs the database fails with StorageUnavailable while that can't work.
 
-    An address that is not a bare JID with a localpart raises ValueError.
+    An address that is not a bare JID with a localpart raises ValueError. What can't be a password raises
+    `xmppd.wire.sasl.PasswordError`.
     """
 
     def known(self, jid: Jid) -> bool | None:
@@ -60,13 +57,13 @@ class IAccounts(Protocol):
         """Return the account."""
 
     async def create(self, jid: Jid, password: str) -> None:
-        """Make an account. Raises AccountExists, PasswordRejected."""
+        """Make an account. Raises AccountExists, PasswordError."""
 
     async def delete(self, jid: Jid) -> bool:
         """Delete the account, not what plugins keep for it; false if there was none."""
 
     async def set_password(self, jid: Jid, password: str) -> None:
-        """Replace the password. Raises NoSuchAccount, PasswordRejected."""
+        """Replace the password. Raises NoSuchAccount, PasswordError."""
 
     async def check_password(self, jid: Jid, password: str) -> bool:
         """Is this the account's password? A wrong one takes the same time whether or not there is such an account.
@@ -92,5 +89,5 @@ class IAccounts(Protocol):
     async def import_many(self, users: Iterable[tuple[Jid, str]]) -> Imported:
         """Make many accounts of addresses and passwords, some hundred in a transaction.
 
-        Raises PasswordRejected or ValueError; what was made until then stays, and doing it again makes the rest.
+        Raises PasswordError or ValueError, naming the address; what was made until then stays, and doing it again makes the rest.
         """

@@ -6,7 +6,7 @@ inside a phase `before` and `after` decide, then the plugin's name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from xmppd.wire.jid import Jid
@@ -15,14 +15,15 @@ from xmppd.wire.stanza import Message, Stanza
 if TYPE_CHECKING:
     from xmppd.api.interfaces import ISession
 
-__all__ = ["FromClient", "StanzaEvent", "ToAccount", "ToDevice", "Undeliverable"]
+__all__ = ["FromClient", "StanzaEvent", "ToAccount", "ToDevice", "ToHost", "Undeliverable"]
 
 
 @dataclass(slots=True)
 class StanzaEvent:
-    """Base: the stanza, with proven `from_`."""
+    """Base: the stanza, with proven `from_`; `also` is what verdicts added, to be routed after it."""
 
     stanza: Stanza
+    also: list[Stanza] | None = field(default=None, init=False)
 
 
 @dataclass(slots=True)
@@ -40,6 +41,14 @@ class ToAccount(StanzaEvent):
     """
 
     account: Jid
+
+
+@dataclass(slots=True)
+class ToHost(StanzaEvent):
+    """A message or presence to an address of the host itself (``example.org`` or ``example.org/motd``).
+
+    A message that no filter handles is refused with service-unavailable.
+    """
 
 
 @dataclass(slots=True)

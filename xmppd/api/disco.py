@@ -1,0 +1,90 @@
+"""Service discovery for plugins (XEP-0030, XEP-0128): how to add to what the host and its accounts say of themselves.
+
+Features, identities and services that don't change are class attributes of a plugin. What depends on options, on
+the account or on who asks is added by observing the events of this module::
+
+    @observe(DiscoInfo)
+    def describe(self, event: DiscoInfo) -> None:
+        if event.entity == self.host.jid and not event.node:
+            event.add_form(self.form)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from xmppd.wire.disco import Identity, Info, Item, form_type
+from xmppd.wire.jid import Jid
+from xmppd.wire.xml import Element
+
+__all__ = ["DiscoInfo", "DiscoItems", "IDisco", "Identity", "Info", "Item"]
+
+
+@dataclass(slots=True)
+class DiscoInfo:
+    """Somebody who may know wants to know what an entity is. To be observed; observers add to it.
+
+    Observers must answer the question about the host itself (no node) at once, without ``async``: the answer goes into
+    stream features as well. On accounts and nodes they may be ``async``. A node exists if it is given an identity.
+
+    :ivar entity: the host's address or the bare address of an account.
+    :ivar node: the node that is asked about, or "".
+    :ivar asker: who asks; None if it is the server itself.
+    """
+
+    entity: Jid
+    node: str
+    asker: Jid | None
+    identities: list[Identity] = field(default_factory=list)
+    features: list[str] = field(default_factory=list)
+    forms: list[Element] = field(default_factory=list)
+
+    def add_form(self, form: Element) -> None:
+        """Add a data form of type ``result``.
+
+        :raises ValueError: if there is a form of that FORM_TYPE already, which XEP-0115 section 5.4 calls ill-formed.
+        """
+        name = form_type(form)
+        if name is not None and any(form_type(other) == name for other in self.forms):
+            raise ValueError(f"there is a form {name} already")
+        self.forms.append(form)
+
+    def add(self, info: Info) -> None:
+        """Add all of `info`."""
+        self.identities += info.identities
+        self.features += info.features
+        for form in info.forms:
+            self.add_form(form)
+
+    def info(self) -> Info:
+        """Return what has been added, each feature once."""
+        return Info(tuple(self.identities), tuple(sorted(set(self.features))), tuple(self.forms))
+
+
+@dataclass(slots=True)
+class DiscoItems:
+    """Somebody wants to know what belongs to an entity. To be observed; observers add to it and may be ``async``.
+
+    :ivar entity: the host's address or the bare address of an account.
+    :ivar node: the node that is asked about, or "".
+    :ivar asker: who asks.
+    :ivar trusted: may the asker see the account's presence? True if the entity is the host. For others, add only what
+        anybody may know of.
+    :ivar items: what belongs to it.
+    :ivar known: there is such a node; set it for a node that may have no items.
+    """
+
+    entity: Jid
+    node: str
+    asker: Jid
+    trusted: bool
+    items: list[Item] = field(default_factory=list)
+    known: bool = False
+
+
+class IDisco(Protocol):
+    """Answers for the host."""
+
+    def host_info(self) -> Info:
+        """Return what the host says of itself now (disco#info without a node)."""

@@ -1,0 +1,252 @@
+"""Handler tables: which functions of which plugins an event or an IQ goes to.
+
+They are compiled anew whenever a plugin is loaded or unloaded and then only read. A lookup is one dict access; an event
+object is made only if there is a handler for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from time import perf_counter
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
+from xmppd.api.hooks import FilterMark, IqMark, NonzaMark, ObserveMark, Scope, StreamFeatureMark, marks
+from xmppd.api.plugin import Component, Plugin
+from xmppd.api.storage import StorageUnavailable
+from xmppd.api.verdicts import Bounce, Pass, Replace, Verdict
+from xmppd.wire.errors import Condition, StanzaError
+from xmppd.wire.xml import SEPARATOR
+
+__all__ = ["Conflict", "Filters", "Handler", "Stats", "Tables", "compile_tables", "decide", "error_for"]
+
+_log = Logger()
+Filters = tuple["Handler", ...]
+_FILTERABLE: dict[type, str] = {
+    FromClient: "from_client",
+    ToAccount: "to_account",
+    ToHost: "to_host",
+    ToDevice: "to_device",
+    Undeliverable: "undeliverable",
+}
+
+
+class Conflict(Exception):
+    """Two plugins can't be loaded together, or in no order; the text names them."""
+
+
+class Stats:
+    """What a handler has cost: calls, failures, and seconds in it (up to its first await)."""
+
+    __slots__ = ("calls", "failures", "seconds", "slowest")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failures = 0
+        self.seconds = 0.0
+        self.slowest = 0.0
+
+
+class Handler:
+    """A plugin's function in a table."""
+
+    __slots__ = ("function", "label", "plugin", "stats")
+
+    def __init__(self, plugin: Plugin, function: Callable[..., Any], label: str) -> None:
+        self.plugin = plugin
+        self.function = function
+        self.label = label
+        self.stats = Stats()
+
+    def __call__(self, *args: Any) -> Any:
+        """Call it, keeping count. What it raises is the caller's."""
+        started = perf_counter()
+        try:
+            return self.function(*args)
+        finally:
+            stats = self.stats
+            taken = perf_counter() - started
+            stats.calls += 1
+            stats.seconds += taken
+            if taken > stats.slowest:
+                stats.slowest = taken
+
+
+@dataclass
+class Tables:
+    """All tables of one host. Filters are by kind of stanza; IQ handlers by type + namespace + SEPARATOR + name."""
+
+    from_client: dict[str, Filters] = field(default_factory=dict)
+    to_account: dict[str, Filters] = field(default_factory=dict)
+    to_host: dict[str, Filters] = field(default_factory=dict)
+    to_device: dict[str, Filters] = field(default_factory=dict)
+    undeliverable: dict[str, Filters] = field(default_factory=dict)
+    observers: dict[type, Filters] = field(default_factory=dict)
+    iq: dict[Scope, dict[str, Handler]] = field(default_factory=lambda: {scope: {} for scope in Scope})
+    nonzas: dict[str, Handler] = field(default_factory=dict)
+    stream_features: Filters = ()
+
+    def handlers(self) -> Iterable[Handler]:
+        """Every handler, once."""
+        seen: dict[int, Handler] = {}
+        groups: list[Iterable[Handler]] = [self.stream_features, self.nonzas.values(), *self.observers.values()]
+        groups += [table.values() for table in self.iq.values()]
+        for slot in _FILTERABLE.values():
+            groups += getattr(self, slot).values()
+        for group in groups:
+            seen.update((id(handler), handler) for handler in group)
+        return seen.values()
+
+
+def compile_tables(
+    plugins: Iterable[Plugin], old: Iterable[Handler] = (), component: Component | None = None
+) -> Tables:
+    """Make the tables for these plugins, in the order they were started.
+
+    :param old: handlers whose figures are carried on where the same function is still loaded.
+    :param component: make the tables of this component's domain; of the host's if None.
+    :raises Conflict: if two plugins answer the same IQ or nonza, ask for a circular order, or filter what can't be.
+    """
+    tables = Tables()
+    figures = {(handler.plugin, handler.label): handler.stats for handler in old}
+    filters: dict[tuple[str, str], list[tuple[FilterMark, Handler]]] = {}
+    observers: dict[type, list[Handler]] = {}
+    for plugin in plugins:
+        for attribute in dir(type(plugin)):
+            for mark in marks(getattr(type(plugin), attribute, None)):
+                handler = Handler(plugin, getattr(plugin, attribute), f"{attribute} {_subject(mark)}")
+                handler.stats = figures.get((plugin, handler.label), handler.stats)
+                if isinstance(mark, IqMark):
+                    if isinstance(plugin, Component) and plugin is not component:
+                        continue  # these answer in the component's own domain
+                    table = tables.iq[mark.scope]
+                    _claim(table, f"{mark.type}{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
+                elif isinstance(mark, NonzaMark):
+                    _claim(tables.nonzas, f"{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
+                elif isinstance(mark, ObserveMark):
+                    observers.setdefault(mark.event, []).append(handler)
+                elif isinstance(mark, StreamFeatureMark):
+                    tables.stream_features += (handler,)
+                elif mark.event in _FILTERABLE:
+                    for cls in mark.kinds:
+                        filters.setdefault((_FILTERABLE[mark.event], cls.kind), []).append((mark, handler))
+                else:
+                    raise Conflict(f"plugin {plugin.name}: {mark.event.__name__} can only be observed, not filtered")
+    tables.observers = {event: tuple(handlers) for event, handlers in observers.items()}
+    for (slot, kind), wanted in filters.items():
+        getattr(tables, slot)[kind] = _in_order(wanted)
+    return tables
+
+
+def _subject(mark: object) -> str:
+    if isinstance(mark, IqMark):
+        return f"iq-{mark.type} {mark.namespace} {mark.name} ({mark.scope.value})"
+    if isinstance(mark, NonzaMark):
+        return f"{mark.namespace} {mark.name}"
+    if isinstance(mark, FilterMark | ObserveMark):
+        return mark.event.__name__
+    return "stream feature"
+
+
+def _claim(table: dict[str, Handler], key: str, handler: Handler, mark: object) -> None:
+    other = table.get(key)
+    if other is not None:
+        raise Conflict(f"plugins {other.plugin.name} and {handler.plugin.name} both answer {_subject(mark)}")
+    table[key] = handler
+
+
+def _in_order(wanted: list[tuple[FilterMark, Handler]]) -> Filters:
+    """Sort by phase, then by before/after, then by the plugin's name."""
+    ordered: list[Handler] = []
+    for phase in sorted({mark.phase for mark, _ in wanted}):
+        members = sorted((p for p in wanted if p[0].phase == phase), key=lambda p: (p[1].plugin.name, p[1].label))
+        by_plugin: dict[str, list[Handler]] = {}
+        graph: dict[str, set[str]] = {}
+        for mark, handler in members:
+            by_plugin.setdefault(handler.plugin.name, []).append(handler)
+            graph.setdefault(handler.plugin.name, set()).update(mark.after)
+            for later in mark.before:
+                graph.setdefault(later, set()).add(handler.plugin.name)
+        for name in _sorted(graph):
+            ordered += by_plugin.get(name, ())
+    return tuple(ordered)
+
+
+def _sorted(graph: dict[str, set[str]]) -> list[str]:
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise Conflict(f"plugins ask for a circular order: {' -> '.join(reversed(error.args[1]))}") from None
+    names: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        names += ready
+        sorter.done(*ready)
+    return names
+
+
+def error_for(failure: BaseException, handler: Handler, stanza: object = None) -> StanzaError:
+    """Return the error a sender gets for what a handler raised; log it if it was not meant for the sender."""
+    if isinstance(failure, StanzaError):
+        return failure
+    handler.stats.failures += 1
+    if isinstance(failure, StorageUnavailable):
+        _log.warn("plugin {plugin}: {reason}", plugin=handler.plugin.name, reason=str(failure))
+        return StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait" if failure.wait else None)
+    _log.failure(
+        "plugin {plugin} failed in {label} on {stanza!r}; the stanza is refused, the session goes on",
+        failure=Failure(failure, type(failure), failure.__traceback__),
+        plugin=handler.plugin.name,
+        label=handler.label,
+        stanza=stanza,
+    )
+    return StanzaError(Condition.INTERNAL_SERVER_ERROR)
+
+
+def decide(filters: Filters, event: StanzaEvent) -> Verdict | Awaitable[Verdict | None] | None:
+    """Run filters over an event until one stops it.
+
+    A replaced stanza is in ``event.stanza`` afterwards, extra stanzas are in ``event.also``.
+
+    :returns: None to go on, else the verdict that stopped it; an awaitable of that if a filter was asynchronous.
+    """
+    for index, handler in enumerate(filters):
+        try:
+            verdict = handler(event)
+        except Exception as error:
+            return Bounce(error_for(error, handler, event.stanza))
+        if verdict is not None:
+            if not isinstance(verdict, Verdict):
+                return _decide_async(filters, index, verdict, event)
+            if _apply(verdict, event):
+                return verdict
+    return None
+
+
+async def _decide_async(
+    filters: Filters, index: int, pending: Awaitable[Verdict | None], event: StanzaEvent
+) -> Verdict | None:
+    try:
+        verdict = await pending
+    except Exception as error:
+        return Bounce(error_for(error, filters[index], event.stanza))
+    if verdict is not None and _apply(verdict, event):
+        return verdict
+    rest = decide(filters[index + 1 :], event)
+    return rest if rest is None or isinstance(rest, Verdict) else await rest
+
+
+def _apply(verdict: Verdict, event: StanzaEvent) -> bool:
+    """Take in what a verdict brings; does it stop the stanza?"""
+    if verdict.also:
+        event.also = [*(event.also or ()), *verdict.also]
+    if isinstance(verdict, Replace):
+        event.stanza = verdict.stanza
+        return False
+    return not isinstance(verdict, Pass)

@@ -1,0 +1,340 @@
+"""A virtual host: what becomes of its users' stanzas, and of stanzas for its addresses (RFC 6120 section 10, RFC 6121 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
+
+from xmppd.api.events.sessions import AvailabilityChanged
+from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToHost, Undeliverable
+from xmppd.api.hooks import Scope
+from xmppd.api.verdicts import Bounce, Drop, Verdict
+from xmppd.core.delivery import Rule, row_for
+from xmppd.core.dispatch import Handler, Tables, decide, error_for
+from xmppd.core.routing import all_of, iq_fault, iq_key, presence_fault
+from xmppd.wire.errors import Condition, StanzaError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Iq, Message, Presence, Stanza
+
+if TYPE_CHECKING:
+    from xmppd.api.accounts import IAccounts
+    from xmppd.api.interfaces import IClock
+    from xmppd.api.storage import IDatabase
+    from xmppd.core.registry import Registry
+    from xmppd.core.server import Server
+    from xmppd.core.sessions import Session
+    from xmppd.core.settings import Limits
+
+__all__ = ["Host"]
+
+_log = Logger()
+Onward = Callable[[Stanza], Awaitable[None] | None]
+
+
+class Host:
+    """One domain whose accounts live here. Implements :class:`xmppd.api.IHost`; owner of its domain in the router."""
+
+    registry: Registry
+
+    def __init__(self, server: Server, jid: Jid, admins: frozenset[Jid], limits: Limits) -> None:
+        self.server = server
+        self.jid = jid
+        self.admins = admins
+        self.limits = limits
+        self.tables = Tables()
+        self.clock: IClock = server.clock
+        self.accounts: IAccounts = server.accounts
+        self.db: IDatabase = server.db
+        self.started_at = server.started_at
+        self._directory = server.directory
+        self._router = server.router
+
+    # From our own users
+
+    def from_client(self, stanza: Stanza, session: Session) -> Awaitable[None] | None:
+        """Take a stanza that a client of this host sent; its `from_` is stamped.
+
+        :returns: None if it is dealt with, else something to await before the session's next stanza.
+        """
+        if isinstance(stanza, Iq):
+            fault = iq_fault(stanza)
+        elif isinstance(stanza, Presence):
+            fault = presence_fault(stanza)
+        else:
+            fault = None
+        if fault is not None:
+            return self._router.bounce(stanza, fault, self.jid)
+        filters = self.tables.from_client.get(stanza.kind)
+        if filters:
+            event = FromClient(stanza, session)
+            verdict = decide(filters, event)
+            if verdict is not None or event.also is not None:
+                return self.finish(event, verdict, partial(self._onward, session))
+            stanza = event.stanza
+        return self._onward(session, stanza)
+
+    def _onward(self, session: Session, stanza: Stanza) -> Awaitable[None] | None:
+        if stanza.to is None:
+            if isinstance(stanza, Presence):
+                return self._availability(session, stanza)
+            # RFC 6120 10.3: the server handles it on behalf of the account.
+            stanza = stanza.readdressed(to=session.account)
+        return self._router.route(stanza)
+
+    def _availability(self, session: Session, presence: Presence) -> Awaitable[None] | None:
+        """Presence to nobody in particular (RFC 6121 4.2, 4.4, 4.5)."""
+        if presence.type not in ("available", "unavailable"):
+            text = f"presence of type {presence.type} needs a recipient"
+            return self._router.bounce(presence, StanzaError(Condition.BAD_REQUEST, text=text), self.jid)
+        previous = session.presence
+        if presence.type == "available":
+            session.presence, session.priority = presence, presence.priority
+        else:
+            session.presence = None
+        return self.notify(AvailabilityChanged(session, presence, previous))
+
+    # For our addresses
+
+    def receive(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Take a stanza for this host or one of its accounts, whoever sent it."""
+        to = stanza.to
+        assert to is not None
+        if not to.local:
+            return self._to_host(stanza)
+        account = to.bare
+        if account not in self._directory.by_account:
+            known = self.accounts.known(account)
+            if known is None:
+                return self._look_up(stanza, account)
+            if not known:
+                return self._nobody(stanza)
+        return self._to_account(stanza, account)
+
+    async def _look_up(self, stanza: Stanza, account: Jid) -> None:
+        exists = await self.accounts.exists(account)
+        pending = self._to_account(stanza, account) if exists else self._nobody(stanza)
+        if pending is not None:
+            await pending
+
+    def _nobody(self, stanza: Stanza) -> Awaitable[None] | None:
+        """RFC 6121 8.5.1, no such account. The answer is the one an account gives that doesn't answer."""
+        if isinstance(stanza, Presence):
+            return None
+        return self._router.bounce(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
+
+    def _to_account(self, stanza: Stanza, account: Jid) -> Awaitable[None] | None:
+        filters = self.tables.to_account.get(stanza.kind)
+        if filters:
+            event = ToAccount(stanza, account)
+            verdict = decide(filters, event)
+            if verdict is not None or event.also is not None:
+                return self.finish(event, verdict, self._deliver)
+            stanza = event.stanza
+        return self._deliver(stanza)
+
+    def _deliver(self, stanza: Stanza) -> Awaitable[None] | None:
+        """RFC 6121 8.5.2 and 8.5.3."""
+        to = stanza.to
+        assert to is not None
+        if to.resource:
+            session = self._directory.by_jid.get(to)
+            if session is not None:
+                return session.send(stanza)  # every row says DEVICE here
+            rule = row_for(stanza).no_match
+            if rule is not Rule.AS_BARE:
+                return self._without_device(rule, stanza)
+        elif isinstance(stanza, Iq):
+            return self._to_account_handler(stanza)
+        row = row_for(stanza)
+        sessions = self._devices(to.bare, row.bare)
+        if not sessions:
+            return self._without_device(row.nobody, stanza)
+        pending = [wait for session in sessions if (wait := session.send(stanza)) is not None]
+        return all_of(pending) if pending else None
+
+    def _devices(self, account: Jid, rule: Rule) -> list[Session]:
+        sessions = self._directory.of(account).values()
+        if rule is Rule.AVAILABLE:
+            return [s for s in sessions if s.presence is not None]
+        return [s for s in sessions if s.presence is not None and s.priority >= 0]
+
+    def _without_device(self, rule: Rule, stanza: Stanza) -> Awaitable[None] | None:
+        if rule is Rule.ERROR:
+            return self._router.bounce(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
+        if rule is Rule.UNDELIVERABLE and isinstance(stanza, Message) and stanza.to is not None:
+            filters = self.tables.undeliverable.get("message", ())
+            event = Undeliverable(stanza, stanza.to.bare)
+            return self.finish(event, decide(filters, event), self._refuse)
+        return None
+
+    def _refuse(self, stanza: Stanza) -> Awaitable[None] | None:
+        return self._router.bounce(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
+
+    def _to_host(self, stanza: Stanza) -> Awaitable[None] | None:
+        if isinstance(stanza, Iq):
+            if not stanza.answerable:
+                self.server.requests.answered(stanza)
+                return None
+            handler = self.tables.iq[Scope.HOST].get(iq_key(stanza))
+            return self.answer(handler, stanza) if handler is not None else self._refuse(stanza)
+        filters = self.tables.to_host.get(stanza.kind)
+        onward: Onward = self._refuse if isinstance(stanza, Message) else _ignore
+        if not filters:
+            return onward(stanza)
+        event = ToHost(stanza)
+        return self.finish(event, decide(filters, event), onward)
+
+    def _to_account_handler(self, iq: Iq) -> Awaitable[None] | None:
+        """An IQ to a bare address: the server answers on behalf of the account (RFC 6121 8.5.2.1.3)."""
+        if not iq.answerable:
+            return None
+        assert iq.from_ is not None
+        key = iq_key(iq)
+        handler = self.tables.iq[Scope.OWN_ACCOUNT].get(key) if iq.from_.bare == iq.to else None
+        handler = handler or self.tables.iq[Scope.ACCOUNT].get(key)
+        return self.answer(handler, iq) if handler is not None else self._refuse(iq)
+
+    # Handlers' outcomes
+
+    def answer(self, handler: Handler, iq: Iq) -> Awaitable[None] | None:
+        """Have a handler answer a request and route the reply; what it raises becomes the error reply."""
+        try:
+            reply = handler(iq)
+        except Exception as error:
+            return self._router.bounce(iq, error_for(error, handler, iq))
+        if isinstance(reply, Iq):
+            return self.reply(reply)
+        return self._answer_later(handler, iq, reply)
+
+    async def _answer_later(self, handler: Handler, iq: Iq, coming: Awaitable[Iq]) -> None:
+        try:
+            reply = await coming
+            pending = self.reply(reply)
+        except Exception as error:
+            pending = self._router.bounce(iq, error_for(error, handler, iq))
+        if pending is not None:
+            await pending
+
+    def reply(self, reply: Iq) -> Awaitable[None] | None:
+        """Send a reply: to the device that asked if it is ours, without another look at filters."""
+        assert reply.to is not None
+        session = self._directory.by_jid.get(reply.to)
+        return session.send(reply) if session is not None else self._router.route(reply)
+
+    def finish(
+        self, event: StanzaEvent, verdict: Verdict | Awaitable[Verdict | None] | None, onward: Onward
+    ) -> Awaitable[None] | None:
+        """Do what the filters of an event decided.
+
+        :param onward: where the stanza goes if nothing stopped it.
+        """
+        if verdict is not None and not isinstance(verdict, Verdict):
+            return self._finish_later(event, verdict, onward)
+        if verdict is None:
+            pending = onward(event.stanza)
+        elif isinstance(verdict, Bounce):
+            pending = self._router.bounce(event.stanza, verdict.error, self.jid)
+        elif isinstance(verdict, Drop) and isinstance(event.stanza, Iq):
+            pending = self._refuse(event.stanza)
+        else:
+            pending = None
+        if event.also is None:
+            return pending
+        return self._with_also(pending, event.also)
+
+    async def _finish_later(self, event: StanzaEvent, verdict: Awaitable[Verdict | None], onward: Onward) -> None:
+        pending = self.finish(event, await verdict, onward)
+        if pending is not None:
+            await pending
+
+    async def _with_also(self, first: Awaitable[None] | None, also: Sequence[Stanza]) -> None:
+        if first is not None:
+            await first
+        for stanza in also:
+            pending = self._router.route(stanza)
+            if pending is not None:
+                await pending
+
+    # For plugins
+
+    def notify(self, event: object) -> Awaitable[None] | None:
+        """See :class:`xmppd.api.IHost`."""
+        pending: list[Awaitable[None]] = []
+        for handler in self.tables.observers.get(type(event), ()):
+            try:
+                outcome = handler(event)
+            except Exception as error:
+                error_for(error, handler, event)
+                continue
+            if outcome is not None:
+                pending.append(_guarded(handler, event, outcome))
+        return all_of(pending) if pending else None
+
+    def send(self, stanza: Stanza) -> None:
+        """See :class:`xmppd.api.IHost`."""
+        pending = self._router.route(stanza)
+        if pending is not None:
+            self.spawn(_await(pending), f"routing {stanza.kind} to {stanza.to}")
+
+    def route(self, stanza: Stanza) -> Awaitable[None] | None:
+        """See :class:`xmppd.api.IHost`."""
+        return self._router.route(stanza)
+
+    def request(self, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
+        """See :class:`xmppd.api.IHost`."""
+        return self.server.requests.send(iq.readdressed(from_=self.jid), timeout)
+
+    def sessions(self, account: Jid) -> Sequence[Session]:
+        """See :class:`xmppd.api.IHost`."""
+        return tuple(self._directory.of(account).values())
+
+    def all_sessions(self) -> Sequence[Session]:
+        """See :class:`xmppd.api.IHost`."""
+        return tuple(self._directory.on(self.jid))
+
+    def session(self, jid: Jid) -> Session | None:
+        """See :class:`xmppd.api.IHost`."""
+        return self._directory.by_jid.get(jid)
+
+    def serves(self, domain: str) -> bool:
+        """See :class:`xmppd.api.IHost`."""
+        return domain in self.server.hosts
+
+    def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> None:
+        """See :class:`xmppd.api.IHost`."""
+        ensureDeferred(work).addErrback(lambda failure: _log.failure("{what} failed", failure=failure, what=what))
+
+    def features(self) -> Sequence[str]:
+        """See :class:`xmppd.api.IHost`."""
+        return sorted({feature for plugin in self.registry.loaded() for feature in plugin.features})
+
+    def account_features(self) -> Sequence[str]:
+        """See :class:`xmppd.api.IHost`."""
+        return sorted({feature for plugin in self.registry.loaded() for feature in plugin.account_features})
+
+    def identities(self) -> Sequence[tuple[str, str, str]]:
+        """See :class:`xmppd.api.IHost`."""
+        return [identity for plugin in self.registry.loaded() for identity in plugin.identities]
+
+    def components(self) -> Mapping[Jid, str]:
+        """See :class:`xmppd.api.IHost`."""
+        return self.registry.component_names()
+
+
+def _ignore(stanza: Stanza) -> None:
+    """Presence to the host itself that nobody handles (RFC 6121 8.4)."""
+
+
+async def _await(pending: Awaitable[None]) -> None:
+    await pending
+
+
+async def _guarded(handler: Handler, event: object, outcome: Awaitable[None]) -> None:
+    try:
+        await outcome
+    except Exception as error:
+        error_for(error, handler, event)

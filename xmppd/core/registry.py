@@ -1,0 +1,274 @@
+"""The plugins of one host: found, checked, ordered, started, stopped; whatever they registered is undone here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from xmppd.api.plugin import Component, Dependency, Plugin
+from xmppd.core.components import ComponentOwner
+from xmppd.core.dispatch import Conflict, Handler, compile_tables
+from xmppd.core.options import SettingsError, nearest, validate_options
+from xmppd.core.sources import IPluginSource, PluginError
+from xmppd.wire.jid import Jid
+
+if TYPE_CHECKING:
+    from xmppd.core.hosts import Host
+
+__all__ = ["PluginInfo", "Registry", "wanted_names"]
+
+_log = Logger()
+Migrate = Callable[[type[Plugin]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """What `plugin list` tells of a plugin. `error`: why it could not be loaded last time, or None."""
+
+    name: str
+    source: str
+    loaded: bool
+    error: str | None
+
+
+def wanted_names(changes: Iterable[str], sources: Iterable[IPluginSource]) -> list[str]:
+    """Return the plugins a host starts with: the bundled defaults, changed as the settings say.
+
+    :param changes: ``greet`` adds one, ``-offline`` takes one away, ``-*`` takes away all defaults.
+    :raises PluginError: if a name is not known; a bundled plugin can't be imported.
+    """
+    sources = list(sources)
+    known = {name for source in sources for name in source.names()}
+    wanted = [n for s in sources if s.bundled for n in s.names() if s.load(n).default]
+    for change in changes:
+        name = change.removeprefix("-")
+        if name != "*" and name not in known:
+            close = nearest(name, known)
+            raise PluginError(f"there is no plugin {name!r}" + (f"; did you mean {close!r}?" if close else ""))
+        if change == "-*":
+            wanted = []
+        elif change.startswith("-"):
+            wanted = [n for n in wanted if n != name]
+        elif name not in wanted:
+            wanted.append(name)
+    return wanted
+
+
+class Registry:
+    """Loads plugins on one host.
+
+    :param options: the raw options tables of the host, by plugin name.
+    :param migrate: brings a plugin's tables up to date.
+    """
+
+    def __init__(
+        self, host: Host, sources: Iterable[IPluginSource], options: Mapping[str, Mapping[str, Any]], migrate: Migrate
+    ) -> None:
+        self._host = host
+        self._sources = list(sources)
+        self._raw = {name: dict(table) for name, table in options.items()}
+        self._migrate = migrate
+        self._plugins: dict[str, Plugin] = {}  # in the order they were started
+        self._errors: dict[str, str] = {}
+        self._owners: dict[str, str] = {}  # domain -> plugin
+
+    # Reading
+
+    def loaded(self) -> Iterable[Plugin]:
+        """The running plugins, in the order they were started."""
+        return self._plugins.values()
+
+    def get(self, name: str) -> Plugin | None:
+        """The running plugin of that name."""
+        return self._plugins.get(name)
+
+    def list(self) -> list[PluginInfo]:
+        """Every plugin there is, running or not, by name."""
+        found = {name: source.name for source in reversed(self._sources) for name in source.names()}
+        return [PluginInfo(n, found[n], n in self._plugins, self._errors.get(n)) for n in sorted(found)]
+
+    def handlers(self, name: str) -> list[Handler]:
+        """The handlers of a running plugin, with what they have cost so far."""
+        owners = [o for o in self._host.server.router.owners.values() if isinstance(o, ComponentOwner)]
+        tables = [self._host.tables, *(owner.tables for owner in owners)]
+        return [
+            h for table in tables for h in table.handlers() if h.plugin.name == name and h.plugin.host is self._host
+        ]
+
+    def component_names(self) -> dict[Jid, str]:
+        """Addresses of the host's component plugins, with the name of each (its identity's, or the plugin's)."""
+        return {
+            plugin.jid: plugin.identities[0][2] if plugin.identities else plugin.name
+            for plugin in self.loaded()
+            if isinstance(plugin, Component)
+        }
+
+    def load_class(self, name: str) -> type[Plugin]:
+        """Import a plugin. :raises PluginError: if there is none of that name or it can't be imported."""
+        for source in self._sources:
+            if name in source.names():
+                return source.load(name)
+        close = nearest(name, {n for source in self._sources for n in source.names()})
+        raise PluginError(f"there is no plugin {name!r}" + (f"; did you mean {close!r}?" if close else ""))
+
+    # Changing
+
+    async def start(self, names: Iterable[str]) -> None:
+        """Start these plugins, those that others need first.
+
+        :raises PluginError: if one can't be started; those started before it keep running, see :meth:`stop`.
+        """
+        classes = {name: self.load_class(name) for name in names}
+        for name in self._raw:
+            if name not in classes and not any(name in source.names() for source in self._sources):
+                close = nearest(name, {n for source in self._sources for n in source.names()})
+                hint = f"; did you mean {close!r}?" if close else ""
+                raise PluginError(f"{self._host.jid} has options for {name!r}, but there is no such plugin{hint}")
+        for name in _by_need(classes):
+            await self._start(name, classes[name])
+
+    async def enable(self, name: str) -> None:
+        """Start one plugin while the server runs.
+
+        :raises PluginError: if it can't be, or runs already; nothing is left behind.
+        """
+        if name in self._plugins:
+            raise PluginError(f"plugin {name} is enabled already")
+        await self._start(name, self.load_class(name))
+
+    async def disable(self, name: str) -> None:
+        """Stop one plugin; its handlers, timers and domains are gone.
+
+        :raises PluginError: if it isn't running, or another one needs it.
+        """
+        plugin = self._running(name)
+        for other in self.loaded():
+            if other is not plugin and any(
+                dependency.required and other.provided.get(dependency.interface) is plugin
+                for dependency in _dependencies(type(other))
+            ):
+                raise PluginError(f"plugin {name} can't be disabled: plugin {other.name} needs it")
+        await self._stop(plugin)
+
+    async def reload(self, name: str) -> None:
+        """Stop a plugin and start it again from its source. :raises PluginError: as enable and disable."""
+        cls = self.load_class(name)
+        await self.disable(name)
+        await self._start(name, cls)
+
+    async def reconfigure(self, name: str, table: Mapping[str, Any]) -> None:
+        """Give a running plugin other options.
+
+        :param table: its whole table, as in the settings.
+        :raises PluginError: if they are not valid; then the old ones stay.
+        """
+        plugin = self._running(name)
+        plugin._options = self._options(name, type(plugin), table)
+        self._raw[name] = dict(table)
+        if isinstance(plugin, Component):
+            self._rebuild()
+        await plugin.reconfigured(plugin.options)
+
+    async def stop(self) -> None:
+        """Stop all plugins, in the opposite order of their start."""
+        for plugin in reversed(list(self.loaded())):
+            await self._stop(plugin)
+
+    # How
+
+    def _running(self, name: str) -> Plugin:
+        plugin = self._plugins.get(name)
+        if plugin is None:
+            raise PluginError(f"plugin {name} is not enabled on {self._host.jid}")
+        return plugin
+
+    def _options(self, name: str, cls: type[Plugin], table: Mapping[str, Any]) -> Any:
+        try:
+            return validate_options(cls.Options, table, f'[hosts."{self._host.jid}".{name}]')
+        except SettingsError as error:
+            raise PluginError(str(error)) from None
+
+    async def _start(self, name: str, cls: type[Plugin]) -> None:
+        plugin: Plugin | None = None
+        try:
+            plugin = cls(self._host, self._options(name, cls, self._raw.get(name, {})))
+            self._bind(plugin)
+            await self._migrate(cls)
+            await plugin.start()
+            self._plugins[name] = plugin
+            self._rebuild()
+        except Exception as error:
+            self._plugins.pop(name, None)
+            if plugin is not None:
+                plugin.cancel_timers()
+                self._rebuild()
+            known = isinstance(error, PluginError | Conflict)
+            self._errors[name] = str(error) if known else f"{type(error).__name__}: {error}"
+            raise PluginError(f"plugin {name} could not be started: {self._errors[name]}") from error
+        self._errors.pop(name, None)
+
+    async def _stop(self, plugin: Plugin) -> None:
+        del self._plugins[plugin.name]
+        self._rebuild()
+        plugin.cancel_timers()
+        try:
+            await plugin.stop()
+        except Exception:
+            _log.failure("plugin {name} failed while it was stopped; it is stopped all the same", name=plugin.name)
+
+    def _bind(self, plugin: Plugin) -> None:
+        """Give a plugin the providers of what it needs and uses."""
+        found: dict[type, Plugin] = {}
+        for dependency in _dependencies(type(plugin)):
+            provider = next((p for p in self.loaded() if dependency.interface in p.provides), None)
+            if provider is not None:
+                found[dependency.interface] = provider
+            elif dependency.required:
+                raise PluginError(
+                    f"it needs a plugin that provides {dependency.interface.__name__}, and none is enabled"
+                )
+        plugin.provided = found
+
+    def _rebuild(self) -> None:
+        """Compile the tables anew and put them in force at once."""
+        host, router = self._host, self._host.server.router
+        host.tables = compile_tables(self.loaded(), host.tables.handlers())
+        for plugin in self.loaded():
+            self._bind(plugin)
+        for domain in self._owners:
+            router.owners.pop(domain, None)
+        self._owners = {}
+        for plugin in self.loaded():
+            if isinstance(plugin, Component):
+                domain = plugin.jid.domain
+                if domain in router.owners:
+                    raise Conflict(f"the domain {domain} is taken already")
+                router.owners[domain] = ComponentOwner(host, plugin, compile_tables([plugin], (), plugin))
+                self._owners[domain] = plugin.name
+
+
+def _dependencies(cls: type[Plugin]) -> list[Dependency[Any]]:
+    return [found for name in dir(cls) if isinstance(found := getattr(cls, name, None), Dependency)]
+
+
+def _by_need(classes: Mapping[str, type[Plugin]]) -> list[str]:
+    """Order plugins so that providers come before those that need or use them."""
+    providers = {interface: name for name, cls in classes.items() for interface in cls.provides}
+    ordered: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise PluginError(f"plugins need each other in a circle: {' -> '.join((*path, name))}")
+        if name not in ordered:
+            for dependency in _dependencies(classes[name]):
+                provider = providers.get(dependency.interface)
+                if provider is not None:
+                    visit(provider, (*path, name))
+            ordered.append(name)
+
+    for name in sorted(classes):
+        visit(name, ())
+    return ordered

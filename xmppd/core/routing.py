@@ -1,0 +1,95 @@
+"""Who owns the address a stanza is for: a host of ours, a component in one, or another server (RFC 6120 section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from xmppd.wire.errors import Condition, StanzaError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Iq, Presence, Stanza
+
+__all__ = ["Elsewhere", "Owner", "Router", "all_of", "iq_fault", "iq_key", "presence_fault"]
+
+_IQ_TYPES = frozenset(("get", "set", "result", "error"))
+_PRESENCE_TYPES = frozenset(
+    ("available", "unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error")
+)
+
+
+def iq_fault(iq: Iq) -> StanzaError | None:
+    """Return what is wrong with an IQ by the rules of RFC 6120 8.2.3, if anything."""
+    if iq.type not in _IQ_TYPES:
+        return StanzaError(Condition.BAD_REQUEST, text="the type of an iq is get, set, result or error")
+    if not iq.id:
+        return StanzaError(Condition.BAD_REQUEST, text="an iq needs an id")
+    children = len(iq.raw_names)
+    if iq.type in ("get", "set"):
+        if children != 1:
+            return StanzaError(Condition.BAD_REQUEST, text=f"an iq of type {iq.type} has exactly one child")
+    elif iq.type == "result" and children > 1:
+        return StanzaError(Condition.BAD_REQUEST, text="an iq of type result has at most one child")
+    return None
+
+
+def presence_fault(presence: Presence) -> StanzaError | None:
+    """Return what is wrong with a presence by RFC 6121 4.7.1, if anything."""
+    if presence.type not in _PRESENCE_TYPES:
+        return StanzaError(Condition.BAD_REQUEST, text=f"there is no presence of type {presence.type}")
+    return None
+
+
+def iq_key(iq: Iq) -> str:
+    """Return the key of a get or set in the handler tables."""
+    return iq.type + iq.raw_names[0]
+
+
+async def all_of(pending: list[Awaitable[None]]) -> None:
+    """Wait for all of them."""
+    for one in pending:
+        await one
+
+
+class Owner(Protocol):
+    """Takes the stanzas for the domains it owns."""
+
+    def receive(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Deal with a stanza whose `to` is in a domain of this owner. Await what is returned, if anything."""
+
+
+class Router:
+    """Domains and their owners."""
+
+    def __init__(self) -> None:
+        self.owners: dict[str, Owner] = {}
+        self.elsewhere: Owner = Elsewhere(self)
+
+    def route(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Hand a stanza, with `to` and proven `from_`, to the owner of its domain."""
+        to = stanza.to
+        assert to is not None
+        return (self.owners.get(to.domain) or self.elsewhere).receive(stanza)
+
+    def bounce(self, stanza: Stanza, error: StanzaError, by: Jid | None = None) -> Awaitable[None] | None:
+        """Tell the sender about an error, if the stanza may be answered (RFC 6120 8.3.1).
+
+        :param by: whom the error comes from if the stanza had no `to`.
+        """
+        if not stanza.answerable or stanza.from_ is None:
+            return None
+        reply = stanza.error(error)
+        return self.route(reply if reply.from_ is not None or by is None else reply.readdressed(from_=by))
+
+
+class Elsewhere:
+    """The owner of all domains that are not ours: nobody can be reached there (RFC 6120 10.4)."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def receive(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Refuse. Presence that no user sent by hand is not answered: nobody waits for it."""
+        if isinstance(stanza, Presence) and stanza.type in ("available", "unavailable", "probe"):
+            return None
+        text = f"this server does not talk to other servers, so not to {stanza.to.domain}" if stanza.to else None
+        return self._router.bounce(stanza, StanzaError(Condition.REMOTE_SERVER_NOT_FOUND, text=text))

@@ -1,0 +1,159 @@
+"""The server without its sockets: hosts, accounts, sessions and the router between them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Iterable
+
+from twisted.logger import Logger
+
+from xmppd.api.accounts import IAccounts
+from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded
+from xmppd.api.interfaces import IClock
+from xmppd.api.storage import IDatabase
+from xmppd.core.hosts import Host
+from xmppd.core.limits import TokenBucket
+from xmppd.core.registry import Migrate, Registry, wanted_names
+from xmppd.core.requests import Requests
+from xmppd.core.routing import Router
+from xmppd.core.sessions import Directory, Output, Session
+from xmppd.core.settings import Settings
+from xmppd.core.sources import IPluginSource
+from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Presence
+
+__all__ = ["BindRefused", "Server"]
+
+_log = Logger()
+
+
+class BindRefused(Exception):
+    """The resource can't be bound; `conflict` tells whether it is because the name is in use."""
+
+    def __init__(self, conflict: bool) -> None:
+        super().__init__("the resource is in use" if conflict else "the account has too many sessions")
+        self.conflict = conflict
+
+
+class Server:
+    """All hosts of one process. Everything it works with is passed in.
+
+    :param clock: the time; a reactor, or a fake one in tests.
+    :param sources: where plugins come from.
+    :param migrate: brings a plugin's tables up to date.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: IClock,
+        db: IDatabase,
+        accounts: IAccounts,
+        sources: Iterable[IPluginSource],
+        migrate: Migrate,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.db = db
+        self.accounts = accounts
+        self.started_at = clock.seconds()
+        self.directory = Directory()
+        self.router = Router()
+        self.requests = Requests(clock, self.router.route)
+        self.hosts: dict[str, Host] = {}
+        self._sources = list(sources)
+        self._buckets: dict[Jid, TokenBucket] = {}
+        for domain, options in settings.hosts.items():
+            jid = Jid.parse(domain)
+            host = Host(self, jid, frozenset(Jid.parse(admin) for admin in options.admins), settings.limits)
+            host.registry = Registry(host, self._sources, options.plugin_options, migrate)
+            self.hosts[jid.domain] = host
+            self.router.owners[jid.domain] = host
+
+    async def start(self) -> None:
+        """Start the plugins of every host. :raises PluginError: if one can't be started."""
+        for domain, options in self.settings.hosts.items():
+            host = self.hosts[Jid.parse(domain).domain]
+            await host.registry.start(wanted_names(options.plugins, self._sources))
+
+    async def stop(self) -> None:
+        """End all sessions with system-shutdown, then stop the plugins."""
+        for session in list(self.directory.by_jid.values()):
+            session.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+        for session in list(self.directory.by_jid.values()):
+            await self.unbind(session)
+        for host in self.hosts.values():
+            await host.registry.stop()
+        self.requests.stop()
+
+    def host_for(self, domain: str | None) -> Host | None:
+        """The host a stream is for; the first one if the client names none."""
+        if not domain:
+            return next(iter(self.hosts.values()), None)
+        try:
+            return self.hosts.get(Jid.parse(domain).domain)
+        except ValueError:
+            return None
+
+    # Sessions
+
+    async def bind(self, host: Host, account: Jid, resource: str | None, stream: Output) -> Session:
+        """Bind a resource (RFC 6120 section 7).
+
+        :param resource: what the client asks for; None lets the server choose.
+        :raises BindRefused: if there are too many, or the name is in use and the settings say to refuse.
+        """
+        taken = self.directory.of(account)
+        policy = self.settings.accounts.resource_conflict
+        jid = account.with_resource(resource or _new_resource())
+        old = taken.get(jid.resource)
+        if old is not None and policy == "refuse":
+            raise BindRefused(conflict=True)
+        if old is not None and policy == "rename":
+            jid, old = account.with_resource(_new_resource()), None
+        if old is not None:
+            old.close(StreamError(StreamCondition.CONFLICT, "another client has taken this resource"))
+            await self.unbind(old)
+        elif len(taken) >= self.settings.limits.resources_per_account:
+            raise BindRefused(conflict=False)
+        session = Session(host, jid, stream, self._bucket(account))
+        self.directory.add(session)
+        pending = host.notify(SessionBound(session))
+        if pending is not None:
+            await pending
+        return session
+
+    def _bucket(self, account: Jid) -> TokenBucket:
+        """The rate limit that all sessions of an account share."""
+        limits = self.settings.limits
+        bucket = self._buckets.get(account)
+        if bucket is None:
+            bucket = TokenBucket(limits.stanzas_per_second, limits.stanzas_burst, self.clock.seconds)
+            self._buckets[account] = bucket
+        return bucket
+
+    async def unbind(self, session: Session) -> None:
+        """End a session: nobody finds it any more, and whoever saw it is told. Doing it twice does nothing."""
+        if self.directory.by_jid.get(session.jid) is not session:
+            return
+        self.directory.remove(session)
+        session.stream = None
+        if not self.directory.of(session.account):
+            self._buckets.pop(session.account, None)
+        host, previous = session.host, session.presence
+        pending: Awaitable[None] | None
+        if previous is not None:
+            session.presence = None
+            unavailable = Presence(from_=session.jid, type="unavailable")
+            pending = host.notify(AvailabilityChanged(session, unavailable, previous))
+            if pending is not None:
+                await pending
+        pending = host.notify(SessionEnded(session))
+        if pending is not None:
+            await pending
+
+
+def _new_resource() -> str:
+    """Random, so that nobody can guess it (RFC 6120 13.10.2)."""
+    return secrets.token_urlsafe(9)

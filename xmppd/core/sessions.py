@@ -1,0 +1,183 @@
+"""Sessions: the bound resources of our users (RFC 6120 section 7), and the directory that finds them.
+
+A session outlives nothing by itself: it ends with its stream. It takes one stanza at a time, so order holds even when a
+handler has to wait, and only its own stanzas wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.api.events.stanzas import ToDevice
+from xmppd.core.dispatch import decide
+from xmppd.core.limits import TokenBucket
+from xmppd.wire.errors import StreamError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Presence, Stanza
+
+if TYPE_CHECKING:
+    from xmppd.core.hosts import Host
+
+__all__ = ["Directory", "Output", "Session", "as_deferred"]
+
+_log = Logger()
+_NONE: Mapping[str, Session] = {}
+
+
+def as_deferred(pending: Awaitable[None]) -> Deferred[None]:
+    """Return a Deferred for anything that can be awaited."""
+    if isinstance(pending, Deferred):
+        return pending
+    return ensureDeferred(pending)  # type: ignore[arg-type]
+
+
+class Output(Protocol):
+    """What a session needs of its stream."""
+
+    peer: str
+    secured: bool
+
+    def write(self, data: bytes) -> None: ...
+    def close(self, error: StreamError | None = None) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Session:
+    """A bound resource. See :class:`xmppd.api.ISession` for what plugins may use.
+
+    :ivar presence: the last available presence it broadcast, or None.
+    :ivar priority: of that presence.
+    """
+
+    __slots__ = (
+        "__weakref__", "_inbox", "_pauses", "account", "active_at", "bound_at", "bucket", "host", "jid", "presence",
+        "priority", "stream",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, jid: Jid, stream: Output, bucket: TokenBucket) -> None:
+        self.host = host
+        self.jid = jid
+        self.account = jid.bare
+        self.stream: Output | None = stream
+        self.bucket = bucket
+        self.presence: Presence | None = None
+        self.priority = 0
+        self.bound_at = self.active_at = host.clock.seconds()
+        self._inbox: deque[Stanza] | None = None  # exists while a stanza is being waited for
+        self._pauses = False
+
+    @property
+    def peer(self) -> str:
+        """The client's network address."""
+        return self.stream.peer if self.stream else ""
+
+    @property
+    def secured(self) -> bool:
+        """Is its stream encrypted?"""
+        return self.stream is not None and self.stream.secured
+
+    # In
+
+    def receive(self, stanza: Stanza) -> None:
+        """Take the next stanza of the client, its `from_` stamped; one after the other."""
+        inbox = self._inbox
+        if inbox is not None:
+            inbox.append(stanza)
+            if len(inbox) >= self.host.limits.input_queue_stanzas and not self._pauses and self.stream:
+                self._pauses = True
+                self.stream.pause()
+            return
+        pending = self.host.from_client(stanza, self)
+        if pending is not None:
+            self._inbox = deque()
+            as_deferred(pending).addBoth(self._proceed)
+
+    def _proceed(self, outcome: object) -> None:
+        """What was waited for is done: go on with those that came meanwhile."""
+        if isinstance(outcome, Failure):
+            _log.failure("a stanza of {jid} could not be handled", failure=outcome, jid=self.jid)
+        inbox = self._inbox
+        assert inbox is not None
+        while inbox:
+            pending = self.host.from_client(inbox.popleft(), self)
+            if pending is not None:
+                deferred = as_deferred(pending)
+                if not deferred.called or deferred.paused:
+                    deferred.addBoth(self._proceed)
+                    return
+                deferred.addErrback(lambda f: _log.failure("a stanza of {jid} failed", failure=f, jid=self.jid))
+        self._inbox = None
+        if self._pauses:
+            self._pauses = False
+            if self.stream:
+                self.stream.resume()
+
+    @property
+    def idle(self) -> bool:
+        """Is nothing of it being handled?"""
+        return self._inbox is None
+
+    # Out
+
+    def send(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Write a stanza to the device, past the ToDevice filters."""
+        filters = self.host.tables.to_device.get(stanza.kind)
+        if filters:
+            event = ToDevice(stanza, self)
+            verdict = decide(filters, event)
+            if verdict is not None or event.also:
+                return self.host.finish(event, verdict, self._write)
+            stanza = event.stanza
+        stream = self.stream
+        if stream is not None:
+            stream.write(stanza.to_bytes())
+        return None
+
+    def _write(self, stanza: Stanza) -> None:
+        if self.stream is not None:
+            self.stream.write(stanza.to_bytes())
+
+    def close(self, error: StreamError | None = None) -> None:
+        """End the session."""
+        if self.stream is not None:
+            self.stream.close(error)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.jid}>"
+
+
+class Directory:
+    """All sessions of the server. Entries of other nodes would be entered here as well: nothing else holds sessions."""
+
+    def __init__(self) -> None:
+        self.by_jid: dict[Jid, Session] = {}
+        self.by_account: dict[Jid, dict[str, Session]] = {}
+
+    def add(self, session: Session) -> None:
+        """Enter a session whose full address is free."""
+        self.by_jid[session.jid] = session
+        self.by_account.setdefault(session.account, {})[session.jid.resource] = session
+
+    def remove(self, session: Session) -> None:
+        """Take a session out, unless its address has been taken over by another."""
+        if self.by_jid.get(session.jid) is session:
+            del self.by_jid[session.jid]
+            resources = self.by_account[session.account]
+            del resources[session.jid.resource]
+            if not resources:
+                del self.by_account[session.account]
+
+    def of(self, account: Jid) -> Mapping[str, Session]:
+        """The sessions of an account by resource; empty if there is none."""
+        return self.by_account.get(account, _NONE)
+
+    def on(self, host: Jid) -> Iterable[Session]:
+        """The sessions of a host."""
+        return [session for session in self.by_jid.values() if session.host.jid == host]

@@ -1,0 +1,138 @@
+"""Where plugins come from: sources list plugins by name without importing them, and import one when it is wanted.
+
+Sources are found by ``twisted.plugin.getPlugins(IPluginSource)``: a distribution ships a module in ``twisted/plugins/``
+that holds ``acme = PackageSource("acme_xmppd")``. Folders named in the settings become :class:`DirectorySource`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from twisted.plugin import IPlugin, getPlugins
+from zope.interface import Attribute, Interface, implementer
+
+from xmppd.api.plugin import Component, Plugin
+
+__all__ = ["DirectorySource", "IPluginSource", "PackageSource", "PluginError", "find_sources"]
+
+
+class PluginError(Exception):
+    """A plugin can't be loaded; the text names it and says why."""
+
+
+class IPluginSource(Interface):
+    """A place that holds plugins."""
+
+    name = Attribute("What `plugin list` shows as the origin.")
+    bundled = Attribute(
+        "True for the plugins that come with xmppd: those are loaded unless the settings say otherwise."
+    )
+
+    def names() -> Iterable[str]:
+        """The names of the plugins that are there now; imports nothing."""
+
+    def load(name: str) -> type[Plugin]:
+        """Import that plugin and return its class; raises PluginError."""
+
+
+@implementer(IPlugin, IPluginSource)
+class PackageSource:
+    """The modules and packages in an importable package; each holds one plugin, named like the module.
+
+    :param package: dotted name.
+    """
+
+    def __init__(self, package: str, bundled: bool = False) -> None:
+        self.name = package
+        self.bundled = bundled
+
+    def names(self) -> list[str]:
+        """See :class:`IPluginSource`. Importing the package itself is all it does."""
+        package = importlib.import_module(self.name)
+        return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name[0] != "_")
+
+    def load(self, name: str) -> type[Plugin]:
+        """See :class:`IPluginSource`."""
+        dotted = f"{self.name}.{name}"
+        try:
+            module = importlib.import_module(dotted)
+        except Exception as error:
+            raise PluginError(f"plugin {name} ({dotted}) can't be imported: {type(error).__name__}: {error}") from error
+        return _plugin_class(module, name)
+
+
+@implementer(IPluginSource)
+class DirectorySource:
+    """A folder of the administrator with plugins as files or folders. Their code runs with all rights of the server."""
+
+    bundled = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+
+    def names(self) -> list[str]:
+        """See :class:`IPluginSource`."""
+        found = pkgutil.iter_modules([str(self.path)])
+        return sorted(module.name for module in found if module.name[0] != "_")
+
+    def load(self, name: str) -> type[Plugin]:
+        """See :class:`IPluginSource`. The file is read anew each time, so that a reload sees what was changed."""
+        file = self.path / f"{name}.py"
+        package = self.path / name / "__init__.py"
+        is_package = package.exists()
+        dotted = f"xmppd_dropin_{name}"
+        for loaded in [m for m in sys.modules if m == dotted or m.startswith(dotted + ".")]:
+            del sys.modules[loaded]
+        importlib.invalidate_caches()
+        spec = importlib.util.spec_from_file_location(
+            dotted,
+            package if is_package else file,
+            submodule_search_locations=[str(package.parent)] if is_package else None,
+        )
+        if spec is None or spec.loader is None:
+            raise PluginError(f"plugin {name}: {file} can't be read")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[dotted] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[dotted]
+            raise PluginError(f"plugin {name} ({file}) can't be imported: {type(error).__name__}: {error}") from error
+        return _plugin_class(module, name)
+
+
+def _plugin_class(module: ModuleType, name: str) -> type[Plugin]:
+    """Return the one plugin class that a module defines."""
+    found = [
+        item
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, Plugin) and item not in (Plugin, Component)
+    ]
+    own = [
+        cls for cls in found if cls.__module__ == module.__name__ or cls.__module__.startswith(module.__name__ + ".")
+    ]
+    if len(own) != 1:
+        count = "no plugin class" if not own else f"{len(own)} plugin classes ({', '.join(c.__name__ for c in own)})"
+        raise PluginError(f"plugin {name}: {module.__file__} defines {count}; exactly one is needed")
+    own[0].name = name
+    return own[0]
+
+
+def find_sources(folders: Iterable[Path] = ()) -> list[IPluginSource]:
+    """Return all sources: those found through twisted.plugins, then the given folders.
+
+    :raises PluginError: if a folder does not exist.
+    """
+    sources: list[IPluginSource] = sorted(getPlugins(IPluginSource), key=lambda s: (not s.bundled, s.name))
+    for folder in folders:
+        if not folder.is_dir():
+            raise PluginError(f"the plugin folder {folder} does not exist")
+        sources.append(DirectorySource(folder))
+    return sources
