@@ -36,6 +36,7 @@ Payload = bytes | Element | Sequence["bytes | Element"] | None
 
 def tag(
     name: str,
+    /,
     *content: bytes | str | Element | None,
     attributes: dict[str, object] | None = None,
     **attrs: object,
