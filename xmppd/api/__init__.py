@@ -19,10 +19,11 @@ from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
 from xmppd.wire.xml import Element, Payload, tag
 
 HOST, ACCOUNT, OWN_ACCOUNT, STREAM = Scope.HOST, Scope.ACCOUNT, Scope.OWN_ACCOUNT, Scope.STREAM
+NO_ACCOUNT = Scope.NO_ACCOUNT
 
 __all__ = [
-    "ACCOUNT", "HOST", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted", "AvailabilityChanged", "Bounce",
-    "Component", "Condition", "Drop", "Element", "Field", "FileText", "FromClient", "Handled", "IAccounts",
+    "ACCOUNT", "HOST", "NO_ACCOUNT", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted", "AvailabilityChanged",
+    "Bounce", "Component", "Condition", "Drop", "Element", "Field", "FileText", "FromClient", "Handled", "IAccounts",
     "IClock", "IDatabase", "IHost", "IOperations", "ISession", "IStream", "Iq", "Jid", "JidError", "Message",
     "Migration", "Nonza", "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin",
     "Presence", "Replace", "Result", "Scope", "SessionBound", "SessionEnded", "Stanza", "StanzaError",

@@ -40,6 +40,9 @@ class Scope(Enum):
     ACCOUNT = "account"
     #: The asker's own account: its bare address, or no `to` at all. Tried before ACCOUNT.
     OWN_ACCOUNT = "own account"
+    #: An address of a user who does not exist, bare or full. For those whose answers mustn't tell accounts from others;
+    #: without a handler it is service-unavailable.
+    NO_ACCOUNT = "no account"
     #: A stream that has not bound a resource yet. The handler gets (request, stream).
     STREAM = "stream"
 
