@@ -264,6 +264,7 @@ allow_registration = true
 allow_unencrypted_plain_auth = {str(plain_without_tls).lower()}
 c2s_require_encryption = {str(not plain_without_tls).lower()}
 authentication = "internal_hashed"
+password_hash = "SHA-256"
 log = {{ info = "*console" }}
 ssl = {{ certificate = "{self.certificate}", key = "{self.folder}/server.key" }}
 VirtualHost "{DOMAIN}"
