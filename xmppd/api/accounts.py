@@ -89,5 +89,6 @@ class IAccounts(Protocol):
     async def import_many(self, users: Iterable[tuple[Jid, str]]) -> Imported:
         """Make many accounts of addresses and passwords, some hundred in a transaction.
 
-        Raises PasswordError or ValueError, naming the address; what was made until then stays, and doing it again makes the rest.
+        Raises PasswordError or ValueError, naming the address, before anything is made. After StorageUnavailable some
+        are made; importing again makes the rest.
         """
