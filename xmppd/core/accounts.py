@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, gatherResults
 
 from xmppd.api.accounts import Account, Imported
-from xmppd.api.interfaces import IClock
 from xmppd.api.storage import IDatabase
 from xmppd.core import account_store as store
 from xmppd.core.lru import Lru
@@ -44,17 +43,17 @@ class Accounts:
         self,
         database: IDatabase,
         run_in_thread: RunInThread,
-        clock: IClock,
+        now: Callable[[], float],
         *,
         iterations: int = 10_000,
         cached: int = 20_000,
         passwords_cached: int = 10_000,
     ) -> None:
-        """`iterations`: of PBKDF2, for keys made from now on. `passwords_cached`: see PasswordCache."""
+        """`now` tells the seconds since the epoch. `iterations`: of PBKDF2, for keys made from now on."""
         self.iterations = iterations
         self._database = database
         self._run_in_thread = run_in_thread
-        self._clock = clock
+        self._now = now
         self._found: Lru[Jid, Account] = Lru(cached)
         self._missing: Lru[Jid, bool] = Lru(cached)
         self._passwords = PasswordCache(passwords_cached)
@@ -87,7 +86,7 @@ class Accounts:
         """See IAccounts.create."""
         _checked(jid)
         keys = await self._new_keys(password)
-        account = Account(jid, self._clock.seconds())
+        account = Account(jid, self._now())
         await self._change([jid], partial(store.add, account=account, keys=keys))
         self._remember(jid, account)
 
@@ -169,7 +168,7 @@ class Accounts:
             [self._run_in_thread(partial(_keys_of_each, part, self.iterations)) for part in parts],
             consumeErrors=True,
         )
-        now = self._clock.seconds()
+        now = self._now()
         accounts = {Account(jid, now): keys for part in derived for jid, keys in part}
         return await self._change(tuple(users), partial(store.add_all, accounts=accounts))
 
