@@ -12,7 +12,7 @@ from xmppd.api.plugin import Component, Dependency, Plugin
 from xmppd.core.components import ComponentOwner
 from xmppd.core.dispatch import Conflict, Handler, compile_tables
 from xmppd.core.options import SettingsError, nearest, validate_options
-from xmppd.core.sources import IPluginSource, PluginError
+from xmppd.core.sources import PluginError, Source
 from xmppd.wire.jid import Jid
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class PluginInfo:
     error: str | None
 
 
-def wanted_names(changes: Iterable[str], sources: Iterable[IPluginSource]) -> list[str]:
+def wanted_names(changes: Iterable[str], sources: Iterable[Source]) -> list[str]:
     """Return the plugins a host starts with: the bundled defaults, changed as the settings say.
 
     :param changes: ``greet`` adds one, ``-offline`` takes one away, ``-*`` takes away all defaults.
@@ -65,7 +65,7 @@ class Registry:
     """
 
     def __init__(
-        self, host: Host, sources: Iterable[IPluginSource], options: Mapping[str, Mapping[str, Any]], migrate: Migrate
+        self, host: Host, sources: Iterable[Source], options: Mapping[str, Mapping[str, Any]], migrate: Migrate
     ) -> None:
         self._host = host
         self._sources = list(sources)
@@ -85,7 +85,7 @@ class Registry:
         """The running plugin of that name."""
         return self._plugins.get(name)
 
-    def list(self) -> list[PluginInfo]:
+    def infos(self) -> list[PluginInfo]:
         """Every plugin there is, running or not, by name."""
         found = {name: source.name for source in reversed(self._sources) for name in source.names()}
         return [PluginInfo(n, found[n], n in self._plugins, self._errors.get(n)) for n in sorted(found)]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
 
 from xmppd.api.interfaces import IClock, IDelayedCall
 from xmppd.wire.errors import Condition, StanzaError
@@ -35,7 +36,7 @@ class Requests:
         pending = self._route(request)
         if pending is not None:
             routed = pending if isinstance(pending, Deferred) else ensureDeferred(pending)  # type: ignore[arg-type]
-            routed.addErrback(lambda failure: self._fail(key, failure.value))
+            routed.addErrback(self._not_routed, key)
         return answer
 
     def answered(self, iq: Iq) -> bool:
@@ -51,6 +52,9 @@ class Requests:
             error = next((e for e in iq.elements if e.name == "error"), None)
             answer.errback(StanzaError.from_element(error) if error is not None else _no_answer())
         return True
+
+    def _not_routed(self, failure: Failure, key: Key) -> None:
+        self._fail(key, failure.value)
 
     def _timed_out(self, key: Key) -> None:
         self._waiting.pop(key)[0].errback(_no_answer())

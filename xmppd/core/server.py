@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from twisted.logger import Logger
 
@@ -12,13 +12,14 @@ from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, Session
 from xmppd.api.interfaces import IClock
 from xmppd.api.storage import IDatabase
 from xmppd.core.hosts import Host
+from xmppd.core.kernel_operations import account_keeper, server_operations
 from xmppd.core.limits import TokenBucket
 from xmppd.core.registry import Migrate, Registry, wanted_names
 from xmppd.core.requests import Requests
 from xmppd.core.routing import Router
 from xmppd.core.sessions import Directory, Output, Session
 from xmppd.core.settings import Settings
-from xmppd.core.sources import IPluginSource
+from xmppd.core.sources import Source
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Presence
@@ -50,7 +51,7 @@ class Server:
         clock: IClock,
         db: IDatabase,
         accounts: IAccounts,
-        sources: Iterable[IPluginSource],
+        sources: Iterable[Source],
         migrate: Migrate,
     ) -> None:
         self.settings = settings
@@ -62,6 +63,11 @@ class Server:
         self.router = Router()
         self.requests = Requests(clock, self.router.route)
         self.hosts: dict[str, Host] = {}
+        #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
+        self.begin_stop: Callable[[], object] | None = None
+        self.reload: Callable[[], Awaitable[Sequence[str]]] | None = None
+        self.keeper = account_keeper(self)
+        self.operations = server_operations(self, self.keeper)
         self._sources = list(sources)
         self._buckets: dict[Jid, TokenBucket] = {}
         for domain, options in settings.hosts.items():
@@ -76,6 +82,7 @@ class Server:
         for domain, options in self.settings.hosts.items():
             host = self.hosts[Jid.parse(domain).domain]
             await host.registry.start(wanted_names(options.plugins, self._sources))
+        await self.keeper.catch_up()
 
     async def stop(self) -> None:
         """End all sessions with system-shutdown, then stop the plugins."""

@@ -7,7 +7,7 @@ handler has to wait, and only its own stanzas wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -40,9 +40,10 @@ def as_deferred(pending: Awaitable[None]) -> Deferred[None]:
 class Output(Protocol):
     """What a session needs of its stream."""
 
-    peer: str
-    secured: bool
-
+    @property
+    def peer(self) -> str: ...
+    @property
+    def secured(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
     def close(self, error: StreamError | None = None) -> None: ...
     def pause(self) -> None: ...
@@ -57,8 +58,8 @@ class Session:
     """
 
     __slots__ = (
-        "__weakref__", "_inbox", "_pauses", "account", "active_at", "bound_at", "bucket", "host", "jid", "presence",
-        "priority", "stream",
+        "__weakref__", "_inbox", "_pauses", "_then", "account", "active_at", "bound_at", "bucket", "host", "jid",
+        "presence", "priority", "stream",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid, stream: Output, bucket: TokenBucket) -> None:
@@ -72,6 +73,7 @@ class Session:
         self.bound_at = self.active_at = host.clock.seconds()
         self._inbox: deque[Stanza] | None = None  # exists while a stanza is being waited for
         self._pauses = False
+        self._then: Callable[[Session], None] | None = None
 
     @property
     def peer(self) -> str:
@@ -114,15 +116,20 @@ class Session:
                     return
                 deferred.addErrback(lambda f: _log.failure("a stanza of {jid} failed", failure=f, jid=self.jid))
         self._inbox = None
+        then, self._then = self._then, None
+        if then is not None:
+            then(self)
         if self._pauses:
             self._pauses = False
             if self.stream:
                 self.stream.resume()
 
-    @property
-    def idle(self) -> bool:
-        """Is nothing of it being handled?"""
-        return self._inbox is None
+    def when_idle(self, done: Callable[[Session], None]) -> None:
+        """Call `done` as soon as what the client has sent is handled; at once if nothing is left."""
+        if self._inbox is None:
+            done(self)
+        else:
+            self._then = done
 
     # Out
 

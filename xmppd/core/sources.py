@@ -13,32 +13,39 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from twisted.plugin import IPlugin, getPlugins
-from zope.interface import Attribute, Interface, implementer
+from zope.interface import Interface, implementer
 
 from xmppd.api.plugin import Component, Plugin
 
-__all__ = ["DirectorySource", "IPluginSource", "PackageSource", "PluginError", "find_sources"]
+__all__ = ["DirectorySource", "IPluginSource", "PackageSource", "PluginError", "Source", "find_sources"]
 
 
 class PluginError(Exception):
     """A plugin can't be loaded; the text names it and says why."""
 
 
-class IPluginSource(Interface):
-    """A place that holds plugins."""
+class IPluginSource(Interface):  # type: ignore[misc]
+    """Marks a :class:`Source` for twisted.plugin."""
 
-    name = Attribute("What `plugin list` shows as the origin.")
-    bundled = Attribute(
-        "True for the plugins that come with xmppd: those are loaded unless the settings say otherwise."
-    )
 
-    def names() -> Iterable[str]:
-        """The names of the plugins that are there now; imports nothing."""
+class Source(Protocol):
+    """A place that holds plugins.
 
-    def load(name: str) -> type[Plugin]:
-        """Import that plugin and return its class; raises PluginError."""
+    :ivar name: what `plugin list` shows as the origin.
+    :ivar bundled: true for the plugins that come with xmppd: those are loaded unless the settings say otherwise.
+    """
+
+    name: str
+    bundled: bool
+
+    def names(self) -> Iterable[str]:
+        """Return the names of the plugins that are there now; imports none of them."""
+
+    def load(self, name: str) -> type[Plugin]:
+        """Import that plugin and return its class. :raises PluginError: if it can't be."""
 
 
 @implementer(IPlugin, IPluginSource)
@@ -53,12 +60,12 @@ class PackageSource:
         self.bundled = bundled
 
     def names(self) -> list[str]:
-        """See :class:`IPluginSource`. Importing the package itself is all it does."""
+        """See :class:`Source`. Importing the package itself is all it does."""
         package = importlib.import_module(self.name)
         return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name[0] != "_")
 
     def load(self, name: str) -> type[Plugin]:
-        """See :class:`IPluginSource`."""
+        """See :class:`Source`."""
         dotted = f"{self.name}.{name}"
         try:
             module = importlib.import_module(dotted)
@@ -78,12 +85,12 @@ class DirectorySource:
         self.name = str(path)
 
     def names(self) -> list[str]:
-        """See :class:`IPluginSource`."""
+        """See :class:`Source`."""
         found = pkgutil.iter_modules([str(self.path)])
         return sorted(module.name for module in found if module.name[0] != "_")
 
     def load(self, name: str) -> type[Plugin]:
-        """See :class:`IPluginSource`. The file is read anew each time, so that a reload sees what was changed."""
+        """See :class:`Source`. The file is read anew each time, so that a reload sees what was changed."""
         file = self.path / f"{name}.py"
         package = self.path / name / "__init__.py"
         is_package = package.exists()
@@ -125,12 +132,12 @@ def _plugin_class(module: ModuleType, name: str) -> type[Plugin]:
     return own[0]
 
 
-def find_sources(folders: Iterable[Path] = ()) -> list[IPluginSource]:
+def find_sources(folders: Iterable[Path] = ()) -> list[Source]:
     """Return all sources: those found through twisted.plugins, then the given folders.
 
     :raises PluginError: if a folder does not exist.
     """
-    sources: list[IPluginSource] = sorted(getPlugins(IPluginSource), key=lambda s: (not s.bundled, s.name))
+    sources: list[Source] = sorted(getPlugins(IPluginSource), key=lambda s: (not s.bundled, s.name))
     for folder in folders:
         if not folder.is_dir():
             raise PluginError(f"the plugin folder {folder} does not exist")

@@ -1,0 +1,92 @@
+"""All wiring in one place: settings, database, accounts, server, listener. The rest is given its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThreadPool
+
+from xmppd.api.interfaces import IClock
+from xmppd.api.plugin import Plugin
+from xmppd.core import account_keeper, account_store
+from xmppd.core.accounts import Accounts, RunInThread
+from xmppd.core.server import Server
+from xmppd.core.settings import Settings
+from xmppd.core.sources import Source, find_sources
+from xmppd.core.storage import Database, DirectDatabase, Engines, migrate, open_engines
+from xmppd.net.listener import ClientListener
+
+__all__ = ["Assembly", "assemble_live", "assemble_on"]
+
+
+@dataclass
+class Assembly:
+    """A server with everything it stands on."""
+
+    settings: Settings
+    engines: Engines
+    db: Database | DirectDatabase
+    accounts: Accounts
+    server: Server
+
+    async def start(self) -> ClientListener:
+        """Bring the tables up to date, start the plugins, and return what client ports are made with.
+
+        :raises SchemaError: if the database is newer than the code. :raises PluginError: if a plugin can't start.
+        """
+        migrate(self.engines.write, "accounts", account_store.TABLES, account_store.MIGRATIONS)
+        migrate(self.engines.write, account_keeper.OWNER, account_keeper.TABLES, account_keeper.MIGRATIONS)
+        await self.server.start()
+        return ClientListener(self.server, self.accounts, await self.accounts.fake_secret())
+
+    async def stop(self) -> None:
+        """Stop the plugins and the database; everything that was accepted is on disk afterwards."""
+        await self.server.stop()
+        await self.db.stop()
+        self.engines.dispose()
+
+
+def assemble_live(settings: Settings, reactor: Any) -> Assembly:
+    """Put a server together that works with threads and the reactor's time.
+
+    :param reactor: the running reactor.
+    """
+    engines = open_engines(settings.database.url)
+    db = Database(engines, reactor.callFromThread)
+    db.start()
+
+    def run_in_thread(fn: Any) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), fn)
+
+    return _assemble(settings, reactor, engines, db, run_in_thread, find_sources(settings.server.plugin_paths))
+
+
+def assemble_on(settings: Settings, clock: IClock, sources: Iterable[Source]) -> Assembly:
+    """Put a server together that does everything at once, in memory, on the given clock; for tests."""
+    engines = open_engines("sqlite://")
+
+    def run_here(fn: Any) -> Deferred[Any]:
+        return succeed(fn())
+
+    return _assemble(settings, clock, engines, DirectDatabase(engines), run_here, sources)
+
+
+def _assemble(
+    settings: Settings,
+    clock: IClock,
+    engines: Engines,
+    db: Database | DirectDatabase,
+    run_in_thread: RunInThread,
+    sources: Iterable[Source],
+) -> Assembly:
+    accounts = Accounts(db, run_in_thread, clock.seconds, iterations=settings.accounts.hash_iterations)
+
+    async def migrate_plugin(plugin: type[Plugin]) -> None:
+        if plugin.tables:
+            migrate(engines.write, plugin.name, plugin.tables, plugin.migrations)
+
+    server = Server(settings, clock, db, accounts, sources, migrate_plugin)
+    return Assembly(settings, engines, db, accounts, server)

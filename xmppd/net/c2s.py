@@ -1,0 +1,303 @@
+"""Clients' streams: bytes in and out, back-pressure, limits, the end (RFC 6120 section 4).
+
+Until a resource is bound a stream has a :class:`~xmppd.net.negotiation.Negotiation`; after that stanzas go straight to
+the :class:`~xmppd.core.sessions.Session`, which is the hot path of the server.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IAddress, IProtocol, IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from xmppd.core.limits import TokenBucket
+from xmppd.net.negotiation import Negotiation
+from xmppd.wire import stream
+from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.framing import Frame, Framer, Malformed, StreamEnd
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
+from xmppd.wire.xml import SEPARATOR, tag
+
+if TYPE_CHECKING:
+    from xmppd.api.interfaces import IDelayedCall
+    from xmppd.core.hosts import Host
+    from xmppd.core.sessions import Session
+    from xmppd.net.listener import ClientListener
+    from xmppd.net.tls import TlsInfo
+
+__all__ = ["ClientStream"]
+
+_log = Logger()
+_STANZAS = frozenset((Message, Presence, Iq))
+#: Seconds a peer gets to take the last bytes and close its side before the connection is cut.
+_FAREWELL = 5.0
+
+
+@implementer(IProtocol, IPushProducer)
+class ClientStream:
+    """One client's connection. Implements :class:`xmppd.api.IStream`.
+
+    :ivar peer: the client's network address.
+    :ivar tls: what TLS says of the connection, or None while it is not encrypted.
+    :ivar active: has anything come since the listener looked last?
+    :ivar idle: how many times the listener looked and nothing had come.
+    """
+
+    __slots__ = (
+        "_bucket", "_closing", "_counted", "_farewell", "_out", "_out_size", "_paused", "account", "active", "framer",
+        "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session", "tls", "transport",
+    )  # fmt: skip
+
+    def __init__(self, listener: ClientListener) -> None:
+        self.listener = listener
+        self.framer = Framer(listener.limits_before)
+        self.transport: Any = None
+        self.peer = ""
+        self.id = ""
+        self.lang: str | None = None
+        self.host: Host | None = None
+        self.tls: TlsInfo | None = None
+        self.account: Jid | None = None
+        self.session: Session | None = None
+        self.negotiation: Negotiation | None = None
+        self.opened = False  # our header is sent
+        self.active = True
+        self.idle = 0
+        self._bucket: TokenBucket | None = None
+        self._closing = False
+        self._counted = False
+        self._farewell: IDelayedCall | None = None
+        self._out: deque[bytes] | None = None  # exists while the transport is congested
+        self._out_size = 0
+        self._paused: set[str] | None = None  # why nothing is read
+
+    @property
+    def secured(self) -> bool:
+        """Is the connection encrypted?"""
+        return self.tls is not None
+
+    # The connection
+
+    def makeConnection(self, transport: Any) -> None:
+        """See IProtocol."""
+        self.transport = transport
+        self.peer = _address(transport.getPeer())
+        transport.registerProducer(self, True)
+        listener = self.listener
+        refused = listener.peers.enter(self.peer)
+        if refused is not None:
+            self.close(StreamError(StreamCondition.RESOURCE_CONSTRAINT, refused))
+            return
+        self._counted = True
+        limits = listener.limits
+        if self.peer not in listener.exempt:
+            seconds = listener.clock.seconds
+            self._bucket = TokenBucket(limits.octets_per_second, limits.octets_burst, seconds)
+        listener.streams.add(self)
+        self.negotiation = Negotiation(self)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See IProtocol."""
+        self._closing = True
+        if self._farewell is not None and self._farewell.active():
+            self._farewell.cancel()
+        self._farewell = None
+        self.listener.streams.discard(self)
+        if self._counted:
+            self._counted = False
+            self.listener.peers.leave(self.peer)
+        self._let_go()
+        self._out = None
+        self.transport = None
+
+    def _let_go(self) -> None:
+        """The client will not send any more: end what depends on it."""
+        negotiation, self.negotiation = self.negotiation, None
+        if negotiation is not None:
+            negotiation.stop()
+        session, self.session = self.session, None
+        if session is not None:
+            session.when_idle(self.listener.unbind)
+
+    # In
+
+    def dataReceived(self, data: bytes) -> None:
+        """See IProtocol. Once a resource is bound, a stanza takes the short way through here."""
+        self.active = True
+        session = self.session
+        framer = self.framer
+        for frame in framer.feed(data):
+            if session is not None and frame.__class__ in _STANZAS:
+                from_ = frame.from_
+                if from_ is None or from_ == session.jid or from_ == session.account:
+                    frame.from_ = session.jid
+                    session.receive(frame)
+                else:
+                    self.close(StreamError(StreamCondition.INVALID_FROM))  # RFC 6120 8.1.2.1
+            else:
+                self.receive(frame)
+                session = self.session
+            if self._closing or self.framer is not framer:
+                return  # what came behind is not to be believed (RFC 6120 5.4.3.3, 6.4.6)
+        self._limit_rate(len(data), session)
+
+    def receive(self, frame: Frame) -> None:
+        """Take a frame that is not on the short way."""
+        if isinstance(frame, StreamError):
+            self.close(frame)
+        elif isinstance(frame, StreamEnd):
+            self.close()
+        elif self.negotiation is not None:
+            self.negotiation.receive(frame)
+        elif isinstance(frame, Malformed):
+            self._malformed(frame)
+        elif isinstance(frame, Nonza):
+            self.plugin_nonza(frame)
+        elif isinstance(frame, Stanza) and self.session is not None:
+            self._waited(frame)
+
+    def _waited(self, stanza: Stanza) -> None:
+        """Take a stanza that waited while the resource was being bound."""
+        session = self.session
+        assert session is not None
+        if stanza.from_ not in (None, session.jid, session.account):
+            self.close(StreamError(StreamCondition.INVALID_FROM))
+            return
+        stanza.from_ = session.jid
+        session.receive(stanza)
+
+    def _malformed(self, frame: Malformed) -> None:
+        """A stanza to something that is no address (RFC 6120 8.3.3.8)."""
+        session = self.session
+        assert session is not None
+        stanza = frame.stanza.readdressed(from_=session.jid)
+        if frame.from_ not in (None, session.jid, session.account):
+            self.close(StreamError(StreamCondition.INVALID_FROM))
+        elif stanza.answerable:
+            session.send(stanza.error(frame.error).readdressed(from_=session.host.jid))
+
+    def plugin_nonza(self, nonza: Nonza) -> None:
+        """Give a nonza to the plugin that handles it (XEP-0360)."""
+        assert self.host is not None
+        handler = self.host.tables.nonzas.get(f"{nonza.namespace}{SEPARATOR}{nonza.name}")
+        if handler is None:
+            self.close(StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{nonza.name}/> is not known here"))
+            return
+        try:
+            answer = handler(nonza, self)
+        except StreamError as error:
+            self.close(error)
+        except Exception:
+            _log.failure("plugin {name} failed on <{nonza}/>", name=handler.plugin.name, nonza=nonza.name)
+            self.close(StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
+        else:
+            if answer is not None:
+                self.write(answer)
+
+    def _limit_rate(self, octets: int, session: Session | None) -> None:
+        bucket = self._bucket
+        if bucket is None:
+            return
+        wait = bucket.take(octets)
+        if session is not None:
+            wait = max(wait, session.bucket.take(1))
+        if wait:
+            self.pause("rate")
+            self.listener.clock.callLater(wait, self.resume, "rate")
+
+    def restart(self) -> None:
+        """A new stream begins on the same connection (RFC 6120 4.3.3)."""
+        self.opened = False
+        self.framer = Framer(self.listener.limits_after if self.account else self.listener.limits_before)
+
+    # Back-pressure: reading
+
+    def pause(self, why: str = "inbox") -> None:
+        """Read nothing from the client until every reason to pause is gone."""
+        if self._paused is None:
+            self._paused = set()
+        if not self._paused and self.transport is not None:
+            self.transport.pauseProducing()
+        self._paused.add(why)
+
+    def resume(self, why: str = "inbox") -> None:
+        """Take back a reason to pause."""
+        if self._paused:
+            self._paused.discard(why)
+            if not self._paused and self.transport is not None and not self._closing:
+                self.transport.resumeProducing()
+
+    # Back-pressure: writing
+
+    def write(self, data: bytes) -> None:
+        """Send bytes that are complete elements; they wait here while the client is slow to take them."""
+        if self._out is None:
+            transport = self.transport
+            if transport is not None:
+                transport.write(data)
+            return
+        self._out.append(data)
+        self._out_size += len(data)
+        if self._out_size > self.listener.limits.output_queue_octets and not self._closing:
+            _log.info("{jid} ({peer}) does not take what is sent to it; closing", jid=self._who(), peer=self.peer)
+            self.abort()
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        if self._out is None:
+            self._out = deque()
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty again."""
+        queue, self._out, self._out_size = self._out, None, 0
+        if queue and self.transport is not None:
+            self.transport.write(b"".join(queue))
+            if self._closing:
+                self.transport.loseConnection()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+
+    # The end
+
+    def close(self, error: StreamError | None = None) -> None:
+        """Close the stream: an error if there is one, the closing tag, then the connection (RFC 6120 4.4, 4.9.1)."""
+        if self._closing:
+            return
+        data = b"" if error is None else error.to_bytes()
+        if not self.opened:
+            data = stream.header(secrets.token_urlsafe(12), str(self.host.jid) if self.host else None) + data
+        self.write(data + stream.END)
+        self._closing = True
+        if error is not None:
+            _log.debug("closing the stream of {jid} ({peer}): {error}", jid=self._who(), peer=self.peer, error=error)
+        self._let_go()
+        if self.transport is not None:
+            if self._out is None:
+                self.transport.loseConnection()
+            self._farewell = self.listener.clock.callLater(_FAREWELL, self.abort)
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self._closing = True
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def ping(self) -> None:
+        """Ask a silent client whether it is there (XEP-0199)."""
+        if self.session is not None and self.host is not None:
+            iq = Iq(self.session.jid, self.host.jid, f"ping-{secrets.token_hex(4)}", "get")
+            self.write(iq.with_payload(tag("ping", xmlns="urn:xmpp:ping")).to_bytes())
+
+    def _who(self) -> str:
+        return str(self.session.jid if self.session else self.account or "a client")
+
+
+def _address(address: IAddress) -> str:
+    return str(getattr(address, "host", "") or "unix")

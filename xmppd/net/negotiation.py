@@ -1,0 +1,268 @@
+"""What happens on a client's stream before it has a session: header, STARTTLS, SASL, resource binding.
+
+RFC 6120 sections 4.3 (negotiation), 5 (STARTTLS), 6 (SASL), 7 (binding). While something is waited for (a look-up, a
+hash, a plugin) further frames of the stream wait as well.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.api.hooks import Scope
+from xmppd.api.storage import StorageUnavailable
+from xmppd.core.dispatch import Handler, error_for
+from xmppd.core.routing import iq_fault, iq_key
+from xmppd.core.server import BindRefused
+from xmppd.net.login import Login
+from xmppd.wire import ns, stream
+from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
+from xmppd.wire.framing import Frame, Malformed, StreamHeader
+from xmppd.wire.jid import Jid, JidError
+from xmppd.wire.stanza import Iq, Nonza, Stanza
+from xmppd.wire.xml import SEPARATOR, tag
+
+if TYPE_CHECKING:
+    from xmppd.net.c2s import ClientStream
+
+__all__ = ["Negotiation"]
+
+_log = Logger()
+_BIND = f"set{ns.BIND}{SEPARATOR}bind"
+
+
+class Negotiation:
+    """Walks one stream to a bound resource."""
+
+    def __init__(self, of: ClientStream) -> None:
+        self._stream = of
+        self._listener = of.listener
+        self._waiting: deque[Frame] | None = None
+        self._login: Login | None = None
+        self._restarting = True  # a header must come next
+        seconds = self._listener.limits.negotiation_seconds
+        self._timeout = self._listener.clock.callLater(seconds, self._too_slow)
+
+    def stop(self) -> None:
+        """The stream has closed, or has got its session."""
+        if self._timeout.active():
+            self._timeout.cancel()
+
+    def _too_slow(self) -> None:
+        self._stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "logging in took too long"))
+
+    # Frames
+
+    def receive(self, frame: Frame) -> None:
+        """Take the next frame; in turn."""
+        if self._waiting is not None:
+            self._waiting.append(frame)
+            return
+        pending = self._handle(frame)
+        if pending is not None:
+            self._waiting = deque()
+            self._stream.pause("negotiation")
+            ensureDeferred(_await(pending)).addBoth(self._proceed)
+
+    def _proceed(self, outcome: object) -> None:
+        of = self._stream
+        if isinstance(outcome, Failure):
+            if isinstance(outcome.value, StreamError):
+                of.close(outcome.value)
+            else:
+                _log.failure("negotiation with {peer} failed", failure=outcome, peer=of.peer)
+                of.close(StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
+        # What came in behind a request that began a new stream belongs to neither stream.
+        waiting, self._waiting = () if self._restarting else self._waiting or (), None
+        of.resume("negotiation")
+        for frame in waiting:
+            of.receive(frame)  # to us, to the session if there is one by now, or nowhere if it has closed
+
+    def _handle(self, frame: Frame) -> Awaitable[None] | None:
+        try:
+            if isinstance(frame, StreamHeader):
+                self._open(frame)
+                return None
+            if isinstance(frame, Malformed):
+                raise StreamError(StreamCondition.NOT_AUTHORIZED)
+            if self._restarting:
+                raise StreamError(StreamCondition.BAD_FORMAT, "a stream header is expected")
+            if isinstance(frame, Nonza):
+                return self._nonza(frame)
+            assert isinstance(frame, Stanza)
+            return self._stanza(frame)
+        except StreamError as error:
+            self._stream.close(error)
+            return None
+
+    # Header and features
+
+    def _open(self, opened: StreamHeader) -> None:
+        """RFC 6120 4.7: answer the client's header with ours, then features or the error."""
+        of = self._stream
+        host = self._listener.server.host_for(opened.to)
+        if of.account is None:
+            of.host = host
+        of.id, of.lang = secrets.token_urlsafe(12), opened.lang
+        of.write(stream.header(of.id, str(host.jid) if host else None, opened.from_, opened.lang))
+        of.opened = True
+        stream.check_header(opened)
+        if host is None:
+            raise StreamError(StreamCondition.HOST_UNKNOWN, f"{opened.to or 'no host'} is not served here")
+        if host is not of.host:
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "the stream was restarted for another host")
+        self._restarting = False
+        of.write(stream.features(self._features()))
+
+    def _features(self) -> list[bytes]:
+        of = self._stream
+        assert of.host is not None
+        offered: list[bytes] = []
+        if of.account is not None:
+            offered.append(tag("bind", xmlns=ns.BIND))
+        else:
+            needs_tls = self._needs_tls()
+            if of.tls is None and self._listener.tls is not None:
+                offered.append(tag("starttls", tag("required") if needs_tls else None, xmlns=ns.TLS))
+            if not needs_tls:
+                self._login = Login(of)
+                offered += self._login.features()
+        for handler in of.host.tables.stream_features:
+            try:
+                offer = handler(of)
+            except Exception as error:
+                error_for(error, handler)
+                continue
+            if offer is not None:
+                offered.append(offer)
+        return offered
+
+    def _needs_tls(self) -> bool:
+        """Must this stream be encrypted before anything else? (RFC 6120 5.3.1)"""
+        of, settings = self._stream, self._listener.server.settings
+        if of.tls is not None or not settings.tls.required:
+            return False
+        return not (settings.server.plain_without_tls and of.peer in self._listener.loopback)
+
+    # Nonzas
+
+    def _nonza(self, nonza: Nonza) -> Awaitable[None] | None:
+        of = self._stream
+        if nonza.namespace == ns.TLS and nonza.name == "starttls":
+            self._start_tls()
+            return None
+        if nonza.namespace == ns.SASL:
+            if of.account is not None:
+                raise StreamError(StreamCondition.NOT_AUTHORIZED, "you are logged in already")
+            login = self._login or Login(of)
+            self._login = login
+            return self._authenticate(login, nonza)
+        assert of.host is not None
+        if of.account is not None and f"{nonza.namespace}{SEPARATOR}{nonza.name}" in of.host.tables.nonzas:
+            of.plugin_nonza(nonza)
+            return None
+        condition = StreamCondition.UNSUPPORTED_STANZA_TYPE if of.account else StreamCondition.NOT_AUTHORIZED
+        raise StreamError(condition, f"<{nonza.name}/> is not expected here")
+
+    def _start_tls(self) -> None:
+        """RFC 6120 5.4.2. What came in the same packet behind the request was not encrypted, and is thrown away."""
+        of = self._stream
+        if of.tls is not None or self._listener.tls is None or of.account is not None:
+            of.write(tag("failure", xmlns=ns.TLS))
+            of.close()
+            return
+        assert of.host is not None
+        of.write(tag("proceed", xmlns=ns.TLS))
+        self._restart()
+        self._listener.start_tls(of)
+
+    def _restart(self) -> None:
+        """A new stream begins on the same connection (RFC 6120 4.3.3)."""
+        self._restarting = True
+        self._stream.restart()
+
+    async def _authenticate(self, login: Login, nonza: Nonza) -> None:
+        of = self._stream
+        account = await login.receive(nonza)
+        if account is None:
+            return
+        of.account = account
+        self._login = None
+        self._restart()
+
+    # Stanzas
+
+    def _stanza(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Only binding, and what plugins answer on streams without a session, may be asked for now."""
+        of = self._stream
+        assert of.host is not None
+        if isinstance(stanza, Iq) and stanza.answerable:
+            fault = iq_fault(stanza)
+            if fault is not None:
+                of.write(stanza.error(fault).to_bytes())
+                return None
+            key = iq_key(stanza)
+            if of.account is not None and key == _BIND:
+                return self._bind(stanza)
+            handler = of.host.tables.iq[Scope.STREAM].get(key)
+            if handler is not None and (of.account is not None or not self._needs_tls()):
+                return self._answer(handler, stanza)
+        # RFC 6120 6.3.? and 7.1: nothing else before authentication and binding.
+        raise StreamError(StreamCondition.NOT_AUTHORIZED, "log in and bind a resource first")
+
+    async def _answer(self, handler: Handler, iq: Iq) -> None:
+        of = self._stream
+        try:
+            reply = handler(iq, of)
+            if not isinstance(reply, Iq):
+                reply = await reply
+        except Exception as error:
+            reply = iq.error(error_for(error, handler, iq))
+        of.write(reply.to_bytes())
+
+    async def _bind(self, iq: Iq) -> None:
+        """RFC 6120 7.6 and 7.7."""
+        of = self._stream
+        assert of.host is not None and of.account is not None
+        try:
+            wanted = _wanted_resource(iq)
+            session = await self._listener.server.bind(of.host, of.account, wanted, of)
+        except JidError as error:
+            of.write(iq.error(StanzaError(Condition.BAD_REQUEST, text=str(error))).to_bytes())
+            return
+        except StorageUnavailable:
+            of.write(iq.error(StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait")).to_bytes())
+            return
+        except BindRefused as refused:
+            condition = Condition.CONFLICT if refused.conflict else Condition.RESOURCE_CONSTRAINT
+            of.write(iq.error(StanzaError(condition, text=str(refused))).to_bytes())
+            return
+        if of.negotiation is not self:  # the client left meanwhile
+            await self._listener.server.unbind(session)
+            return
+        self.stop()
+        of.negotiation = None
+        of.session = session
+        bound = tag("bind", tag("jid", str(session.jid)), xmlns=ns.BIND)
+        of.write(Iq(None, None, iq.id, "result", None, bound).to_bytes())
+
+
+def _wanted_resource(iq: Iq) -> str | None:
+    """Return the resource a client asks for, prepared; None if it leaves that to us.
+
+    :raises JidError: if it can't be a resource.
+    """
+    for element in iq.request.elements():
+        if element.name == "resource" and element.uri == ns.BIND and str(element):
+            return Jid.parse("x@x/" + str(element)).resource
+    return None
+
+
+async def _await(pending: Awaitable[None]) -> None:
+    await pending

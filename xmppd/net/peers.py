@@ -1,0 +1,71 @@
+"""Network addresses of clients: how they are counted, and which are exempt from limits."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterable
+
+__all__ = ["Networks", "PeerCounter", "network_of"]
+
+
+def network_of(address: str) -> str:
+    """Return what limits by address count: an IPv4 address, or the /64 an IPv6 address is in."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((ip, 64), strict=False))
+    return str(ip)
+
+
+class Networks:
+    """A list of networks, as the settings write them. Connections over a Unix socket are in all of them."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
+
+    def __contains__(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return True
+        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+        return any((mapped or ip) in network for network in self._networks)
+
+
+class PeerCounter:
+    """Counts connections, in total and by address.
+
+    :param total: how many there may be.
+    :param per_address: how many from one address (see :func:`network_of`) that is not exempt.
+    """
+
+    def __init__(self, total: int, per_address: int, exempt: Networks) -> None:
+        self._total = total
+        self._per_address = per_address
+        self._exempt = exempt
+        self._open = 0
+        self._by_address: Counter[str] = Counter()
+
+    def enter(self, address: str) -> str | None:
+        """Count a new connection. Return None if it may stay, or else why not; then it is not counted."""
+        if self._open >= self._total:
+            return "this server has as many connections as it may have"
+        key = network_of(address)
+        if self._by_address[key] >= self._per_address and address not in self._exempt:
+            return "there are too many connections from your address"
+        self._open += 1
+        self._by_address[key] += 1
+        return None
+
+    def leave(self, address: str) -> None:
+        """Count the end of a connection that entered."""
+        key = network_of(address)
+        self._open -= 1
+        self._by_address[key] -= 1
+        if not self._by_address[key]:
+            del self._by_address[key]

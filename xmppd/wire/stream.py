@@ -1,0 +1,45 @@
+"""What a server writes on a stream that is no stanza: header, features, errors, the end (RFC 6120 section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xmppd.wire import ns
+from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.escape import escape_attribute
+from xmppd.wire.framing import StreamHeader
+
+__all__ = ["END", "check_header", "features", "header"]
+
+#: The closing tag (RFC 6120 4.4).
+END = b"</stream:stream>"
+
+
+def header(stream_id: str, from_: str | None, to: str | None = None, lang: str | None = None) -> bytes:
+    """Return the response header (RFC 6120 4.7).
+
+    :param from_: the host; None if it isn't known yet because the stream ends in an error.
+    :param to: whom the initial header said it was from, if it did.
+    :param lang: of text meant for people.
+    """
+    attributes = {"id": stream_id, "from": from_, "to": to, "version": "1.0", "xml:lang": lang or "en"}
+    text = "".join(f" {key}='{escape_attribute(value)}'" for key, value in attributes.items() if value)
+    opening = f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'{text}>"
+    return opening.encode()
+
+
+def features(offered: Iterable[bytes]) -> bytes:
+    """Return ``<stream:features/>`` with what is on offer (RFC 6120 4.3.2)."""
+    return b"<stream:features>" + b"".join(offered) + b"</stream:features>"
+
+
+def check_header(opened: StreamHeader) -> None:
+    """Check the header that a client sent.
+
+    :raises StreamError: as RFC 6120 4.7.5, 4.8 and 4.9.3 name it.
+    """
+    if opened.content != ns.CLIENT:
+        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"the content namespace is {ns.CLIENT}")
+    major = (opened.version or "0.9").partition(".")[0]
+    if not major.isdigit() or int(major) < 1:
+        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "this server speaks version 1.0")
