@@ -129,7 +129,7 @@ class Localpart(Refusals):
 
     def test_contextual_rules_of_repeated_characters_do_not_hide_others(self) -> None:
         self.assertEqual(len(Jid.parse("\u30a2" + "\u30fb" * 300 + "@example.com").local), 301)
-        self.refused("\u30a2\u30fb\u30fbl\xb7\u30fb@example.com", "U+00B7")
+        self.refused("\u30a2\u30fbl\u30fb\xb7l@example.com", "U+00B7 at position 5")
 
     def test_1023_octets(self) -> None:
         self.assertEqual(len(Jid.parse("a" * 1023 + "@example.com").local), 1023)
@@ -224,7 +224,8 @@ class Domainpart(Refusals):
 class Values(unittest.TestCase):
     def test_is_its_text(self) -> None:
         jid = Jid.parse("Juliet@Example.com/Balcony")
-        self.assertEqual({jid: 1}["juliet@example.com/Balcony"], 1)
+        known: dict[str, int] = {jid: 1}
+        self.assertEqual(known["juliet@example.com/Balcony"], 1)
         self.assertEqual(jid.xml, "juliet@example.com/Balcony")
         self.assertIs(type(str(jid)), str)
         self.assertEqual(repr(jid), "Jid('juliet@example.com/Balcony')")

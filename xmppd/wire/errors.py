@@ -217,7 +217,7 @@ def _children(condition: StrEnum, namespace: str, text: str | None, address: str
     written = "".join(parts).encode()
     if app is None:
         return written
-    return written + (app if isinstance(app, bytes) else app.toXml().encode())  # type: ignore[no-untyped-call]
+    return written + (app if isinstance(app, bytes) else app.toXml().encode())
 
 
 _C = TypeVar("_C", bound=StrEnum)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import binascii
-
+from xmppd.wire.sasl.encoding import decode
 from xmppd.wire.sasl.keys import ScramKeys
 from xmppd.wire.sasl.offer import MECHANISMS, needs_tls
 from xmppd.wire.sasl.outcome import (
     Context,
-    Derive,
     Failure,
-    LookUp,
     Mechanism,
     Outcome,
     SaslCondition,
@@ -38,7 +35,6 @@ class Exchange:
         self._max_message = max_message
         self._max_failures = max_failures
         self._mechanism: Mechanism | None = None
-        self._waiting = False
 
     @property
     def exhausted(self) -> bool:
@@ -78,7 +74,7 @@ class Exchange:
                 return wrong
         elif element.name != "response":
             return malformed(f"{element.name!r} is not for a client to send")
-        if self._mechanism is None or self._waiting:
+        if self._mechanism is None:
             return malformed("no response was expected")
         if element.names:
             return malformed(f"{element.name!r} has a child element")
@@ -105,10 +101,8 @@ class Exchange:
             return b""
         if len(text) > (self._max_message + 2) // 3 * 4:
             return malformed("the message is too long")
-        try:
-            return binascii.a2b_base64(text, strict_mode=True)
-        except binascii.Error:
-            return Failure(SaslCondition.INCORRECT_ENCODING)
+        data = decode(text)
+        return Failure(SaslCondition.INCORRECT_ENCODING) if data is None else data
 
     def _running(self) -> Mechanism:
         if self._mechanism is None:
@@ -116,7 +110,6 @@ class Exchange:
         return self._mechanism
 
     def _note(self, outcome: Outcome) -> Outcome:
-        self._waiting = isinstance(outcome, LookUp | Derive)
         if isinstance(outcome, Failure):
             self.failures += 1
         if isinstance(outcome, Failure | Success):

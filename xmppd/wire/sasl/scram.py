@@ -7,13 +7,13 @@ wrong password is: neither the answers nor the amount of work differ.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
 import secrets
 
 from xmppd.wire.jid import Jid
+from xmppd.wire.sasl.encoding import decode
 from xmppd.wire.sasl.keys import HASHES, ScramKeys, fake_keys
 from xmppd.wire.sasl.outcome import (
     Challenge,
@@ -120,10 +120,8 @@ class Scram(Mechanism):
         final = _CLIENT_FINAL.match(message)
         if final is None:
             return malformed("no client-final-message")
-        try:
-            binding = binascii.a2b_base64(final["binding"], strict_mode=True)
-            proof = binascii.a2b_base64(final["proof"], strict_mode=True)
-        except binascii.Error:
+        binding, proof = decode(final["binding"].encode()), decode(final["proof"].encode())
+        if binding is None or proof is None:
             return malformed("invalid-encoding")
         if not hmac.compare_digest(final["nonce"], self._nonce):
             return Failure(SaslCondition.NOT_AUTHORIZED, "other-error: wrong nonce", self._account)
