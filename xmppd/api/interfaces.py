@@ -140,6 +140,16 @@ class IHost(Protocol):
     def started_at(self) -> float:
         """When the server was started, in seconds since the epoch."""
 
+    async def create_account(self, jid: Jid, password: str) -> None:
+        """Make an account and tell the plugins. Raises what IAccounts.create raises."""
+
+    async def delete_account(self, jid: Jid, before_closing: Callable[[], object] | None = None) -> bool:
+        """Delete an account, end its sessions and have the plugins delete what they keep for it.
+
+        :param before_closing: called when the account is gone for good and its sessions are still open.
+        :returns: was there such an account?
+        """
+
     def send(self, stanza: Stanza) -> None:
         """Route a stanza on behalf of the server, an account or a component; what goes wrong is logged."""
 

@@ -1,4 +1,4 @@
-"""A virtual host: what becomes of its users' stanzas, and of stanzas for its addresses (RFC 6120 section 10, RFC 6121 8)."""
+"""A virtual host: what becomes of its users' stanzas, and of stanzas for its addresses (RFC 6120 10, RFC 6121 8)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from xmppd.api.hooks import Scope
 from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.core.delivery import Rule, row_for
 from xmppd.core.dispatch import Handler, Tables, decide, error_for
+from xmppd.core.operations import HostOperations
 from xmppd.core.routing import all_of, iq_fault, iq_key, presence_fault
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
@@ -50,6 +51,7 @@ class Host:
         self.accounts: IAccounts = server.accounts
         self.db: IDatabase = server.db
         self.started_at = server.started_at
+        self.operations = HostOperations(server.operations, jid.domain, lambda: self.admins)
         self._directory = server.directory
         self._router = server.router
 
@@ -124,6 +126,10 @@ class Host:
         """RFC 6121 8.5.1, no such account. The answer is the one an account gives that doesn't answer."""
         if isinstance(stanza, Presence):
             return None
+        if isinstance(stanza, Iq) and stanza.answerable:
+            handler = self.tables.iq[Scope.NO_ACCOUNT].get(iq_key(stanza))
+            if handler is not None:
+                return self.answer(handler, stanza)
         return self._router.bounce(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
 
     def _to_account(self, stanza: Stanza, account: Jid) -> Awaitable[None] | None:
@@ -273,6 +279,14 @@ class Host:
             if outcome is not None:
                 pending.append(_guarded(handler, event, outcome))
         return all_of(pending) if pending else None
+
+    async def create_account(self, jid: Jid, password: str) -> None:
+        """See :class:`xmppd.api.IHost`."""
+        await self.server.keeper.create(jid, password)
+
+    async def delete_account(self, jid: Jid, before_closing: Callable[[], object] | None = None) -> bool:
+        """See :class:`xmppd.api.IHost`."""
+        return await self.server.keeper.delete(jid, before_closing)
 
     def send(self, stanza: Stanza) -> None:
         """See :class:`xmppd.api.IHost`."""

@@ -1,0 +1,135 @@
+"""Accounts made and deleted, and the plugins told of it, even if the server isn't running or is killed in between.
+
+Plugins delete what they keep for an account when they observe `AccountDeleted`. An account may be deleted while no
+plugin is loaded (``xmppctl`` with the server stopped), and the server may be killed between the account's end and the
+plugins' work. So a deletion is noted in the database first and struck off when the plugins are done; what is still
+noted when the server starts is told then. Accounts made while the server was stopped are noted likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from sqlalchemy import Column, ColumnElement, Connection, Integer, MetaData, Table, Text, delete, select
+
+from xmppd.api.accounts import IAccounts, Imported
+from xmppd.api.events.accounts import AccountCreated, AccountDeleted
+from xmppd.api.storage import IDatabase, Migration
+from xmppd.wire.jid import Jid
+
+__all__ = ["MIGRATIONS", "OWNER", "TABLES", "AccountKeeper", "CloseSessions", "Notify"]
+
+#: Tells the plugins of a domain's host of an event.
+Notify = Callable[[str, object], Awaitable[None] | None]
+#: Ends the sessions of an account that is gone, and waits until they are.
+CloseSessions = Callable[[Jid], Awaitable[object]]
+
+_NOTES = Table(
+    "xmppd_account_events",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("event", Text, nullable=False),
+)
+OWNER = "account_events"
+TABLES = (_NOTES,)
+MIGRATIONS: tuple[Migration, ...] = ()
+
+_CREATED, _DELETED = "created", "deleted"
+_EVENTS: Mapping[str, type[AccountCreated] | type[AccountDeleted]] = {
+    _CREATED: AccountCreated,
+    _DELETED: AccountDeleted,
+}
+
+
+class AccountKeeper:
+    """Makes and deletes accounts.
+
+    :param notify: None while the server isn't running: then the news waits for its next start.
+    """
+
+    def __init__(
+        self,
+        db: IDatabase,
+        accounts: IAccounts,
+        notify: Notify | None = None,
+        close_sessions: CloseSessions | None = None,
+    ) -> None:
+        self._db = db
+        self._accounts = accounts
+        self._notify = notify
+        self._close_sessions = close_sessions
+
+    async def create(self, jid: Jid, password: str) -> None:
+        """Make an account. Raises what IAccounts.create raises."""
+        await self._accounts.create(jid, password)
+        await self._created([jid])
+
+    async def import_many(self, users: Sequence[tuple[Jid, str]]) -> Imported:
+        """Make many accounts. Raises what IAccounts.import_many raises."""
+        imported = await self._accounts.import_many(users)
+        await self._created(imported.created)
+        return imported
+
+    async def delete(self, jid: Jid, before_closing: Callable[[], object] | None = None) -> bool:
+        """Delete an account and what plugins keep for it, and end its sessions.
+
+        :param before_closing: called when the account is gone for good and its sessions are still open.
+        :returns: was there such an account?
+        """
+        await self._note(_DELETED, [jid])
+        if not await self._accounts.delete(jid):
+            await self._strike(_NOTES.c.account == str(jid))
+            return False
+        if before_closing is not None:
+            before_closing()
+        if self._close_sessions is not None:
+            await self._close_sessions(jid)
+        if self._notify is not None:
+            await self._tell(AccountDeleted(jid))
+            await self._strike(_NOTES.c.account == str(jid))
+        return True
+
+    async def catch_up(self) -> int:
+        """Tell what is still noted, oldest first; call it when the plugins are loaded and nobody is served yet.
+
+        :returns: how many events there were.
+        """
+
+        def read(connection: Connection) -> list[tuple[int, str, str]]:
+            rows = connection.execute(select(_NOTES.c.id, _NOTES.c.account, _NOTES.c.event).order_by(_NOTES.c.id))
+            return [(row.id, row.account, row.event) for row in rows]
+
+        notes = await self._db.read(read)
+        told = 0
+        for number, (id, text, event) in enumerate(notes):
+            jid = Jid.parse(text)
+            made_again = any((text, _CREATED) == later[1:] for later in notes[number + 1 :])
+            # A deletion that was noted, but not carried out: the server was killed before.
+            if event == _CREATED or made_again or not await self._accounts.exists(jid):
+                await self._tell(_EVENTS[event](jid))
+                told += 1
+            await self._strike(_NOTES.c.id == id)
+        return told
+
+    async def _created(self, accounts: Sequence[Jid]) -> None:
+        if self._notify is None:
+            await self._note(_CREATED, accounts)
+            return
+        for account in accounts:
+            await self._tell(AccountCreated(account))
+
+    async def _tell(self, event: AccountCreated | AccountDeleted) -> None:
+        if self._notify is not None:
+            pending = self._notify(event.account.domain, event)
+            if pending is not None:
+                await pending
+
+    async def _note(self, event: str, accounts: Sequence[Jid]) -> None:
+        await self._db.append(_NOTES, [{"account": str(account), "event": event} for account in accounts])
+
+    async def _strike(self, which: ColumnElement[bool]) -> None:
+        def strike(connection: Connection) -> None:
+            connection.execute(delete(_NOTES).where(which))
+
+        await self._db.write(strike)

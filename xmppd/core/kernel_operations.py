@@ -1,0 +1,67 @@
+"""Puts the operations of the kernel together with the plugins': for a server, and for tools without one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from xmppd.api.accounts import IAccounts
+from xmppd.api.plugin import Plugin
+from xmppd.api.storage import IDatabase
+from xmppd.core.account_keeper import AccountKeeper
+from xmppd.core.operations import OperationRegistry
+from xmppd.core.operations_plugins import PluginOperations
+from xmppd.core.operations_server import ServerOperations
+from xmppd.core.operations_sessions import SessionOperations, end_sessions
+from xmppd.core.operations_users import UserOperations
+from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.jid import Jid
+
+if TYPE_CHECKING:
+    from xmppd.core.server import Server
+
+__all__ = ["account_keeper", "offline_operations", "server_operations"]
+
+
+def account_keeper(server: Server) -> AccountKeeper:
+    """Return what makes and deletes accounts while `server` runs."""
+
+    def notify(domain: str, event: object) -> Awaitable[None] | None:
+        host = server.hosts.get(domain)
+        return host.notify(event) if host is not None else None
+
+    async def close(jid: Jid) -> int:
+        error = StreamError(StreamCondition.NOT_AUTHORIZED, text="The account was deleted.")
+        return await end_sessions(server, server.directory.of(jid).values(), error)
+
+    return AccountKeeper(server.db, server.accounts, notify, close)
+
+
+def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistry:
+    """Return the operations of a running server."""
+
+    async def close(jid: Jid) -> int:
+        error = StreamError(StreamCondition.NOT_AUTHORIZED, text="The account is locked.")
+        return await end_sessions(server, server.directory.of(jid).values(), error)
+
+    def sessions(jid: Jid) -> Sequence[object]:
+        return list(server.directory.of(jid).values())
+
+    def loaded() -> Iterable[tuple[str, Plugin]]:
+        return [(domain, plugin) for domain, host in server.hosts.items() for plugin in host.registry.loaded()]
+
+    kernel = (
+        UserOperations(server.accounts, keeper, server.hosts.keys(), sessions, close),  # type: ignore[arg-type]
+        SessionOperations(server),
+        PluginOperations(server),
+        ServerOperations(server),
+    )
+    return OperationRegistry(kernel, loaded)
+
+
+def offline_operations(db: IDatabase, accounts: IAccounts, hosts: Collection[str]) -> OperationRegistry:
+    """Return the operations that need only the database, for a server that isn't running.
+
+    :param hosts: the domains of the settings.
+    """
+    return OperationRegistry([UserOperations(accounts, AccountKeeper(db, accounts), hosts)])

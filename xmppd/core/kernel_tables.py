@@ -1,0 +1,16 @@
+"""The tables of the kernel itself; those of plugins are brought up to date as plugins are started."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from xmppd.core import account_keeper, account_store
+from xmppd.core.storage import migrate
+
+__all__ = ["migrate_kernel"]
+
+
+def migrate_kernel(engine: Engine) -> None:
+    """Create the kernel's tables or bring them up to date. Blocks. Raises what `migrate` raises."""
+    for owner in (account_store, account_keeper):
+        migrate(engine, owner.OWNER, owner.TABLES, owner.MIGRATIONS)

@@ -1,0 +1,301 @@
+"""The operations of a server: gathered from the kernel and the plugins of every host, found by name, run and logged.
+
+Everybody who runs one comes by here: the command line through the admin socket, ad-hoc commands (XEP-0050) and whatever
+else carries them. A run leaves one line in the audit log (namespace ``xmppd.audit``): who, what, with which arguments
+(secrets left out), and how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.logger import Logger
+
+from xmppd.api.operations import (
+    Operation,
+    OperationError,
+    Parameter,
+    Permission,
+    Progress,
+    Result,
+    operations_of,
+)
+from xmppd.api.plugin import Plugin
+from xmppd.api.storage import StorageUnavailable
+from xmppd.core.options import nearest
+from xmppd.wire.errors import Condition
+from xmppd.wire.jid import Jid
+
+__all__ = ["Entry", "HostOperations", "OperationRegistry", "describe"]
+
+_audit = Logger(namespace="xmppd.audit")
+_RANK = {Permission.USER: 0, Permission.ADMIN: 1, Permission.OPERATOR: 2}
+_ACCOUNT = ("jid", "account")
+_LOGGED = 200  # characters of an argument
+
+#: Yields (domain, plugin) for every plugin that is loaded, in the order of the hosts.
+Plugins = Callable[[], Iterable[tuple[str, Plugin]]]
+
+
+@dataclass
+class Entry:
+    """An operation by name: the kernel's one, or one for each host whose plugin has it."""
+
+    name: str
+    kernel: Operation | None = None
+    hosts: dict[str, Operation] = field(default_factory=dict)
+
+    @property
+    def sample(self) -> Operation:
+        """Any of them: they are declared alike."""
+        return self.kernel or next(iter(self.hosts.values()))
+
+    def on(self, domain: str) -> Operation | None:
+        """The one for a host."""
+        return self.kernel or self.hosts.get(domain)
+
+    def pick(self, domain: str | None, arguments: Mapping[str, Any]) -> Operation:
+        """The one meant: the kernel's, or that of the host named, or of the account in the arguments.
+
+        :raises OperationError: the host doesn't have it, or it isn't clear which host is meant.
+        """
+        if self.kernel:
+            return self.kernel
+        domain = domain or _host_named(self.sample, arguments)
+        if domain is None:
+            if len(self.hosts) == 1:
+                return self.sample
+            raise OperationError(f"several hosts have {self.name}; name one of {', '.join(self.hosts)}")
+        if domain not in self.hosts:
+            raise OperationError(
+                f"{domain} has no {self.name}: no plugin that is enabled there offers it", Condition.ITEM_NOT_FOUND
+            )
+        return self.hosts[domain]
+
+
+class OperationRegistry:
+    """All operations of a server.
+
+    :param kernel: objects with operations that are there whatever plugins are loaded.
+    :param plugins: tells which plugins are loaded now.
+    """
+
+    def __init__(self, kernel: Sequence[object], plugins: Plugins = tuple) -> None:
+        self._kernel = [operation for owner in kernel for operation in operations_of(owner)]
+        self._plugins = plugins
+        self._gathered_from: list[tuple[str, Plugin]] | None = None
+        self._entries: dict[str, Entry] = {}
+
+    def entries(self) -> Mapping[str, Entry]:
+        """All operations by name, in the order of the names. A plugin can't replace one of the kernel's."""
+        loaded = list(self._plugins())
+        if loaded != self._gathered_from:
+            self._gathered_from = loaded
+            self._entries = dict(sorted(self._gather(loaded).items()))
+        return self._entries
+
+    def _gather(self, loaded: Iterable[tuple[str, Plugin]]) -> dict[str, Entry]:
+        entries = {operation.name: Entry(operation.name, operation) for operation in self._kernel}
+        for domain, plugin in loaded:
+            for operation in operations_of(plugin):
+                entry = entries.setdefault(operation.name, Entry(operation.name))
+                if entry.kernel or domain in entry.hosts:
+                    _audit.warn(
+                        "{operation} of plugin {plugin} is left out: that name is taken on {host}",
+                        operation=operation.name, plugin=plugin.name, host=domain,
+                    )  # fmt: skip
+                else:
+                    entry.hosts[domain] = operation
+        return entries
+
+    def find(self, name: str) -> Entry:
+        """Return the operation of that name.
+
+        :raises OperationError: there is none; the text names the nearest.
+        """
+        entries = self.entries()
+        if name not in entries:
+            guess = nearest(name, entries)
+            hint = f"; did you mean {guess}?" if guess else ""
+            raise OperationError(f"there is no operation {name!r}{hint}", Condition.ITEM_NOT_FOUND)
+        return entries[name]
+
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        host: str | None = None,
+        actor: str = "operator",
+        progress: Progress | None = None,
+    ) -> Result:
+        """Run an operation for the operator, who may everything.
+
+        :param host: whose plugin it is, where that can't be told from the arguments.
+        :raises OperationError: it is unknown, or can't be done.
+        """
+        return await run_logged(self.find(name).pick(host, arguments), arguments, actor, progress)
+
+
+class HostOperations:
+    """What can be run on one host by XMPP; see :class:`xmppd.api.IOperations`.
+
+    :param admins: tells who the host's administrators are now.
+    """
+
+    def __init__(self, registry: OperationRegistry, domain: str, admins: Callable[[], frozenset[Jid]]) -> None:
+        self._registry = registry
+        self._domain = domain
+        self._admins = admins
+
+    def _granted(self, actor: Jid) -> Permission | None:
+        if actor.bare in self._admins():
+            return Permission.ADMIN
+        return Permission.USER if actor.domain == self._domain else None
+
+    def list(self, actor: Jid) -> Sequence[Operation]:
+        """See IOperations.list."""
+        granted = self._granted(actor)
+        found = (entry.on(self._domain) for entry in self._registry.entries().values())
+        return [operation for operation in found if operation and _allows(granted, operation.permission)]
+
+    def find(self, name: str) -> Operation | None:
+        """See IOperations.find."""
+        entry = self._registry.entries().get(name)
+        return entry.on(self._domain) if entry else None
+
+    async def run(
+        self, name: str, arguments: Mapping[str, Any], actor: Jid, granted: Permission | None = None
+    ) -> Result:
+        """See IOperations.run."""
+        operation = self._registry.find(name).pick(self._domain, arguments)
+        granted = granted or self._granted(actor)
+        if not _allows(granted, operation.permission):
+            _log(operation, arguments, actor, "refused: not allowed")
+            raise OperationError(f"you may not run {name}", Condition.FORBIDDEN)
+        if granted is Permission.ADMIN:
+            try:
+                arguments = confined(operation, arguments, self._domain)
+            except OperationError as error:
+                _log(operation, arguments, actor, f"refused: {error}")
+                raise
+        return await run_logged(operation, arguments, str(actor.bare))
+
+
+def _allows(granted: Permission | None, needed: Permission) -> bool:
+    return granted is not None and _RANK[granted] >= _RANK[needed]
+
+
+def confined(operation: Operation, arguments: Mapping[str, Any], domain: str) -> dict[str, Any]:
+    """Return the arguments of an administrator of `domain`, who may name nothing of another host.
+
+    :raises OperationError: they do (forbidden).
+    """
+    result = dict(arguments)
+    for parameter in operation.parameters:
+        value = arguments.get(parameter.name)
+        if _is_host(parameter):
+            if value not in (None, "", domain):
+                raise OperationError(f"you may not administer {value}", Condition.FORBIDDEN)
+            result[parameter.name] = domain
+        elif _is_account(parameter) and value is not None and parameter.convert(value).domain != domain:
+            raise OperationError(f"{value} is not an account of {domain}", Condition.FORBIDDEN)
+    return result
+
+
+def _is_account(parameter: Parameter) -> bool:
+    return parameter.type is Jid and parameter.name in _ACCOUNT
+
+
+def _is_host(parameter: Parameter) -> bool:
+    return parameter.type is str and parameter.name == "host"
+
+
+def _host_named(operation: Operation, arguments: Mapping[str, Any]) -> str | None:
+    for parameter in operation.parameters:
+        value = arguments.get(parameter.name)
+        if value is not None and _is_host(parameter):
+            return str(value)
+        if value is not None and _is_account(parameter):
+            domain: str = parameter.convert(value).domain
+            return domain
+    return None
+
+
+async def run_logged(
+    operation: Operation, arguments: Mapping[str, Any], actor: str, progress: Progress | None = None
+) -> Result:
+    """Run an operation and write the audit line.
+
+    :raises OperationError: it can't be done, for whatever reason; what is a fault of the program is in the log.
+    """
+    try:
+        result = await operation.run(arguments, actor, progress)
+    except OperationError as error:
+        _log(operation, arguments, actor, f"failed: {error}")
+        raise
+    except StorageUnavailable as error:
+        _log(operation, arguments, actor, f"failed: {error.reason}")
+        raise OperationError(
+            f"the database can't be used now: {error.reason}", Condition.RESOURCE_CONSTRAINT
+        ) from error
+    except Exception as error:
+        _audit.failure("{operation} failed", operation=operation.name)
+        _log(operation, arguments, actor, f"failed: {type(error).__name__}")
+        raise OperationError(
+            f"{operation.name} failed: {type(error).__name__}: {error} (the log has more)",
+            Condition.INTERNAL_SERVER_ERROR,
+        ) from error
+    _log(operation, arguments, actor, "done")
+    return result
+
+
+def _log(operation: Operation, arguments: Mapping[str, Any], actor: str, outcome: str) -> None:
+    secret = {parameter.name for parameter in operation.parameters if parameter.secret}
+    shown = {
+        name: "***" if name in secret or name.endswith("password") else _on_one_line(value)
+        for name, value in arguments.items()
+        if value is not None
+    }
+    _audit.info(
+        "{actor} ran {operation} {shown}: {outcome}",
+        actor=actor,
+        operation=operation.name,
+        arguments=shown,
+        shown=" ".join(f"{name}={value}" for name, value in shown.items()),
+        outcome=outcome,
+    )
+
+
+def _on_one_line(value: object) -> str:
+    text = str(value)
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= _LOGGED else text[:_LOGGED] + "..."
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """Return a declaration as plain data, from which a command line or a form can be made."""
+    operation = entry.sample
+    return {
+        "name": operation.name,
+        "help": operation.help,
+        "permission": operation.permission.value,
+        "offline": operation.offline,
+        "examples": list(operation.examples),
+        "hosts": list(entry.hosts),
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": parameter.type.__name__,
+                "required": parameter.required,
+                "default": parameter.default,
+                "option": parameter.option,
+                "help": parameter.help,
+                "choices": list(parameter.choices),
+                "secret": parameter.secret,
+            }
+            for parameter in operation.parameters
+        ],
+    }
