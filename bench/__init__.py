@@ -1,0 +1,1 @@
+"""Small tools that measure the server from outside; `python -m bench --help` and README.md say how."""
