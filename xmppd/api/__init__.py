@@ -11,6 +11,7 @@ from xmppd.api.interfaces import IClock, IHost, ISession, IStream
 from xmppd.api.operations import FileText, IOperations, OperationError, Permission, Result, operation
 from xmppd.api.options import Field, Options
 from xmppd.api.plugin import Component, Plugin, need, use
+from xmppd.api.roster import IRoster, IRosterView, RosterChanged, RosterItem, Subscription, SubscriptionApproved
 from xmppd.api.storage import IDatabase, Migration, StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Handled, Pass, Replace, Verdict
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
@@ -22,12 +23,13 @@ HOST, ACCOUNT, OWN_ACCOUNT, STREAM = Scope.HOST, Scope.ACCOUNT, Scope.OWN_ACCOUN
 NO_ACCOUNT = Scope.NO_ACCOUNT
 
 __all__ = [
-    "ACCOUNT", "HOST", "NO_ACCOUNT", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted", "AvailabilityChanged",
-    "Bounce", "Component", "Condition", "Drop", "Element", "Field", "FileText", "FromClient", "Handled", "IAccounts",
-    "IClock", "IDatabase", "IHost", "IOperations", "ISession", "IStream", "Iq", "Jid", "JidError", "Message",
-    "Migration", "Nonza", "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin",
-    "Presence", "Replace", "Result", "Scope", "SessionBound", "SessionEnded", "Stanza", "StanzaError",
-    "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "ToAccount", "ToDevice", "ToHost",
-    "Undeliverable", "Verdict", "filter", "iq_get", "iq_set", "need", "nonza", "observe", "operation",
-    "stream_feature", "tag", "use",
+    "ACCOUNT", "HOST", "NO_ACCOUNT", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted",
+    "AvailabilityChanged", "Bounce", "Component", "Condition", "Drop", "Element", "Field", "FileText",
+    "FromClient", "Handled", "IAccounts", "IClock", "IDatabase", "IHost", "IOperations", "IRoster",
+    "IRosterView", "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza",
+    "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace",
+    "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "Stanza", "StanzaError",
+    "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "Subscription",
+    "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "filter", "iq_get",
+    "iq_set", "need", "nonza", "observe", "operation", "stream_feature", "tag", "use",
 ]  # fmt: skip

@@ -1,0 +1,328 @@
+"""RFC 6121 sections 2 and 3: the roster, its versions, and presence subscriptions (with appendix A)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+
+from xmppd.api import (
+    ACCOUNT,
+    OWN_ACCOUNT,
+    AccountDeleted,
+    AvailabilityChanged,
+    Condition,
+    Field,
+    FromClient,
+    IHost,
+    Iq,
+    IRoster,
+    ISession,
+    IStream,
+    Jid,
+    Plugin,
+    Presence,
+    RosterChanged,
+    RosterItem,
+    SessionBound,
+    SessionEnded,
+    Stanza,
+    StanzaError,
+    Subscription,
+    SubscriptionApproved,
+    ToAccount,
+    Verdict,
+    filter,
+    iq_get,
+    iq_set,
+    observe,
+    stream_feature,
+)
+from xmppd.plugins.roster import forms
+from xmppd.plugins.roster.operations import RosterOperations
+from xmppd.plugins.roster.rosters import Change, Roster, Rosters
+from xmppd.plugins.roster.rules import SUBSCRIBE, TYPES, State
+from xmppd.plugins.roster.store import TABLES, read_request
+from xmppd.plugins.roster.subscriptions import RequestLimits, Subscriptions, settled
+
+__all__ = ["RosterPlugin"]
+
+#: Stream features (2.6.1 and 3.4.1).
+_FEATURES = b"<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
+
+
+class RosterPlugin(Plugin, RosterOperations):
+    """Keep everybody's contact list, and let people ask to see each other's presence."""
+
+    xep = (237, "1.3")
+    features = (forms.NS,)
+    provides = (IRoster,)
+    tables = TABLES
+
+    class Options(forms.Limits):
+        """How large rosters may be, and how much of them is kept in memory."""
+
+        requests: int = Field(
+            500, ge=0, description="How many subscription requests may wait for an account's answer; more are ignored."
+        )
+        request_octets: int = Field(
+            10_000, ge=500, description="Of a request that is longer, in octets, the content is not kept."
+        )
+        cached_rosters: int = Field(
+            1000, ge=0, description="How many rosters of accounts that are not connected are kept in memory."
+        )
+        removals_kept: int = Field(
+            200, ge=0, description="How many removed contacts are remembered, for clients that know an older version."
+        )
+
+    def __init__(self, host: IHost, options: Plugin.Options | None = None) -> None:
+        super().__init__(host, options)
+        self._rosters = Rosters(self.db, self._online, self.options.cached_rosters, self.options.removals_kept)
+        self._subscriptions = self._make_subscriptions()
+        # Interested resources (2.2), and those of them whose roster is still being brought up to date.
+        self._interested: dict[Jid, dict[ISession, None]] = {}
+        self._behind: set[ISession] = set()
+
+    async def reconfigured(self, options: Options) -> None:
+        """Take other limits."""
+        self._rosters.cache, self._rosters.removals_kept = options.cached_rosters, options.removals_kept
+        self._subscriptions = self._make_subscriptions()
+
+    def _make_subscriptions(self) -> Subscriptions:
+        options = self.options
+        limits = RequestLimits(options.items, options.requests, options.request_octets)
+        return Subscriptions(self.host, self._rosters, limits, self._tell)
+
+    # Sessions
+
+    def _online(self, account: Jid) -> bool:
+        return bool(self.host.sessions(account))
+
+    @observe(SessionBound)
+    def bound(self, event: SessionBound) -> None:
+        """Keep the roster in memory from now on, if it is there."""
+        self._rosters.came(event.session.account)
+
+    @observe(SessionEnded)
+    def ended(self, event: SessionEnded) -> None:
+        """Forget the session, and with the last one of the account its roster."""
+        session, account = event.session, event.session.account
+        self._behind.discard(session)
+        interested = self._interested.get(account)
+        if interested is not None:
+            interested.pop(session, None)
+            if not interested:
+                del self._interested[account]
+        if all(other is session for other in self.host.sessions(account)):
+            self._rosters.left(account)
+
+    @observe(AvailabilityChanged)
+    def availability(self, event: AvailabilityChanged) -> Awaitable[None] | None:
+        """Deliver the requests that wait for an answer to each resource that becomes available (3.1.3, point 4)."""
+        if event.previous is not None or event.presence.type != "available":
+            return None
+        roster = self._rosters.cached(event.session.account)
+        if roster is None:
+            return self._load_and_remind(event.session)
+        self._remind(event.session, roster)
+        return None
+
+    async def _load_and_remind(self, session: ISession) -> None:
+        self._remind(session, await self._rosters.load(session.account))
+
+    def _remind(self, session: ISession, roster: Roster) -> None:
+        if session.presence is not None:
+            for stored in roster.requests.values():
+                self._send(session, read_request(stored))
+
+    @observe(AccountDeleted)
+    async def deleted(self, event: AccountDeleted) -> None:
+        """Delete the account's roster, and cancel its subscriptions both ways."""
+        account = event.account
+        roster = await self._rosters.delete(account)
+        for contact in {**roster.items, **roster.requests}:
+            await self._subscriptions.farewell(account, contact, roster.state(contact))
+
+    # Stream features
+
+    @stream_feature
+    def stream_features(self, stream: IStream) -> bytes | None:
+        """Announce roster versions and pre-approval to who has logged in."""
+        return _FEATURES if stream.account is not None else None
+
+    # Roster get and set
+
+    @iq_get(forms.NS, "query", to=OWN_ACCOUNT)
+    def get(self, request: Iq) -> Iq | Awaitable[Iq]:
+        """Answer a roster get (2.2)."""
+        if any(child.name == "item" for child in request.request.elements()):
+            raise StanzaError(Condition.BAD_REQUEST, text="a roster get has no items")
+        assert request.from_ is not None
+        roster = self._rosters.cached(request.from_.bare)
+        return self._load_and_get(request) if roster is None else self._answer_get(request, roster)
+
+    async def _load_and_get(self, request: Iq) -> Iq:
+        assert request.from_ is not None
+        return self._answer_get(request, await self._rosters.load(request.from_.bare))
+
+    def _answer_get(self, request: Iq, roster: Roster) -> Iq:
+        assert request.from_ is not None
+        session = self.host.session(request.from_)
+        known = request.request.attributes.get("ver")
+        changes = roster.changes_since(known) if known else None
+        if session is not None:
+            self._interested.setdefault(roster.account, {})[session] = None
+        if changes is None or len(changes) > max(len(roster.items), 1):
+            return request.result(forms.query(roster.items.values(), roster.version))
+        if session is not None and changes:
+            # 2.6.3: the changes follow as pushes. They are sent once the result is on its way, and pushes that
+            # would overtake them are put off till then.
+            self._behind.add(session)
+            self.later(0, lambda: self._catch_up(session, str(known)))
+        return request.result()
+
+    async def _catch_up(self, session: ISession, known: str) -> None:
+        if session in self._behind:
+            self._behind.discard(session)
+            roster = await self._rosters.load(session.account)
+            for version, jid in roster.changes_since(known) or ():
+                text = f"{roster.header.epoch}-{version}"
+                self._send(session, forms.push(roster.account, jid, roster.items.get(jid), text))
+
+    @iq_set(forms.NS, "query", to=OWN_ACCOUNT)
+    async def set(self, request: Iq) -> Iq:
+        """Add, change or remove an item (2.3 to 2.5)."""
+        assert request.from_ is not None
+        account = request.from_.bare
+        wanted = forms.read_set(request.request, account, self.options)
+        if wanted.remove:
+            if not await self.remove(account, wanted.jid):
+                raise StanzaError(Condition.ITEM_NOT_FOUND)
+            return request.result()
+
+        def decide(roster: Roster) -> Change:
+            before = roster.items.get(wanted.jid)
+            if before is None and len(roster.items) >= self.options.items:
+                text = f"a roster holds {self.options.items} contacts at most"
+                raise StanzaError(Condition.POLICY_VIOLATION, text=text)
+            item = replace(before or RosterItem(wanted.jid), name=wanted.name, groups=wanted.groups)
+            return roster.change(wanted.jid, item, roster.requests.get(wanted.jid))
+
+        change = await self._rosters.change(account, decide, self._push)
+        if change.visible:
+            await settled(self.host.notify(RosterChanged(account, wanted.jid, change.before, change.after)))
+        return request.result()
+
+    @iq_set(forms.NS, "query", to=ACCOUNT)
+    def refuse(self, request: Iq) -> Iq:
+        """Refuse a roster set for somebody else's account (2.3.3)."""
+        raise StanzaError(Condition.FORBIDDEN)
+
+    # Subscription stanzas
+
+    @filter(FromClient, kinds=(Presence,))
+    def outbound(self, event: FromClient) -> Awaitable[Verdict] | None:
+        """Take subscription stanzas of our users; everything else passes."""
+        stanza = event.stanza
+        if stanza.type not in TYPES or stanza.to is None or not isinstance(stanza, Presence):
+            return None
+        return self._subscriptions.outbound(event.session.account, stanza)
+
+    @filter(ToAccount, kinds=(Presence,))
+    def inbound(self, event: ToAccount) -> Awaitable[Verdict] | None:
+        """Take subscription stanzas for our users; everything else passes."""
+        stanza = event.stanza
+        if stanza.type not in TYPES or not isinstance(stanza, Presence):
+            return None
+        return self._subscriptions.inbound(event.account, stanza)
+
+    # To the devices
+
+    def _tell(self, roster: Roster, change: Change, stanza: Presence | None) -> None:
+        """Deliver a subscription stanza, then the push that its effect brings about."""
+        if stanza is not None and stanza.type == SUBSCRIBE:
+            for session in self.host.sessions(roster.account):
+                if session.presence is not None:
+                    self._send(session, stanza)
+        elif stanza is not None:
+            for session in self.interested(roster.account):
+                self._send(session, stanza)
+        if change.visible:
+            self._push(roster, change)
+
+    def _push(self, roster: Roster, change: Change) -> None:
+        """Send a roster push to the interested resources (2.1.6)."""
+        sessions = self.interested(roster.account)
+        if sessions:
+            push = forms.push(roster.account, change.contact, change.after, roster.version)
+            for session in sessions:
+                if session not in self._behind:
+                    self._send(session, push.readdressed(to=session.jid))
+
+    def _send(self, session: ISession, stanza: Stanza) -> None:
+        pending = session.send(stanza if stanza.to is not None else stanza.readdressed(to=session.jid))
+        if pending is not None:
+            self.host.spawn(settled(pending), f"sending to {session.jid}")
+
+    # IRoster
+
+    def cached(self, account: Jid) -> Roster | None:
+        """See :class:`xmppd.api.IRoster`."""
+        return self._rosters.cached(account)
+
+    async def load(self, account: Jid) -> Roster:
+        """See :class:`xmppd.api.IRoster`."""
+        return await self._rosters.load(account)
+
+    def interested(self, account: Jid) -> Sequence[ISession]:
+        """See :class:`xmppd.api.IRoster`."""
+        return tuple(self._interested.get(account, ()))
+
+    async def put(
+        self,
+        account: Jid,
+        contact: Jid,
+        name: str | None = None,
+        groups: Sequence[str] = (),
+        subscription: Subscription | None = None,
+    ) -> RosterItem:
+        """See :class:`xmppd.api.IRoster`."""
+        if not contact.is_bare or contact == account:
+            raise ValueError(f"{contact} can't be a contact of {account}")
+
+        def decide(roster: Roster) -> Change:
+            item = replace(roster.items.get(contact) or RosterItem(contact), name=name, groups=tuple(groups))
+            request = roster.requests.get(contact)
+            if subscription is not None:
+                state = State.of(subscription, item.ask, request is not None)
+                request = request if state.pending_in else None
+                item = replace(item, subscription=subscription, ask=state.pending_out)
+                item = replace(item, approved=item.approved and not item.from_)
+            return roster.change(contact, item, request)
+
+        change = await self._rosters.change(account, decide, self._push)
+        assert change.after is not None
+        if change.visible:
+            await settled(self.host.notify(RosterChanged(account, contact, change.before, change.after)))
+        if change.after.from_ and (change.before is None or not change.before.from_):
+            await settled(self.host.notify(SubscriptionApproved(account, contact)))
+        return change.after
+
+    async def remove(self, account: Jid, contact: Jid) -> bool:
+        """See :class:`xmppd.api.IRoster`."""
+        state = State.NONE
+
+        def decide(roster: Roster) -> Change:
+            nonlocal state
+            state = roster.state(contact)
+            if contact not in roster.items:
+                return roster.change(contact, None, roster.requests.get(contact))
+            return roster.change(contact, None, None)
+
+        change = await self._rosters.change(
+            account, decide, lambda roster, done: self._push(roster, done) if done.visible else None
+        )
+        if not change.visible:
+            return False
+        await settled(self.host.notify(RosterChanged(account, contact, change.before, None)))
+        await self._subscriptions.farewell(account, contact, state)
+        return True
