@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-from twisted.internet.defer import ensureDeferred
-from twisted.logger import Logger
 
 from xmppd.api.events.sessions import AvailabilityChanged
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToHost, Undeliverable
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Host"]
 
-_log = Logger()
 Onward = Callable[[Stanza], Awaitable[None] | None]
 
 
@@ -41,10 +37,10 @@ class Host:
 
     registry: Registry
 
-    def __init__(self, server: Server, jid: Jid, admins: frozenset[Jid], limits: Limits) -> None:
+    def __init__(self, server: Server, jid: Jid, limits: Limits) -> None:
         self.server = server
         self.jid = jid
-        self.admins = admins
+        self.admins: frozenset[Jid] = frozenset()
         self.limits = limits
         self.tables = Tables()
         self.clock: IClock = server.clock
@@ -54,6 +50,10 @@ class Host:
         self.operations = HostOperations(server.operations, jid.domain, lambda: self.admins)
         self._directory = server.directory
         self._router = server.router
+
+    def set_admins(self, addresses: Iterable[str]) -> None:
+        """Say who administers the host, by bare addresses."""
+        self.admins = frozenset(Jid.parse(address) for address in addresses)
 
     # From our own users
 
@@ -320,7 +320,7 @@ class Host:
 
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> None:
         """See :class:`xmppd.api.IHost`."""
-        ensureDeferred(work).addErrback(lambda failure: _log.failure("{what} failed", failure=failure, what=what))
+        self.server.spawn(work, what)
 
     def features(self) -> Sequence[str]:
         """See :class:`xmppd.api.IHost`."""

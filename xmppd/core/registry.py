@@ -159,6 +159,15 @@ class Registry:
         await self.disable(name)
         await self._start(name, cls)
 
+    def changed_options(self, tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Name the plugins whose options table differs from the one in force."""
+        names = sorted({*tables, *self._raw})
+        return [name for name in names if dict(tables.get(name, {})) != self._raw.get(name, {})]
+
+    def set_options(self, name: str, table: Mapping[str, Any]) -> None:
+        """Keep the options table of a plugin that isn't running for when it is started."""
+        self._raw[name] = dict(table)
+
     async def reconfigure(self, name: str, table: Mapping[str, Any]) -> None:
         """Give a running plugin other options.
 

@@ -54,7 +54,7 @@ class Requests:
         return True
 
     def _not_routed(self, failure: Failure, key: Key) -> None:
-        self._fail(key, failure.value)
+        self._fail(key, failure.value or _no_answer())
 
     def _timed_out(self, key: Key) -> None:
         self._waiting.pop(key)[0].errback(_no_answer())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
 from xmppd.api.accounts import IAccounts
@@ -18,6 +19,7 @@ from xmppd.core.registry import Migrate, Registry, wanted_names
 from xmppd.core.requests import Requests
 from xmppd.core.routing import Router
 from xmppd.core.sessions import Directory, Output, Session
+from xmppd.core.settings import Host as HostSettings
 from xmppd.core.settings import Settings
 from xmppd.core.sources import Source
 from xmppd.wire.errors import StreamCondition, StreamError
@@ -68,20 +70,34 @@ class Server:
         self.reload: Callable[[], Awaitable[Sequence[str]]] | None = None
         self.keeper = account_keeper(self)
         self.operations = server_operations(self, self.keeper)
-        self._sources = list(sources)
+        self.sources = list(sources)
+        self._migrate = migrate
         self._buckets: dict[Jid, TokenBucket] = {}
+        self._background: set[Deferred[None]] = set()
         for domain, options in settings.hosts.items():
-            jid = Jid.parse(domain)
-            host = Host(self, jid, frozenset(Jid.parse(admin) for admin in options.admins), settings.limits)
-            host.registry = Registry(host, self._sources, options.plugin_options, migrate)
-            self.hosts[jid.domain] = host
-            self.router.owners[jid.domain] = host
+            self.add_host(domain, options)
+
+    def add_host(self, domain: str, options: HostSettings) -> Host:
+        """Serve one more domain; its plugins are not started yet."""
+        host = Host(self, Jid.parse(domain), self.settings.limits)
+        host.set_admins(options.admins)
+        host.registry = Registry(host, self.sources, options.plugin_options, self._migrate)
+        self.hosts[domain] = self.router.owners[domain] = host
+        return host
+
+    async def remove_host(self, domain: str) -> None:
+        """Serve a domain no more: its sessions end with host-gone, its plugins are stopped."""
+        host = self.hosts.pop(domain)
+        del self.router.owners[domain]
+        for session in list(self.directory.on(host.jid)):
+            session.close(StreamError(StreamCondition.HOST_GONE))
+            await self.unbind(session)
+        await host.registry.stop()
 
     async def start(self) -> None:
         """Start the plugins of every host. :raises PluginError: if one can't be started."""
         for domain, options in self.settings.hosts.items():
-            host = self.hosts[Jid.parse(domain).domain]
-            await host.registry.start(wanted_names(options.plugins, self._sources))
+            await self.hosts[domain].registry.start(wanted_names(options.plugins, self.sources))
         await self.keeper.catch_up()
 
     async def stop(self) -> None:
@@ -90,9 +106,19 @@ class Server:
             session.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         for session in list(self.directory.by_jid.values()):
             await self.unbind(session)
+        self.requests.stop()
+        while self._background:
+            await next(iter(self._background))
         for host in self.hosts.values():
             await host.registry.stop()
-        self.requests.stop()
+
+    def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> None:
+        """Run work in the background; :meth:`stop` waits for it. `what` names it in the log if it fails."""
+        deferred = ensureDeferred(work)
+        deferred.addErrback(lambda failure: _log.failure("{what} failed", failure=failure, what=what))
+        if not deferred.called:
+            self._background.add(deferred)
+            deferred.addBoth(lambda result: self._background.discard(deferred))
 
     def host_for(self, domain: str | None) -> Host | None:
         """The host a stream is for; the first one if the client names none."""

@@ -27,7 +27,7 @@ class PluginError(Exception):
     """A plugin can't be loaded; the text names it and says why."""
 
 
-class IPluginSource(Interface):  # type: ignore[misc]
+class IPluginSource(Interface):
     """Marks a :class:`Source` for twisted.plugin."""
 
 
