@@ -84,6 +84,17 @@ class Caches(AccountsContract, TestCase):
         self.assertEqual(salted, [step.run()] * 3)
         self.assertEqual(self.derivations, 1)
 
+    async def test_a_changed_account_leaves_nothing_behind(self) -> None:
+        await self.accounts.create(ROMEO, "montague")
+        keys = await self.accounts.keys(ROMEO, "SHA-256")
+        assert keys is not None
+        step = Derive(b"montague", keys.hash, keys.salt, keys.iterations)
+        await self.accounts.derive(ROMEO, keys, step)
+        await self.accounts.delete(ROMEO)
+        self.derivations = 0
+        await self.accounts.derive(ROMEO, keys, step)
+        self.assertEqual(self.derivations, 1)
+
     async def test_the_cache_of_passwords_is_bounded(self) -> None:
         for jid in (ROMEO, JULIET):
             await self.accounts.create(jid, "secret")

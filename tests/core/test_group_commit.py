@@ -65,7 +65,10 @@ class GroupCommitTests(TestCase):
 
     async def test_a_full_batch_does_not_wait_for_more(self) -> None:
         database = self.open(gather=FOREVER, batch=3)
-        waiting = [database.write(add(name)) for name in "abc"]
+        waiting = [database.write(add("a"))]
+        for _ in range(20):  # by now the writer waits for more
+            await database.read(count)
+        waiting += [database.write(add(name)) for name in "bc"]
         self.assertEqual(await gatherResults(waiting), [1, 2, 3])
         self.assertEqual(database.counters.batches, 1)
 

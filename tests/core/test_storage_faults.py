@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import insert, text
+from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.internet import reactor
@@ -111,6 +111,18 @@ class FaultsOfSqlite(TestCase):
         self.assertEqual(await self.database.read(names), [])
         other.execute("ROLLBACK")
         self.assertEqual(await self.database.write(add("a")), 1)
+
+    async def test_a_write_that_begins_by_reading_is_not_overtaken(self) -> None:
+        other = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+        self.addCleanup(other.close)
+
+        def read_and_write(connection: Connection) -> int:
+            count(connection)
+            with self.assertRaisesRegex(sqlite3.OperationalError, "locked"):
+                other.execute("INSERT INTO rooms (name) VALUES ('overtaker')")
+            return add("a")(connection)
+
+        self.assertEqual(await self.database.write(read_and_write), 1)
 
     async def test_the_log_tells_the_beginning_and_the_end_once(self) -> None:
         await self.fill_the_disk()
