@@ -1,0 +1,70 @@
+"""Whom a device has sent presence to by name, and who has answered with an error (RFC 6121 4.6 and 4.4.2)."""
+
+from __future__ import annotations
+
+from xmppd.api import ISession, Jid
+
+__all__ = ["Directed"]
+
+_NOBODY: dict[Jid, None] = {}
+
+
+class Directed:
+    """What is remembered per session; sessions of which there is nothing to remember cost nothing."""
+
+    def __init__(self) -> None:
+        self._recipients: dict[ISession, dict[Jid, None]] = {}
+        self._refusing: dict[ISession, set[Jid]] = {}
+
+    # Directed presence
+
+    def add(self, session: ISession, recipient: Jid, limit: int) -> bool:
+        """Remember a recipient of available presence; false if there are `limit` of them already."""
+        recipients = self._recipients.setdefault(session, {})
+        if recipient not in recipients and len(recipients) >= limit:
+            return False
+        recipients[recipient] = None
+        return True
+
+    def discard(self, session: ISession, recipient: Jid) -> None:
+        """The recipient has been told that the device is unavailable, or wants no presence."""
+        recipients = self._recipients.get(session)
+        if recipients is not None:
+            recipients.pop(recipient, None)
+            if not recipients:
+                del self._recipients[session]
+
+    def has(self, session: ISession, recipient: Jid) -> bool:
+        """Does the recipient think the device is available?"""
+        return recipient in self._recipients.get(session, _NOBODY)
+
+    def take(self, session: ISession) -> tuple[Jid, ...]:
+        """Return all recipients, and forget them."""
+        return tuple(self._recipients.pop(session, _NOBODY))
+
+    # Errors
+
+    def refused(self, session: ISession, contact: Jid) -> None:
+        """The contact, a bare address, has answered the device's presence with an error."""
+        self._refusing.setdefault(session, set()).add(contact)
+
+    def accepted(self, session: ISession, contact: Jid) -> None:
+        """The contact has sent other presence since."""
+        refusing = self._refusing.get(session)
+        if refusing is not None:
+            refusing.discard(contact)
+            if not refusing:
+                del self._refusing[session]
+
+    @property
+    def any_refused(self) -> bool:
+        """Has anybody refused presence of any session?"""
+        return bool(self._refusing)
+
+    def refusing(self, session: ISession) -> set[Jid] | None:
+        """The contacts to whom the device's presence is not sent, or None."""
+        return self._refusing.get(session)
+
+    def forgive(self, session: ISession) -> None:
+        """A new presence session begins, or the session has ended: everybody is told again."""
+        self._refusing.pop(session, None)
