@@ -37,20 +37,26 @@ class TokenBucket:
 class FailureWindow:
     """Counts failures by key (an address, an account) in a sliding window; forgets the oldest keys when it is full."""
 
-    def __init__(self, limit: int, window: float, seconds: Callable[[], float], keys: int = 100_000) -> None:
-        self._limit = limit
-        self._window = window
+    def __init__(self, seconds: Callable[[], float], keys: int = 100_000) -> None:
+        self._limit = 1
+        self._window = 0.0
         self._seconds = seconds
         self._most_keys = keys
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def set_limits(self, limit: int, window: float) -> None:
+        """Say how many failures within how many seconds are too many."""
+        self._limit, self._window = limit, window
 
     def failed(self, key: str) -> None:
         """Note a failure."""
         times = self._failures.get(key)
         if times is None:
-            times = self._failures[key] = deque(maxlen=self._limit)
+            times = self._failures[key] = deque()
         self._failures.move_to_end(key)
         times.append(self._seconds())
+        while len(times) > self._limit:
+            times.popleft()
         if len(self._failures) > self._most_keys:
             self._failures.popitem(last=False)
 

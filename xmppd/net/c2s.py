@@ -50,12 +50,13 @@ class ClientStream:
     """
 
     __slots__ = (
-        "_bucket", "_closing", "_counted", "_farewell", "_out", "_out_size", "_paused", "account", "active", "framer",
-        "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session", "tls", "transport",
+        "_bucket", "_closing", "_counted", "_direct_tls", "_farewell", "_out", "_out_size", "_paused", "account",
+        "active", "framer", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session", "tls", "transport",
     )  # fmt: skip
 
-    def __init__(self, listener: ClientListener) -> None:
+    def __init__(self, listener: ClientListener, direct_tls: bool = False) -> None:
         self.listener = listener
+        self._direct_tls = direct_tls
         self.framer = Framer(listener.limits_before)
         self.transport: Any = None
         self.peer = ""
@@ -108,13 +109,13 @@ class ClientStream:
         if self._farewell is not None and self._farewell.active():
             self._farewell.cancel()
         self._farewell = None
-        self.listener.streams.discard(self)
         if self._counted:
             self._counted = False
             self.listener.peers.leave(self.peer)
         self._let_go()
         self._out = None
         self.transport = None
+        self.listener.left(self)
 
     def _let_go(self) -> None:
         """The client will not send any more: end what depends on it."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from zope.interface import implementer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xmppd.core.accounts import Accounts
     from xmppd.core.server import Server
     from xmppd.core.sessions import Session
+    from xmppd.net.tls import ServerTls
 
 __all__ = ["ClientFactory", "ClientListener"]
 
@@ -31,45 +32,62 @@ class ClientListener:
     """State shared by the streams of all client ports.
 
     :param secret: makes the keys of unknown accounts up; at least 32 octets, kept across restarts.
-    :param start_tls: begins TLS on a stream's connection; None if there is no TLS.
+    :param tls: certificates and contexts; None serves no TLS.
     """
 
-    def __init__(
-        self,
-        server: Server,
-        accounts: Accounts,
-        secret: bytes,
-        tls: Any = None,
-    ) -> None:
-        limits = server.settings.limits
-        seconds = server.clock.seconds
+    def __init__(self, server: Server, accounts: Accounts, secret: bytes, tls: ServerTls | None = None) -> None:
         self.server = server
         self.accounts = accounts
         self.secret = secret
         self.tls = tls
         self.clock = server.clock
-        self.limits = limits
+        self.loopback = Networks(LOOPBACK)
+        self.streams: set[ClientStream] = set()
+        self.peers = PeerCounter()
+        self.address_failures = FailureWindow(server.clock.seconds)
+        self.account_failures = FailureWindow(server.clock.seconds)
+        self._next_look: IDelayedCall | None = None
+        self._drained: Deferred[None] | None = None
+        self.reconfigure()
+
+    def reconfigure(self) -> None:
+        """Take the limits from the server's settings as they are now; new streams get them."""
+        limits = self.limits = self.server.settings.limits
         self.limits_before = _wire_limits(limits, limits.stanza_octets_before_auth)
         self.limits_after = _wire_limits(limits, limits.stanza_octets)
         self.exempt = Networks(limits.exempt_networks)
-        self.loopback = Networks(LOOPBACK)
-        self.peers = PeerCounter(limits.connections, limits.connections_per_address, self.exempt)
         window = limits.failed_login_window_seconds
-        self.address_failures = FailureWindow(limits.failed_logins_per_address, window, seconds)
-        self.account_failures = FailureWindow(limits.failed_logins_per_account, window, seconds)
-        self.streams: set[ClientStream] = set()
-        self._next_look: IDelayedCall | None = None
+        self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
+        self.address_failures.set_limits(limits.failed_logins_per_address, window)
+        self.account_failures.set_limits(limits.failed_logins_per_account, window)
 
     def start(self) -> None:
         """Begin to look after the streams."""
         self._next_look = self.clock.callLater(_LOOK, self._look)
 
-    def stop(self) -> None:
-        """Close every stream with system-shutdown."""
+    async def drain(self) -> None:
+        """Close every stream with system-shutdown and wait until all are gone, but no longer than the settings say."""
         if self._next_look is not None and self._next_look.active():
             self._next_look.cancel()
         for stream in list(self.streams):
             stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+        if self.streams:
+            drained = self._drained = Deferred()
+            late = self.clock.callLater(self.server.settings.server.drain_seconds, self._cut_off)
+            await drained
+            if late.active():
+                late.cancel()
+
+    def _cut_off(self) -> None:
+        for stream in list(self.streams):
+            stream.abort()
+
+    def left(self, stream: ClientStream) -> None:
+        """A stream's connection is gone."""
+        self.streams.discard(stream)
+        if not self.streams and self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
 
     def unbind(self, session: Session) -> None:
         """End a session whose stream has ended."""
@@ -101,19 +119,18 @@ class ClientListener:
 class ClientFactory:
     """Makes a stream for each connection to one port.
 
-    :param wrap: puts TLS around the stream for a port of direct TLS (XEP-0368).
+    :param direct_tls: TLS begins with the first octet (XEP-0368).
     """
 
     noisy = False
 
-    def __init__(self, listener: ClientListener, wrap: Callable[[ClientStream], Any] | None = None) -> None:
+    def __init__(self, listener: ClientListener, direct_tls: bool = False) -> None:
         self._listener = listener
-        self._wrap = wrap
+        self._direct_tls = direct_tls
 
     def buildProtocol(self, address: IAddress) -> Any:
         """See IProtocolFactory."""
-        stream = ClientStream(self._listener)
-        return stream if self._wrap is None else self._wrap(stream)
+        return ClientStream(self._listener, self._direct_tls)
 
     def doStart(self) -> None:
         """See IProtocolFactory."""

@@ -38,18 +38,17 @@ class Networks:
 
 
 class PeerCounter:
-    """Counts connections, in total and by address.
+    """Counts connections, in total and by address."""
 
-    :param total: how many there may be.
-    :param per_address: how many from one address (see :func:`network_of`) that is not exempt.
-    """
-
-    def __init__(self, total: int, per_address: int, exempt: Networks) -> None:
-        self._total = total
-        self._per_address = per_address
-        self._exempt = exempt
+    def __init__(self) -> None:
+        self._total = self._per_address = 0
+        self._exempt = Networks(())
         self._open = 0
         self._by_address: Counter[str] = Counter()
+
+    def set_limits(self, total: int, per_address: int, exempt: Networks) -> None:
+        """Say how many there may be in total, and from one address (see :func:`network_of`) that is not exempt."""
+        self._total, self._per_address, self._exempt = total, per_address, exempt
 
     def enter(self, address: str) -> str | None:
         """Count a new connection. Return None if it may stay, or else why not; then it is not counted."""
