@@ -98,7 +98,7 @@ class Framer:
 
     __slots__ = (
         "_base", "_buffer", "_depth", "_done", "_element", "_frames", "_header", "_held", "_kinds", "_lang", "_life",
-        "_names", "_outside", "_parser", "_rest", "_start_at", "_work", "limits",
+        "_names", "_outside", "_parser", "_rest", "_start_at", "_tag", "_work", "limits",
     )  # fmt: skip
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -109,6 +109,7 @@ class Framer:
         """Forget everything: a new stream begins (after STARTTLS and SASL, RFC 6120 4.3.3)."""
         self._drop_parser()
         self._header: StreamHeader | None = None
+        self._tag = b""  # the header's name as it was written
         self._rest: bytes | bytearray = b""  # what came since the last complete frame
         self._held = b""  # behind that, not yet given to expat
         self._depth = 0
@@ -246,10 +247,10 @@ class Framer:
             parser.StartNamespaceDeclHandler = self._declared
             parser.StartElementHandler = self._start
         else:
-            # A stand-in for the header puts the declarations in force again.
+            # A stand-in for the header puts the declarations in force again, and waits for the same end tag.
             h = self._header
             declared = "".join(f" xmlns{':' + p if p else ''}='{escape_attribute(u)}'" for p, u in h.declared.items())
-            stand_in = f"<stand-in{declared}>".encode()
+            stand_in = b"<%b%b>" % (self._tag, declared.encode())
             parser.Parse(stand_in)
             self._base = self._done = len(stand_in)
             parser.StartElementHandler = self._start
@@ -365,6 +366,7 @@ class Framer:
         if match.end() - start > self.limits.header:
             raise _too_large(0)
         self._done = self._base + match.end()
+        self._tag = bytes(match[0][1:-1].split(None, 1)[0])
         # The content namespace is the default one, or else the one of a prefix (RFC 6120 4.8.2).
         content = next((uri for uri in found.values() if uri in _KINDS), found.get("", ""))
         self._kinds = _KINDS.get(content, {})
