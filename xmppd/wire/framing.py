@@ -312,7 +312,11 @@ class Framer:
         names = tuple(self._names) if self._names else _NAMELESS
         if names:
             self._names = []
-        if b"xmlns:" in match[0] or any(prefix in match[0] or prefix in payload for prefix in self._outside):
+        opening = match[0]
+        borrowed = b"xmlns:" in opening
+        for prefix in self._outside:
+            borrowed = borrowed or prefix in payload or prefix in opening
+        if borrowed:
             payload = self._self_contained(bytes(buffer[start:end]), name)
         cls = self._kinds.get(name)
         if cls is None:
