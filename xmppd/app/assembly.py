@@ -64,9 +64,14 @@ def assemble_live(settings: Settings, reactor: Any) -> Assembly:
     return _assemble(settings, reactor, engines, db, run_in_thread, find_sources(settings.server.plugin_paths))
 
 
-def assemble_on(settings: Settings, clock: IClock, sources: Iterable[Source]) -> Assembly:
-    """Put a server together that does everything at once, in memory, on the given clock; for tests."""
-    engines = open_engines("sqlite://")
+def assemble_on(
+    settings: Settings, clock: IClock, sources: Iterable[Source], engines: Engines | None = None
+) -> Assembly:
+    """Put a server together that does everything at once, in memory, on the given clock; for tests.
+
+    :param engines: the database of an earlier one, to go on with.
+    """
+    engines = engines or open_engines("sqlite://")
 
     def run_here(fn: Any) -> Deferred[Any]:
         return succeed(fn())

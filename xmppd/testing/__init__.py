@@ -1,0 +1,9 @@
+"""Tests of plugins against a whole server, in memory and on a fake clock; for plugin authors as much as for xmppd.
+
+:class:`ServerTestCase` is a trial test case with a server; its clients are :class:`Client`. See ``docs/testing.md``.
+"""
+
+from xmppd.testing.case import ClassSource, Remote, ServerTestCase
+from xmppd.testing.client import Client
+
+__all__ = ["ClassSource", "Client", "Remote", "ServerTestCase"]

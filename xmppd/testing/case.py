@@ -1,0 +1,273 @@
+"""A whole server in a trial test case: in memory, on a fake clock, with clients that expect stanzas.
+
+>>> class Greetings(ServerTestCase):
+...     plugins = ("ping",)
+...
+...     def test_message(self) -> None:
+...         romeo = self.login("romeo@example.org/orchard", presence=True)
+...         juliet = self.login("juliet@example.org/balcony", presence=True)
+...         romeo.send("<message to='{juliet}'><body>hi</body></message>")
+...         juliet.expect("<message from='{romeo}'><body>hi</body></message>")
+...         romeo.expect_nothing()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, cast
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.api.plugin import Plugin
+from xmppd.app.assembly import Assembly, assemble_on
+from xmppd.core.hosts import Host
+from xmppd.core.settings import Settings
+from xmppd.core.settings_file import from_table
+from xmppd.core.sources import PluginError, Source, find_sources
+from xmppd.net.listener import ClientFactory, ClientListener
+from xmppd.testing.client import Client
+from xmppd.testing.mailbox import Mailbox
+from xmppd.testing.xml import fill_in
+from xmppd.wire.framing import Framer
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Stanza
+
+__all__ = ["ClassSource", "Remote", "ServerTestCase"]
+
+T = TypeVar("T")
+_SECTIONS = frozenset(Settings.model_fields) - {"hosts", "components"}
+_HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+
+
+class ClassSource:
+    """A source of plugins that holds classes a test defines. A class without a ``name`` is called as the class is."""
+
+    name = "the test"
+    bundled = False
+
+    def __init__(self, *classes: type[Plugin]) -> None:
+        for cls in classes:
+            cls.name = cls.name or cls.__name__.lower()
+        self._classes = {cls.name: cls for cls in classes}
+
+    def names(self) -> list[str]:
+        """See :class:`~xmppd.core.sources.Source`."""
+        return sorted(self._classes)
+
+    def load(self, name: str) -> type[Plugin]:
+        """See :class:`~xmppd.core.sources.Source`."""
+        if name not in self._classes:
+            raise PluginError(f"the test has no plugin {name}")
+        return self._classes[name]
+
+
+class Remote(Mailbox):
+    """Another server, or a component, as the router sees it: it gets what is for its domain."""
+
+    def __init__(self, case: ServerTestCase, domain: str) -> None:
+        super().__init__(case.names, domain)
+        self._case = case
+
+    def receive(self, stanza: Stanza) -> None:
+        """Take what is routed to the domain."""
+        self._arrived(stanza.to_bytes().decode())
+
+    def send(self, xml: str) -> None:
+        """Route a stanza to the server; it has to have `from` and `to`."""
+        frames = Framer().feed(_HEADER + fill_in(xml, self._known).encode())
+        for frame in frames[1:]:
+            if not isinstance(frame, Stanza) or frame.from_ is None or frame.to is None:
+                raise AssertionError(f"this is no stanza with from and to: {xml}")
+            pending = self._case.server.server.router.route(frame)
+            if pending is not None:
+                self._case.spawn(pending)
+        self._settle()
+
+    def _settle(self) -> None:
+        self._case.pump()
+
+
+class ServerTestCase(SynchronousTestCase):
+    """A test case with a server of its own. An error that is logged and not expected fails the test.
+
+    :cvar plugins: the plugins to load, by name or class, and no others; None for the default ones.
+    :cvar config: tables of the settings: options by plugin name, for every host, and the sections ``server``,
+        ``limits``, ``accounts``, ``tls`` by theirs.
+    :cvar hosts: domains that are served, or a mapping of them to further tables of each.
+    :ivar clock: the server's time; see :meth:`pump`.
+    :ivar names: what ``{name}`` stands for in XML.
+    """
+
+    plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ()
+    config: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    hosts: ClassVar[tuple[str, ...] | Mapping[str, Mapping[str, Any]]] = ("example.org",)
+
+    def setUp(self) -> None:
+        """Start the server."""
+        super().setUp()
+        self.clock = Clock()
+        self.names: dict[str, str] = {}
+        self._listener: ClientListener | None = None
+        self._clients: list[Client] = []
+        self._failures: list[Failure] = []
+        classes = [plugin for plugin in self.plugins or () if isinstance(plugin, type)]
+        self._sources: list[Source] = [ClassSource(*classes), *_installed()]
+        self._settings = from_table(self.settings_table(), "the settings of the test", Path(self.mktemp()).absolute())
+        self.server: Assembly = assemble_on(self._settings, self.clock, self._sources)
+        self.addCleanup(self._end)
+        self._start()
+
+    def settings_table(self) -> dict[str, Any]:
+        """Return the settings, as a TOML file would hold them; override to change more than `config` can."""
+        options = {key: dict(table) for key, table in self.config.items() if key not in _SECTIONS}
+        table: dict[str, Any] = {key: dict(self.config[key]) for key in self.config if key in _SECTIONS}
+        table["server"] = {"plain_without_tls": True, **table.get("server", {})}
+        table["accounts"] = {"hash_iterations": 4096, **table.get("accounts", {})}
+        changes: list[str] = []
+        if self.plugins is not None:
+            changes = ["-*", *(p if isinstance(p, str) else p.name or p.__name__.lower() for p in self.plugins)]
+        more = self.hosts if isinstance(self.hosts, Mapping) else {}
+        table["hosts"] = {host: {"plugins": changes, **options, **more.get(host, {})} for host in self.hosts}
+        return table
+
+    def _start(self) -> None:
+        self._listener = self.wait(self.server.start())
+        self._listener.start()
+
+    def _stop(self) -> None:
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            drained = ensureDeferred(listener.drain())
+            self.clock.advance(0)
+            if not drained.called:  # a client that doesn't read what it is sent
+                self.pump(self._settings.server.drain_seconds)
+            self.wait(drained)
+            self.wait(self.server.server.stop())
+
+    def _end(self) -> None:
+        self._stop()
+        self.server.engines.dispose()
+        for failure in self._failures:
+            failure.raiseException()
+        left = self.clock.getDelayedCalls()
+        self.assertEqual(left, [], "the server has stopped, but left calls behind")
+
+    # Time and the server
+
+    def wait(self, coming: Awaitable[T]) -> T:
+        """Return what an awaitable gives; it must need no more than time that is due.
+
+        :raises AssertionError: if it isn't done; what it raised itself.
+        """
+        deferred = coming if isinstance(coming, Deferred) else ensureDeferred(coming)  # type: ignore[arg-type]
+        self.clock.advance(0)
+        result: T = self.successResultOf(deferred) if not deferred.called else _result(deferred)
+        return result
+
+    def spawn(self, coming: Awaitable[object]) -> None:
+        """Run an awaitable; what it raises fails the test."""
+        ensureDeferred(coming).addErrback(self._failed_later)  # type: ignore[arg-type]
+
+    def _failed_later(self, failure: Failure) -> None:
+        self._failures.append(failure)
+
+    def pump(self, seconds: float = 0.0, step: float = 1.0) -> None:
+        """Let time pass, in steps of at most `step` seconds, so that what is due in between happens in order."""
+        self.clock.advance(0)
+        while seconds > 0:
+            self.clock.advance(min(step, seconds))
+            seconds -= step
+        self.clock.advance(0)
+
+    def restart(self) -> None:
+        """Stop the server and start it anew on the same database. All clients lose their connections."""
+        engines = self.server.engines
+        self._stop()
+        self.server = assemble_on(self._settings, self.clock, self._sources, engines)
+        self._start()
+
+    @property
+    def host(self) -> Host:
+        """The first host."""
+        return next(iter(self.server.server.hosts.values()))
+
+    def plugin(self, name: str) -> Any:
+        """Return a running plugin of the first host. :raises AssertionError: if it isn't loaded."""
+        plugin = self.host.registry.get(name)
+        if plugin is None:
+            loaded = ", ".join(p.name for p in self.host.registry.loaded())
+            raise AssertionError(f"plugin {name} is not loaded; these are: {loaded or 'none'}")
+        return plugin
+
+    # Clients
+
+    def account(self, jid: str, password: str = "secret") -> None:
+        """Make an account unless it is there."""
+        address = Jid.parse(jid).bare
+        if not self.wait(self.server.accounts.exists(address)):
+            self.wait(self.server.server.hosts[address.domain].create_account(address, password))
+
+    def connect(self, peer: str = "127.0.0.1", name: str = "the client") -> Client:
+        """Return a client that is connected and has sent nothing yet.
+
+        :param peer: the network address it comes from.
+        :param name: what errors call it.
+        """
+        assert self._listener is not None
+        client = Client(self.clock, self.names, name, peer)
+        self._clients.append(client)
+        client.transport.connect(ClientFactory(self._listener).buildProtocol(cast(Any, client.transport.getPeer())))
+        return client
+
+    def login(
+        self, jid: str, password: str = "secret", *, presence: bool = False, name: str | None = None,
+        peer: str = "127.0.0.1",
+    ) -> Client:  # fmt: skip
+        """Return a client that has bound a resource; its account is made if need be.
+
+        :param jid: without a resource the server chooses one.
+        :param presence: send available presence too; presence that comes in answer is forgotten.
+        :param name: what ``{name}`` in XML stands for its full address; the local part unless given, or local part and
+            resource, ``romeo_phone``, if that is another client's name by now.
+        :param peer: the network address it comes from.
+        """
+        address = Jid.parse(jid)
+        self.account(jid, password)
+        client = self.connect(peer, str(address))
+        client.open(address.domain)
+        client.authenticate(address.local, password)
+        client.bind(address.resource)
+        client.name = client.jid
+        self.names[name or self._free_name(Jid.parse(client.jid))] = client.jid
+        if presence:
+            client.send("<presence/>")
+            client._unread = [xml for xml in client._unread if not xml.startswith("<presence")]
+        return client
+
+    def _free_name(self, jid: Jid) -> str:
+        known = self.names.get(jid.local)
+        return jid.local if known is None or known == jid else f"{jid.local}_{jid.resource}"
+
+    def remote(self, domain: str) -> Remote:
+        """Return a stand-in for another server: stanzas to `domain` reach it, and it can send some."""
+        remote = Remote(self, domain)
+        self.server.server.router.owners[domain] = remote
+        return remote
+
+
+def _result(deferred: Any) -> Any:
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    if hasattr(results[0], "raiseException"):
+        results[0].raiseException()
+    return results[0]
+
+
+@cache
+def _installed() -> tuple[Source, ...]:
+    return tuple(find_sources())

@@ -1,0 +1,186 @@
+"""A client in a test: a connection in memory to the server, and what came over it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import MutableMapping
+from typing import Any
+from xml.parsers import expat
+
+from twisted.internet.task import Clock
+
+from xmppd.testing.mailbox import Mailbox
+from xmppd.testing.transport import MemoryTransport, Peer
+from xmppd.testing.xml import fill_in, pretty, read
+from xmppd.wire import ns
+
+__all__ = ["Client"]
+
+_START_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+
+
+class Client(Mailbox):
+    """One connection to the server. Made by :meth:`ServerTestCase.connect` and :meth:`ServerTestCase.login`.
+
+    :ivar jid: its full address once it has bound a resource.
+    :ivar header: the attributes of the server's last stream header, or None.
+    :ivar features: the last ``<stream:features/>`` as XML.
+    :ivar ended: has the server sent the closing tag of the stream?
+    """
+
+    def __init__(self, clock: Clock, known: MutableMapping[str, str], name: str, peer: str = "127.0.0.1") -> None:
+        super().__init__(known, name)
+        self._clock = clock
+        self.transport = MemoryTransport(clock, Peer(peer), self._deliver)
+        self.jid = ""
+        self.header: dict[str, str] | None = None
+        self.features = ""
+        self.ended = False
+        self._splitter = _Splitter(self)
+
+    def _deliver(self, data: bytes) -> None:
+        self._splitter.feed(data)
+
+    def _settle(self) -> None:
+        self._clock.advance(0)
+
+    def _state(self) -> str:
+        if self.transport.closed:
+            return "\nThe connection is closed."
+        return "\nThe server has closed the stream." if self.ended else ""
+
+    # Out
+
+    def send(self, xml: str) -> None:
+        """Send XML; ``{romeo}`` stands for that client's full address, and so on (:mod:`xmppd.testing.xml`)."""
+        self.send_raw(fill_in(xml, self._known))
+
+    def send_raw(self, data: str | bytes) -> None:
+        """Send exactly this; it may be a part of an element, or no XML at all."""
+        self._write(data.encode() if isinstance(data, str) else data)
+        self._settle()
+
+    def _write(self, data: bytes) -> None:
+        self.transport.receive(data)
+
+    def open(self, to: str | None = "example.org", **attributes: str | None) -> None:
+        """Begin a stream (RFC 6120 4.2); the server's header and features are kept as attributes.
+
+        :param attributes: of the header; replace those that it has (``version=None`` leaves it out).
+        """
+        self.restarted()
+        all_ = {"to": to, "version": "1.0", **attributes}
+        text = "".join(f" {k.rstrip('_')}='{v}'" for k, v in all_.items() if v is not None)
+        self.send_raw(f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'{text}>")
+        if self._unread and self._unread[0].startswith("<stream:features"):
+            self.features = self._unread.pop(0)
+
+    def restarted(self) -> None:
+        """What comes now begins a new stream."""
+        self.header = None
+        self._splitter = _Splitter(self)
+
+    def authenticate(self, user: str, password: str) -> None:
+        """Log in with SASL PLAIN and begin a new stream. :raises AssertionError: if the server doesn't let it."""
+        secret = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        host = (self.header or {}).get("from", "example.org")
+        self.send(f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>{secret}</auth>")
+        self.expect(f"<success xmlns='{ns.SASL}'>{{any}}</success>")
+        self.open(host)
+
+    def bind(self, resource: str = "") -> None:
+        """Bind a resource. :raises AssertionError: if the server doesn't let it."""
+        wanted = f"<resource>{resource}</resource>" if resource else ""
+        self.send(f"<iq type='set' id='bind'><bind xmlns='{ns.BIND}'>{wanted}</bind></iq>")
+        self.expect(f"<iq type='result' id='bind'><bind xmlns='{ns.BIND}'><jid>{{any}}</jid></bind></iq>")
+        answer = read(self.received[-1])[0]
+        self.jid = answer.elements[0].elements[0].text
+
+    # The end
+
+    def expect_closed(self, error: str | None = None) -> None:
+        """The server has closed the stream and the connection.
+
+        :param error: the condition of the stream error it named; None: it named none.
+        :raises AssertionError: if it hasn't, or otherwise, or something else came that was not expected.
+        """
+        self._settle()
+        if error is not None:
+            self.expect(f"<stream:error><{error} xmlns='{ns.STREAM_ERRORS}'/>{{...}}</stream:error>")
+        self.expect_nothing()
+        if not self.ended:
+            raise AssertionError(f"{self.name} expected the server to close the stream, but it did not")
+        if not self.transport.disconnecting:
+            raise AssertionError(f"{self.name} expected the server to close the connection, but it did not")
+
+    def expect_open(self) -> None:
+        """The server has not closed the stream. :raises AssertionError: if it has; it shows why."""
+        self._settle()
+        if self.ended or self.transport.disconnecting or self.transport.closed:
+            last = pretty(read(self.received[-1])[0], "    ") if self.received else "    nothing"
+            raise AssertionError(f"{self.name} expected the stream to be open, but it is closed; last came\n{last}")
+
+    def close(self) -> None:
+        """Close the stream in good order (RFC 6120 4.4)."""
+        self.send_raw("</stream:stream>")
+        self.transport.hang_up()
+        self._settle()
+
+    def disconnect(self) -> None:
+        """Lose the connection without a word."""
+        self.transport.cut()
+        self._settle()
+
+    # Reading slowly
+
+    def stall(self) -> None:
+        """Read nothing from now on: the server's output begins to queue."""
+        self.transport.stalled = True
+
+    def read_on(self) -> None:
+        """Read what has queued, and go on."""
+        self.transport.read_on()
+        self._settle()
+
+
+class _Splitter:
+    """The server's bytes to first-level elements, each as the XML it was written as."""
+
+    def __init__(self, owner: Client) -> None:
+        self._owner = owner
+        self._data = b""
+        self._depth = 0
+        self._start = 0
+        parser: Any = expat.ParserCreate("UTF-8", " ")
+        parser.StartElementHandler = self._begin
+        parser.EndElementHandler = self._end
+        self._parser = parser
+
+    def feed(self, data: bytes) -> None:
+        self._data += data
+        try:
+            self._parser.Parse(data)
+        except expat.ExpatError as error:
+            raise AssertionError(f"the server sent XML that is not well-formed: {error}\n{self._data!r}") from None
+
+    def _begin(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._owner.header = attributes
+        elif self._depth == 2:
+            self._start = self._parser.CurrentByteIndex
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._owner.ended = True
+        elif self._depth == 1:
+            at = self._parser.CurrentByteIndex
+            if self._data.startswith(b"</", at):
+                end = self._data.index(b">", at) + 1
+            else:
+                match = _START_TAG.match(self._data, self._start)
+                assert match is not None
+                end = match.end()
+            self._owner._arrived(self._data[self._start : end].decode())
