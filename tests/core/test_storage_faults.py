@@ -113,7 +113,7 @@ class FaultsOfSqlite(TestCase):
         self.assertEqual(await self.database.write(add("a")), 1)
 
     async def test_a_write_that_begins_by_reading_is_not_overtaken(self) -> None:
-        other = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+        other = sqlite3.connect(self.path, isolation_level=None, timeout=0, check_same_thread=False)
         self.addCleanup(other.close)
 
         def read_and_write(connection: Connection) -> int:
