@@ -1,0 +1,118 @@
+"""XEP-0030 Service Discovery and XEP-0128 Service Discovery Extensions, for the host and its accounts."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from xmppd.api import ACCOUNT, NO_ACCOUNT, Condition, Field, Iq, Jid, Plugin, StanzaError, iq_get, use
+from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, IDisco, Info, Item
+from xmppd.api.roster import IRoster
+from xmppd.wire.disco import INFO, ITEMS, items_query
+
+
+class Disco(Plugin):
+    """Tell clients and other servers what this server and its accounts can do, from the plugins loaded now."""
+
+    xep = ((30, "2.5.0"), (128, "1.0.1"))
+    features = (INFO, ITEMS)
+    account_features = (INFO, ITEMS)
+    provides = (IDisco,)
+
+    roster = use(IRoster)
+
+    class Options(Plugin.Options):
+        """How the server is presented."""
+
+        server_name: str = Field("xmppd", description="Name of this server, as clients show it.")
+
+    # The host
+
+    def host_info(self) -> Info:
+        """See :class:`xmppd.api.disco.IDisco`."""
+        return self._host_event(None).info()
+
+    def _host_event(self, asker: Jid | None) -> DiscoInfo:
+        event = DiscoInfo(self.host.jid, "", asker)
+        event.identities.append(Identity("server", "im", self.options.server_name))
+        event.identities += [Identity(*identity) for identity in self.host.identities()]
+        event.features += self.host.features()
+        if self.host.notify(event) is not None:
+            raise TypeError("an observer of DiscoInfo is asynchronous where it must answer at once")
+        return event
+
+    @iq_get(INFO, "query")
+    async def host_information(self, request: Iq) -> Iq:
+        node = request.request.getAttribute("node", "")
+        if not node:
+            return request.result(self._host_event(request.from_).info().query())
+        return await self._node_information(request, self.host.jid, node)
+
+    @iq_get(ITEMS, "query")
+    async def host_items(self, request: Iq) -> Iq:
+        node = request.request.getAttribute("node", "")
+        event = DiscoItems(self.host.jid, node, cast(Jid, request.from_), trusted=True)
+        if not node:
+            event.items += [Item(jid, name) for jid, name in sorted(self.host.components().items())]
+        await self._ask(event)
+        if node and not event.items and not event.known:
+            raise StanzaError(Condition.ITEM_NOT_FOUND)
+        return request.result(items_query(event.items, node))
+
+    # Accounts. Section 8 has strangers learn nothing, not even whether there is such an account.
+
+    @iq_get(INFO, "query", to=ACCOUNT)
+    async def account_information(self, request: Iq) -> Iq:
+        account = cast(Jid, request.to)
+        if not await self._trusts(account, cast(Jid, request.from_)):
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        node = request.request.getAttribute("node", "")
+        if node:
+            return await self._node_information(request, account, node)
+        event = DiscoInfo(account, "", request.from_)
+        event.identities.append(Identity("account", "registered"))
+        event.features += self.host.account_features()
+        await self._ask(event)
+        return request.result(event.info().query())
+
+    @iq_get(ITEMS, "query", to=ACCOUNT)
+    async def account_items(self, request: Iq) -> Iq:
+        account, asker = cast(Jid, request.to), cast(Jid, request.from_)
+        node = request.request.getAttribute("node", "")
+        event = DiscoItems(account, node, asker, await self._trusts(account, asker))
+        if event.trusted and not node:
+            sessions = self.host.sessions(account)
+            event.items += [Item(s.jid) for s in sessions if s.presence is not None]
+        await self._ask(event)
+        if node and event.trusted and not event.items and not event.known:
+            raise StanzaError(Condition.ITEM_NOT_FOUND)
+        return request.result(items_query(event.items, node))
+
+    @iq_get(ITEMS, "query", to=NO_ACCOUNT)
+    def no_items(self, request: Iq) -> Iq:
+        if cast(Jid, request.to).resource:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        return request.result(items_query((), request.request.getAttribute("node", "")))
+
+    async def _trusts(self, account: Jid, asker: Jid) -> bool:
+        """May `asker` see the presence of `account`?"""
+        if asker.bare in (account, self.host.jid):
+            return True
+        if self.roster is None:
+            return False
+        contact = (await self.roster.load(account)).items.get(asker.bare)
+        return contact is not None and contact.from_
+
+    # Both
+
+    async def _node_information(self, request: Iq, entity: Jid, node: str) -> Iq:
+        event = DiscoInfo(entity, node, request.from_)
+        await self._ask(event)
+        if not event.identities:
+            raise StanzaError(Condition.ITEM_NOT_FOUND)
+        event.features.append(INFO)  # section 3.1: every entity supports at least this one
+        return request.result(event.info().query(node))
+
+    async def _ask(self, event: DiscoInfo | DiscoItems) -> None:
+        pending = self.host.notify(event)
+        if pending is not None:
+            await pending
