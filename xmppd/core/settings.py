@@ -115,11 +115,9 @@ class Tls(Section):
     """Cipher suites for TLS 1.2, as an OpenSSL list. Those of TLS 1.3 are OpenSSL's defaults."""
     session_tickets: bool = True
     """Let clients resume a TLS session, which spares the public-key operation."""
-    client_certificates: bool = True
-    """Ask clients for a certificate, for SASL EXTERNAL (XEP-0178). Those without one connect all the same."""
     client_ca: Annotated[Path | None, Field(strict=False)] = None
-    """PEM file of the authorities whose client certificates are believed. Without it none is, and EXTERNAL is
-    not on offer. Relative to the folder of this file."""
+    """PEM file of the authorities whose client certificates are believed for SASL EXTERNAL (XEP-0178). Without it
+    clients are not asked for one, and EXTERNAL is not on offer. Relative to the folder of this file."""
     expires_soon_days: Annotated[int, Field(ge=0)] = 14
     """From how many days before its end `xmppctl check` and the log warn of a certificate."""
 
