@@ -5,5 +5,6 @@
 
 from xmppd.testing.case import ClassSource, Remote, ServerTestCase
 from xmppd.testing.client import Client
+from xmppd.testing.scenario import scenario_tests
 
-__all__ = ["ClassSource", "Client", "Remote", "ServerTestCase"]
+__all__ = ["ClassSource", "Client", "Remote", "ServerTestCase", "scenario_tests"]

@@ -40,6 +40,8 @@ from xmppd.wire.stanza import Stanza
 __all__ = ["ClassSource", "Remote", "ServerTestCase"]
 
 T = TypeVar("T")
+#: When tests begin: 2026-01-01T12:00:00Z.
+_NOON = 1_767_268_800.0
 _SECTIONS = frozenset(Settings.model_fields) - {"hosts", "components"}
 _HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 
@@ -111,6 +113,7 @@ class ServerTestCase(SynchronousTestCase):
         """Start the server."""
         super().setUp()
         self.clock = Clock()
+        self.clock.rightNow = _NOON
         self.names: dict[str, str] = {}
         self._listener: ClientListener | None = None
         self._clients: list[Client] = []

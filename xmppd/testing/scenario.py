@@ -1,0 +1,177 @@
+"""Conversations as text files that read as a XEP's examples do; one file is one test.
+
+The syntax is in ``docs/testing.md``::
+
+    # XEP-0199, 4.1
+    [plugins] ping
+    Romeo is romeo@example.org/orchard
+    Romeo connects
+    Romeo sends:
+        <iq to='example.org' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>
+    Romeo receives:
+        <iq from='example.org' type='result' id='p'/>
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xmppd.testing.case import Remote, ServerTestCase
+from xmppd.testing.client import Client
+
+__all__ = ["Scenario", "Step", "parse", "scenario_tests"]
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_AFTER = re.compile(r"after (\d+(?:\.\d+)?) (second|minute|hour|day)s?")
+_IS = re.compile(r"(\S+) is ([^\s@]+@[^\s@]+|a server)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line, with the indented block behind it."""
+
+    line: int
+    text: str
+    block: str = ""
+
+
+@dataclass
+class Scenario:
+    """A parsed file.
+
+    :ivar plugins: None for the default ones.
+    :ivar config: settings as :attr:`ServerTestCase.config` has them.
+    """
+
+    where: str
+    plugins: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] = ("example.org",)
+    config: dict[str, dict[str, Any]] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+
+def parse(text: str, where: str) -> Scenario:
+    """Read a scenario.
+
+    :param where: the name of the file, for errors.
+    :raises SyntaxError: if a line is none of those that there are.
+    """
+    scenario = Scenario(where)
+    toml: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line[0].isspace():
+            if not scenario.steps or not scenario.steps[-1].text.endswith(":"):
+                raise _error(scenario, number, line, "an indented line belongs under one that ends in a colon")
+            last = scenario.steps[-1]
+            scenario.steps[-1] = Step(last.line, last.text, last.block + line + "\n")
+        elif line.startswith("["):
+            key, _, value = line[1:].partition("]")
+            if key == "plugins":
+                scenario.plugins = None if value.strip() == "default" else tuple(value.split())
+            elif key == "hosts":
+                scenario.hosts = tuple(value.split())
+            elif key == "config":
+                toml.append(value)
+            else:
+                raise _error(scenario, number, line, "there are [plugins], [hosts] and [config]")
+        else:
+            scenario.steps.append(Step(number, line.strip()))
+    scenario.config = tomllib.loads("\n".join(toml))
+    return scenario
+
+
+def _error(scenario: Scenario, number: int, line: str, what: str) -> SyntaxError:
+    return SyntaxError(what, (scenario.where, number, None, line))
+
+
+def scenario_tests(folder: Path, module: str) -> type[ServerTestCase]:
+    """Return a test case with one test for every ``*.txt`` in a folder.
+
+    :param module: ``__name__`` of the module that holds it, so that trial finds the tests by name.
+    """
+    files = {f"test_{path.stem.replace('-', '_')}": path for path in sorted(folder.glob("*.txt"))}
+    methods: dict[str, Any] = {name: lambda self: self.play() for name in files}
+    return type("Scenarios", (_Player,), methods | {"files": files, "__module__": module, "__qualname__": "Scenarios"})
+
+
+class _Player(ServerTestCase):
+    files: dict[str, Path]
+
+    def setUp(self) -> None:
+        path = self.files[self._testMethodName]
+        self._scenario = parse(path.read_text("utf-8"), str(path))
+        self.plugins = self._scenario.plugins  # type: ignore[misc]
+        self.hosts = self._scenario.hosts  # type: ignore[misc]
+        self.config = self._scenario.config  # type: ignore[misc]
+        self._addresses: dict[str, str] = {}
+        self._people: dict[str, Client | Remote] = {}
+        super().setUp()
+
+    def play(self) -> None:
+        """Do every step; what goes wrong is told with file and line."""
+        for step in self._scenario.steps:
+            try:
+                self._step(step)
+            except (AssertionError, KeyError) as error:
+                at = f"{self._scenario.where}:{step.line}: {step.text}"
+                raise self.failureException(f"{at}\n{error}") from None
+
+    def _step(self, step: Step) -> None:
+        after = _AFTER.fullmatch(step.text)
+        named = _IS.fullmatch(step.text)
+        if after:
+            self.pump(float(after[1]) * _UNITS[after[2]])
+        elif step.text == "the server restarts":
+            self.restart()
+        elif named and named[2] == "a server":
+            self._people[named[1]] = self.remote(named[1])
+        elif named:
+            self._addresses[named[1]] = named[2]
+            self.account(named[2])
+        else:
+            who, _, what = step.text.partition(" ")
+            self._act(step, who, what)
+
+    def _act(self, step: Step, who: str, what: str) -> None:
+        if what in ("connects", "connects and is available"):
+            if who not in self._addresses:
+                raise AssertionError(f"say first who that is, as: {who} is {who.lower()}@example.org/phone")
+            self._people[who] = self.login(self._addresses[who], presence=what.endswith("available"), name=who.lower())
+            return
+        if who not in self._people:
+            raise AssertionError(f"{who} has not connected")
+        person = self._people[who]
+        closed = re.fullmatch(r"is closed(?: with (\S+))?", what)
+        acts = _acts(person, step.block)
+        if closed and isinstance(person, Client):
+            person.expect_closed(closed[1])
+        elif what in acts:
+            acts[what]()
+        else:
+            raise _error(self._scenario, step.line, step.text, f"nobody can do this: {what}")
+
+
+def _acts(person: Client | Remote, block: str) -> dict[str, Callable[[], object]]:
+    """What somebody can do."""
+    acts: dict[str, Callable[[], object]] = {
+        "sends:": lambda: person.send(block.strip()),
+        "receives:": lambda: person.expect(block),
+        "receives in any order:": lambda: person.expect_all(block),
+        "receives nothing": person.expect_nothing,
+        "forgets what came": person.clear,
+    }
+    if isinstance(person, Client):
+        acts |= {
+            "closes the stream": person.close,
+            "loses the connection": person.disconnect,
+            "stops reading": person.stall,
+            "reads on": person.read_on,
+        }
+    return acts
