@@ -71,7 +71,7 @@ class RosterPlugin(Plugin, RosterOperations):
             1000, ge=0, description="How many rosters of accounts that are not connected are kept in memory."
         )
         removals_kept: int = Field(
-            200, ge=0, description="How many removed contacts are remembered, for clients that know an older version."
+            200, ge=1, description="How many removed contacts are remembered, for clients that know an older version."
         )
 
     def __init__(self, host: IHost, options: Plugin.Options | None = None) -> None:
