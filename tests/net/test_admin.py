@@ -154,6 +154,7 @@ class AdminTests(TestCase):
         stopped = self.service.stopService()
         self.kernel.slow.callback("at last")
         self.assertEqual(await asked, [{"id": 1, "result": "at last"}, None])
+        assert stopped is not None
         await stopped
         self.assertFalse(self.path.exists())
 
@@ -190,7 +191,7 @@ class AdminTests(TestCase):
 
 def later(seconds: float) -> Deferred[None]:
     waiting: Deferred[None] = Deferred()
-    call: Callable[..., object] = reactor.callLater  # type: ignore[attr-defined]
+    call: Callable[..., object] = reactor.callLater
     call(seconds, waiting.callback, None)
     return waiting
 

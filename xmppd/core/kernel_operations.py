@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xmppd.api.accounts import IAccounts
 from xmppd.api.plugin import Plugin
@@ -20,7 +20,7 @@ from xmppd.wire.jid import Jid
 if TYPE_CHECKING:
     from xmppd.core.server import Server
 
-__all__ = ["account_keeper", "offline_operations", "server_operations"]
+__all__ = ["account_keeper", "declared_operations", "offline_operations", "server_operations"]
 
 
 def account_keeper(server: Server) -> AccountKeeper:
@@ -57,6 +57,19 @@ def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistr
         ServerOperations(server),
     )
     return OperationRegistry(kernel, loaded)
+
+
+def declared_operations() -> OperationRegistry:
+    """Return the operations every server has, to be looked at: none of them can be run."""
+    nothing: Any = None
+    return OperationRegistry(
+        (
+            UserOperations(nothing, nothing, ()),
+            SessionOperations(nothing),
+            PluginOperations(nothing),
+            ServerOperations(nothing),
+        )
+    )
 
 
 def offline_operations(db: IDatabase, accounts: IAccounts, hosts: Collection[str]) -> OperationRegistry:

@@ -74,10 +74,10 @@ class ServerOperations:
         if self._server.reload is None:
             raise OperationError("this server has no settings file to read again")
         try:
-            changes = await self._server.reload()
+            problems = await self._server.reload()
         except SettingsError as error:
             raise OperationError(f"nothing is changed, because the settings have problems: {error}") from None
-        return "\n".join(changes) or "Nothing has changed."
+        return "\n".join(["Settings and certificates are reloaded.", *problems])
 
 
 def _resident_mib() -> float | None:

@@ -1,0 +1,99 @@
+"""``xmppctl check``: is everything in order? Works with and without a running server, and changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+from twisted.internet.selectreactor import SelectReactor
+from twisted.names.client import Resolver
+
+from xmppd.app.checks import (
+    Finding,
+    check_data_dir,
+    check_database,
+    check_plugins,
+    check_ports,
+    check_settings,
+)
+from xmppd.app.checks_dns import check_dns
+from xmppd.app.cli.backend import run_in_reactor
+from xmppd.app.cli.settings import find_settings
+from xmppd.core.options import SettingsError
+from xmppd.core.settings import Settings
+
+__all__ = ["check_command", "findings_for"]
+
+_MARKS = {
+    "ok": ("ok     ", "green"),
+    "hint": ("hint   ", "cyan"),
+    "warning": ("warning", "yellow"),
+    "error": ("error  ", "red"),
+}
+_CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
+    check_settings,
+    check_plugins,
+    check_data_dir,
+    check_database,
+)
+
+
+def findings_for(config: Path | None, dns: bool) -> list[Finding]:
+    """Look at everything and return what was found.
+
+    :param dns: ask the DNS as well.
+    """
+    try:
+        settings = find_settings(config)
+    except SettingsError as error:
+        return [Finding("error", "settings", problem, "Correct the settings file.") for problem in error.problems]
+    findings = [finding for check in _CHECKS for finding in check(settings)]
+
+    async def with_reactor(reactor: SelectReactor) -> list[Finding]:
+        found = await check_ports(settings, reactor)
+        if dns:
+            found += await check_dns(settings, Resolver(resolv="/etc/resolv.conf", reactor=reactor))
+        return found
+
+    return findings + run_in_reactor(with_reactor)
+
+
+@click.command("check")
+@click.option("--dns", is_flag=True, help="Also ask the DNS whether clients can find the hosts.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
+def check_command(context: click.Context, dns: bool, as_json: bool) -> None:
+    """Look for problems: settings, plugins, certificates, folders, database, ports, DNS.
+
+    It changes nothing, and works whether the server runs or not. The exit code is 1 if there is an error.
+
+    \b
+    Examples:
+      xmppctl -c /etc/xmppd.toml check
+      xmppctl check --dns
+    """
+    parameters = context.find_root().params
+    findings = findings_for(parameters.get("config"), dns)
+    if as_json or parameters.get("as_json"):
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+    else:
+        _print(findings)
+    context.exit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+def _print(findings: list[Finding]) -> None:
+    console = Console() if sys.stdout.isatty() else Console(width=10_000)
+    for finding in findings:
+        word, colour = _MARKS[finding.level]
+        console.print(Text.assemble((word, colour), "  ", (finding.subject, "bold"), ": ", finding.text))
+        if finding.advice:
+            console.print(Text.assemble("         -> ", finding.advice))
+    errors = sum(finding.level == "error" for finding in findings)
+    warnings = sum(finding.level == "warning" for finding in findings)
+    console.print(f"\n{errors} errors, {warnings} warnings")
