@@ -45,13 +45,15 @@ class ClientStream:
 
     :ivar peer: the client's network address.
     :ivar tls: what TLS says of the connection, or None while it is not encrypted.
-    :ivar active: has anything come since the listener looked last?
-    :ivar idle: how many times the listener looked and nothing had come.
+    :ivar active: has anything come in the last moment? Then the stream is among the listener's `awake`.
+    :ivar heard: has anything come since the listener looked last?
+    :ivar idle: how many times in a row the listener looked and nothing had come.
     """
 
     __slots__ = (
         "_bucket", "_closing", "_counted", "_direct_tls", "_farewell", "_out", "_out_size", "_paused", "account",
-        "active", "framer", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session", "tls", "transport",
+        "active", "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session",
+        "tls", "transport",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener, direct_tls: bool = False) -> None:
@@ -68,7 +70,8 @@ class ClientStream:
         self.session: Session | None = None
         self.negotiation: Negotiation | None = None
         self.opened = False  # our header is sent
-        self.active = True
+        self.active = False
+        self.heard = False
         self.idle = 0
         self._bucket: TokenBucket | None = None
         self._closing = False
@@ -130,7 +133,9 @@ class ClientStream:
 
     def dataReceived(self, data: bytes) -> None:
         """See IProtocol. Once a resource is bound, a stanza takes the short way through here."""
-        self.active = True
+        if not self.active:
+            self.active = True
+            self.listener.awake.append(self)
         session = self.session
         framer = self.framer
         for frame in framer.feed(data):

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientFactory", "ClientListener"]
 
-#: Seconds between two looks at the streams. A stream that was silent for so long gives its parser back.
-_LOOK = 2.0
+#: Seconds between two looks at all streams for those that have died.
+_LOOK = 5.0
+#: A stream that was silent for so many seconds, or up to twice as many, gives its parser back.
+_REST = 0.5
 
 
 class ClientListener:
@@ -46,7 +48,10 @@ class ClientListener:
         self.peers = PeerCounter()
         self.address_failures = FailureWindow(server.clock.seconds)
         self.account_failures = FailureWindow(server.clock.seconds)
+        self.awake: list[ClientStream] = []  # those that sent something since the last rest
+        self._quiet: list[ClientStream] = []
         self._next_look: IDelayedCall | None = None
+        self._next_rest: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
         self.reconfigure()
 
@@ -64,11 +69,13 @@ class ClientListener:
     def start(self) -> None:
         """Begin to look after the streams."""
         self._next_look = self.clock.callLater(_LOOK, self._look)
+        self._next_rest = self.clock.callLater(_REST, self._rest)
 
     async def drain(self) -> None:
         """Close every stream with system-shutdown and wait until all are gone, but no longer than the settings say."""
-        if self._next_look is not None and self._next_look.active():
-            self._next_look.cancel()
+        for call in (self._next_look, self._next_rest):
+            if call is not None and call.active():
+                call.cancel()
         for stream in list(self.streams):
             stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         if self.streams:
@@ -93,22 +100,31 @@ class ClientListener:
         """End a session whose stream has ended."""
         session.host.spawn(self.server.unbind(session), f"ending the session {session.jid}")
 
+    def _rest(self) -> None:
+        """Take the parsers of streams that have gone quiet: there may be ten thousand of them."""
+        for stream in self._quiet:
+            if not stream.active:
+                stream.framer.hibernate()
+        self._quiet, self.awake = self.awake, []
+        for stream in self._quiet:
+            stream.active = False
+            stream.heard = True
+        self._next_rest = self.clock.callLater(_REST, self._rest)
+
     def _look(self) -> None:
-        """Give back parsers, ping the silent, close the dead (RFC 6120 4.6)."""
+        """Ping the silent, close the dead (RFC 6120 4.6)."""
         ping_at = max(1, round(self.limits.idle_ping_seconds / _LOOK))
         dead_at = ping_at + max(1, round(self.limits.idle_timeout_seconds / _LOOK))
         now = self.clock.seconds()
         for stream in list(self.streams):
-            if stream.active:
-                stream.active = False
+            if stream.heard or stream.active:
+                stream.heard = False
                 stream.idle = 0
                 if stream.session is not None:
                     stream.session.active_at = now
                 continue
             stream.idle += 1
-            if stream.idle == 1:
-                stream.framer.hibernate()
-            elif stream.idle == ping_at:
+            if stream.idle == ping_at:
                 stream.ping()
             elif stream.idle >= dead_at:
                 stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT))
