@@ -51,14 +51,13 @@ class ClientStream:
     """
 
     __slots__ = (
-        "_bucket", "_closing", "_counted", "_direct_tls", "_farewell", "_out", "_out_size", "_paused", "account",
-        "active", "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session",
+        "_bucket", "_closing", "_counted", "_farewell", "_out", "_out_size", "_paused", "account", "active",
+        "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session",
         "tls", "transport",
     )  # fmt: skip
 
-    def __init__(self, listener: ClientListener, direct_tls: bool = False) -> None:
+    def __init__(self, listener: ClientListener) -> None:
         self.listener = listener
-        self._direct_tls = direct_tls
         self.framer = Framer(listener.limits_before)
         self.transport: Any = None
         self.peer = ""

@@ -146,7 +146,9 @@ class ClientFactory:
 
     def buildProtocol(self, address: IAddress) -> Any:
         """See IProtocolFactory."""
-        return ClientStream(self._listener, self._direct_tls)
+        stream = ClientStream(self._listener)
+        tls = self._listener.tls
+        return tls.wrap(stream) if self._direct_tls and tls is not None else stream
 
     def doStart(self) -> None:
         """See IProtocolFactory."""

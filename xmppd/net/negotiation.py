@@ -180,7 +180,7 @@ class Negotiation:
         assert of.host is not None
         of.write(tag("proceed", xmlns=ns.TLS))
         self._restart()
-        self._listener.start_tls(of)
+        self._listener.tls.start(of, of.host.jid.domain)
 
     def _restart(self) -> None:
         """A new stream begins on the same connection (RFC 6120 4.3.3)."""
