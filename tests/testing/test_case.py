@@ -69,3 +69,25 @@ class Conversations(ServerTestCase):
         romeo.send("<iq type='get' id='1' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>")
         error = self.assertRaises(AssertionError, romeo.expect, "<iq type='error' id='1'/>")
         self.assertIn("type is 'result', not 'error'", str(error))
+
+
+class Encrypted(ServerTestCase):
+    tls = True
+    plugins = ("ping",)
+
+    def test_starttls(self) -> None:
+        romeo = self.login("romeo@example.org/orchard", tls=True)
+        romeo.send("<iq type='get' id='1' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.expect("<iq type='result' id='1'/>")
+        assert romeo.tls is not None
+        self.assertEqual(romeo.tls.connection.get_protocol_version_name(), "TLSv1.3")
+
+    def test_direct(self) -> None:
+        self.account("romeo@example.org")
+        romeo = self.connect(direct_tls=True)
+        romeo.open()
+        romeo.authenticate("romeo", "secret")
+        romeo.bind("orchard")
+        self.assertEqual(romeo.jid, "romeo@example.org/orchard")
+        romeo.close()
+        romeo.expect_closed()

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
@@ -30,6 +31,7 @@ from xmppd.core.settings import Settings
 from xmppd.core.settings_file import from_table
 from xmppd.core.sources import PluginError, Source, find_sources
 from xmppd.net.listener import ClientFactory, ClientListener
+from xmppd.net.tls import ServerTls
 from xmppd.testing.client import Client
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.xml import fill_in
@@ -100,6 +102,7 @@ class ServerTestCase(SynchronousTestCase):
     :cvar plugins: the plugins to load, by name or class, and no others; None for the default ones.
     :cvar config: tables of the settings: options by plugin name, for every host, and the sections ``server``,
         ``limits``, ``accounts``, ``tls`` by theirs.
+    :cvar tls: does the server offer TLS, with certificates made for the test?
     :cvar hosts: domains that are served, or a mapping of them to further tables of each.
     :ivar clock: the server's time; see :meth:`pump`.
     :ivar names: what ``{name}`` stands for in XML.
@@ -107,6 +110,7 @@ class ServerTestCase(SynchronousTestCase):
 
     plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ()
     config: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    tls: ClassVar[bool] = False
     hosts: ClassVar[tuple[str, ...] | Mapping[str, Mapping[str, Any]]] = ("example.org",)
 
     def setUp(self) -> None:
@@ -140,6 +144,8 @@ class ServerTestCase(SynchronousTestCase):
 
     def _start(self) -> None:
         self._listener = self.wait(self.server.start())
+        if self.tls:
+            self._listener.tls = ServerTls(self._settings, datetime.fromtimestamp(self.clock.seconds(), UTC))
         self._listener.start()
 
     def _stop(self) -> None:
@@ -215,21 +221,25 @@ class ServerTestCase(SynchronousTestCase):
         if not self.wait(self.server.accounts.exists(address)):
             self.wait(self.server.server.hosts[address.domain].create_account(address, password))
 
-    def connect(self, peer: str = "127.0.0.1", name: str = "the client") -> Client:
+    def connect(self, peer: str = "127.0.0.1", name: str = "the client", direct_tls: bool = False) -> Client:
         """Return a client that is connected and has sent nothing yet.
 
         :param peer: the network address it comes from.
+        :param direct_tls: to a port where TLS comes first (XEP-0368); needs :attr:`tls`.
         :param name: what errors call it.
         """
         assert self._listener is not None
         client = Client(self.clock, self.names, name, peer)
         self._clients.append(client)
-        client.transport.connect(ClientFactory(self._listener).buildProtocol(cast(Any, client.transport.getPeer())))
+        factory = ClientFactory(self._listener, direct_tls)
+        client.transport.connect(factory.buildProtocol(cast(Any, client.transport.getPeer())))
+        if direct_tls:
+            client.encrypt()
         return client
 
     def login(
         self, jid: str, password: str = "secret", *, presence: bool = False, name: str | None = None,
-        peer: str = "127.0.0.1",
+        peer: str = "127.0.0.1", tls: bool = False,
     ) -> Client:  # fmt: skip
         """Return a client that has bound a resource; its account is made if need be.
 
@@ -238,11 +248,14 @@ class ServerTestCase(SynchronousTestCase):
         :param name: what ``{name}`` in XML stands for its full address; the local part unless given, or local part and
             resource, ``romeo_phone``, if that is another client's name by now.
         :param peer: the network address it comes from.
+        :param tls: with STARTTLS; needs :attr:`tls`.
         """
         address = Jid.parse(jid)
         self.account(jid, password)
         client = self.connect(peer, str(address))
         client.open(address.domain)
+        if tls:
+            client.start_tls(address.domain)
         client.authenticate(address.local, password)
         client.bind(address.resource)
         client.name = client.jid

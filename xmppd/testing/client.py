@@ -11,6 +11,7 @@ from xml.parsers import expat
 from twisted.internet.task import Clock
 
 from xmppd.testing.mailbox import Mailbox
+from xmppd.testing.tls import ClientTls
 from xmppd.testing.transport import MemoryTransport, Peer
 from xmppd.testing.xml import fill_in, pretty, read
 from xmppd.wire import ns
@@ -26,6 +27,7 @@ class Client(Mailbox):
     :ivar jid: its full address once it has bound a resource.
     :ivar header: the attributes of the server's last stream header, or None.
     :ivar features: the last ``<stream:features/>`` as XML.
+    :ivar tls: the client's side of TLS, once it has begun.
     :ivar ended: has the server sent the closing tag of the stream?
     """
 
@@ -37,10 +39,14 @@ class Client(Mailbox):
         self.header: dict[str, str] | None = None
         self.features = ""
         self.ended = False
+        self.tls: ClientTls | None = None
         self._splitter = _Splitter(self)
 
     def _deliver(self, data: bytes) -> None:
-        self._splitter.feed(data)
+        if self.tls is not None:
+            data = self.tls.receive(data)
+        if data:
+            self._splitter.feed(data)
 
     def _settle(self) -> None:
         self._clock.advance(0)
@@ -62,7 +68,23 @@ class Client(Mailbox):
         self._settle()
 
     def _write(self, data: bytes) -> None:
-        self.transport.receive(data)
+        if self.tls is not None:
+            self.tls.write(data)
+        else:
+            self.transport.receive(data)
+
+    def encrypt(self, server_name: str = "example.org") -> None:
+        """Begin TLS at once, as on a port of direct TLS (XEP-0368)."""
+        self.tls = ClientTls(self.transport.receive, server_name)
+        self.tls.begin()
+        self._settle()
+
+    def start_tls(self, to: str = "example.org") -> None:
+        """Ask for TLS, shake hands, and begin a new stream (RFC 6120 section 5)."""
+        self.send(f"<starttls xmlns='{ns.TLS}'/>")
+        self.expect(f"<proceed xmlns='{ns.TLS}'/>")
+        self.encrypt(to)
+        self.open(to)
 
     def open(self, to: str | None = "example.org", **attributes: str | None) -> None:
         """Begin a stream (RFC 6120 4.2); the server's header and features are kept as attributes.

@@ -43,7 +43,7 @@ class MemoryTransport:
         self._deliver = deliver
         self._producer: Any = None
         self._producer_paused = False
-        self._protocol: Any = None
+        self.protocol: Any = None
         self.stalled = False
         self.paused = False
         self.unread = b""
@@ -54,7 +54,7 @@ class MemoryTransport:
 
     def connect(self, protocol: Any) -> None:
         """Begin, with the server's protocol."""
-        self._protocol = protocol
+        self.protocol = protocol
         protocol.makeConnection(self)
 
     # The test's side
@@ -64,7 +64,7 @@ class MemoryTransport:
         if self.paused:
             self.unread += data
         elif not self.closed and not self.disconnecting:
-            self._protocol.dataReceived(data)
+            self.protocol.dataReceived(data)
 
     def read_on(self) -> None:
         """Take what the server wrote meanwhile, and all that comes from now on."""
@@ -128,7 +128,7 @@ class MemoryTransport:
         self.closed = True
         if self._producer is not None:
             self._producer.stopProducing()
-        self._protocol.connectionLost(Failure(reason))
+        self.protocol.connectionLost(Failure(reason))
 
     def getPeer(self) -> Peer:
         """See ITransport."""
