@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import ensureDeferred
-
+from xmppd.api import AccountDeleted, OperationError
+from xmppd.api.operations import operations_of
 from xmppd.api.roster import Subscription
 from xmppd.testing import ServerTestCase
 from xmppd.wire.jid import Jid
@@ -16,23 +16,31 @@ __all__ = ["PluginTestCase"]
 class PluginTestCase(ServerTestCase):
     """A server with the plugins of a test on example.org."""
 
-    def plugin(self, name: str) -> Any:
-        """Return a plugin that is loaded."""
-        plugin = self.server.hosts["example.org"].registry.get(name)
-        assert plugin is not None
-        return plugin
+    def operate(self, plugin: str, operation: str, **arguments: Any) -> Any:
+        """Return the result of an operation of a plugin."""
+        chosen = next(o for o in operations_of(self.plugin(plugin)) if o.name == operation)
+        return self.wait(chosen.run(arguments))
 
-    def done(self, work: Any) -> Any:
-        """Return the result of something to be awaited, which must be there at once."""
-        return self.successResultOf(ensureDeferred(work))
+    def refuse_to_operate(self, plugin: str, operation: str, **arguments: Any) -> str:
+        """Return why an operation of a plugin could not be done."""
+        chosen = next(o for o in operations_of(self.plugin(plugin)) if o.name == operation)
+        with self.assertRaises(OperationError) as caught:
+            self.wait(chosen.run(arguments))
+        return str(caught.exception)
+
+    def delete_account(self, account: str) -> None:
+        """Tell the plugins that an account is gone."""
+        pending = self.host.notify(AccountDeleted(Jid.parse(account)))
+        if pending is not None:
+            self.wait(pending)
 
     def show_presence(self, of: str, to: str) -> None:
         """Have one account's roster say that a contact sees its presence."""
         roster = self.plugin("roster")
-        self.done(roster.put(Jid.parse(of), Jid.parse(to), subscription=Subscription.FROM))
+        self.wait(roster.put(Jid.parse(of), Jid.parse(to), subscription=Subscription.FROM))
 
     def restart_plugin(self, name: str) -> None:
         """Stop a plugin and start it again: what it knows then comes from the database."""
-        registry = self.server.hosts["example.org"].registry
-        self.done(registry.disable(name))
-        self.done(registry.enable(name))
+        registry = self.host.registry
+        self.wait(registry.disable(name))
+        self.wait(registry.enable(name))

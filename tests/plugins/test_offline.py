@@ -1,0 +1,319 @@
+"""XEP-0160 by scenarios: messages that wait, their limits, and that none is lost or comes twice."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import func, select
+from twisted.internet.defer import Deferred, fail
+
+from tests.plugins.kit import PluginTestCase
+from xmppd.api import Message, Plugin, StorageUnavailable, ToDevice, filter
+from xmppd.plugins.offline.store import MESSAGES
+from xmppd.wire.delay import format_datetime
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Presence
+
+JULIET = Jid.parse("juliet@example.org")
+DELAY = "<delay xmlns='urn:xmpp:delay' from='example.org' stamp='{any}'>Offline Storage</delay>"
+UNAVAILABLE = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+
+
+def message(text: str, type_: str = "chat", to: str = "juliet@example.org") -> str:
+    return f"<message to='{to}' type='{type_}' id='{text}'><body>{text}</body></message>"
+
+
+class GoesAfterOne(Plugin):
+    """Have a device become unavailable as soon as it is sent a message."""
+
+    watched: Any = None
+
+    @filter(ToDevice, kinds=(Message,))
+    def go(self, event: ToDevice) -> None:
+        if event.session == self.watched:
+            self.watched.presence = None
+
+
+class OfflineTestCase(PluginTestCase):
+    plugins: ClassVar[tuple[str | type[Plugin], ...]] = ("disco", "offline")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo = self.login("romeo@example.org/orchard")
+        self.account("juliet@example.org")
+
+    def juliet(self, resource: str = "balcony", presence: str = "<presence/>") -> Any:
+        client = self.login(f"juliet@example.org/{resource}", name=resource)
+        if presence:
+            client.send(presence)
+        return client
+
+    def stored(self) -> int:
+        count: int = self.successResultOf(
+            self.server.db.read(lambda c: c.execute(select(func.count()).select_from(MESSAGES)).scalar_one())
+        )
+        return count
+
+    def expect_message(self, client: Any, text: str, type_: str = "chat") -> None:
+        attribute = "" if type_ == "normal" else f" type='{type_}'"
+        client.expect(
+            f"""<message from='{{romeo}}' to='juliet@example.org'{attribute} id='{text}'>
+              <body>{text}</body>{DELAY}</message>"""
+        )
+
+
+class Delivery(OfflineTestCase):
+    def test_example(self) -> None:
+        self.clock.advance(60.0)
+        self.romeo.send(
+            """<message to='juliet@example.org'><body>
+    O blessed, blessed night! I am afeard.
+    Being in night, all this is but a dream,
+    Too flattering-sweet to be substantial.
+  </body></message>"""
+        )
+        self.romeo.expect_nothing()
+        self.clock.advance(3600.0)
+        balcony = self.juliet(presence="<presence><priority>1</priority></presence>")
+        balcony.expect(
+            f"""<message from='{{romeo}}' to='juliet@example.org'><body>
+    O blessed, blessed night! I am afeard.
+    Being in night, all this is but a dream,
+    Too flattering-sweet to be substantial.
+  </body>{DELAY}</message>"""
+        )
+        self.assertEqual(self.stored(), 0)
+
+    def test_stamp_is_when_it_came(self) -> None:
+        self.romeo.send(message("one"))
+        self.clock.advance(3600.0)
+        delay = next(e for e in self.juliet().take().elements() if e.name == "delay")
+        came = self.clock.seconds() - 3600.0
+        self.assertIn(delay["stamp"], {format_datetime(came), format_datetime(came - 1)})
+
+    def test_order_and_once(self) -> None:
+        for n in range(250):
+            self.romeo.send(message(f"m{n}"))
+        balcony = self.juliet()
+        for n in range(250):
+            self.expect_message(balcony, f"m{n}")
+        balcony.expect_nothing()
+        chamber = self.juliet("chamber")
+        chamber.expect_nothing()
+        balcony.send("<presence><show>away</show></presence>")
+        balcony.expect_nothing()
+
+    def test_not_to_negative_priorities(self) -> None:
+        self.romeo.send(message("one"))
+        balcony = self.juliet(presence="<presence><priority>-1</priority></presence>")
+        balcony.expect_nothing()
+        self.romeo.send(message("two"))
+        balcony.send("<presence><priority>0</priority></presence>")
+        self.expect_message(balcony, "one")
+        self.expect_message(balcony, "two")
+
+    def test_not_before_presence(self) -> None:
+        self.romeo.send(message("one"))
+        balcony = self.juliet(presence="")
+        balcony.expect_nothing()
+        balcony.send("<presence/>")
+        self.expect_message(balcony, "one")
+
+    def test_survives_a_restart(self) -> None:
+        self.romeo.send(message("one") + message("two", "normal"))
+        self.restart_plugin("offline")
+        self.clock.advance(-10.0)  # a clock that was set back does not change the order
+        self.romeo.send(message("three"))
+        balcony = self.juliet()
+        self.expect_message(balcony, "one")
+        self.expect_message(balcony, "two", "normal")
+        self.expect_message(balcony, "three")
+        self.restart_plugin("offline")
+        self.juliet("chamber").expect_nothing()
+
+    def test_what_it_was(self) -> None:
+        self.romeo.send(
+            "<message to='juliet@example.org/garden' type='chat' id='&lt;' xml:lang='de'><body>Hör &amp; sieh</body>"
+            "<x xmlns='urn:example:x'><y xmlns='' a='b'/></x></message>"
+        )
+        self.juliet().expect(
+            f"""<message from='{{romeo}}' to='juliet@example.org/garden' type='chat' id='&lt;' xml:lang='de'>
+              <body>Hör &amp; sieh</body><x xmlns='urn:example:x'><y xmlns='' a='b'/></x>{DELAY}</message>"""
+        )
+
+    def test_forgedformat_datetime(self) -> None:
+        forged = "<delay xmlns='urn:xmpp:delay' from='example.org' stamp='1999-01-01T00:00:00Z'/>"
+        self.romeo.send(f"<message to='juliet@example.org'><body>hi</body>{forged}</message>")
+        self.juliet().expect(f"<message from='{{romeo}}'><body>hi</body>{DELAY}</message>")
+
+    def test_feature(self) -> None:
+        self.romeo.send(
+            "<iq type='get' id='1' to='example.org'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+        )
+        self.romeo.expect(
+            """<iq type='result' id='1'><query xmlns='http://jabber.org/protocol/disco#info'>
+              <feature var='msgoffline'/>{...}</query></iq>"""
+        )
+
+
+class NotKept(OfflineTestCase):
+    def refused(self, inside: str, type_: str = "chat") -> None:
+        self.romeo.send(f"<message to='juliet@example.org' type='{type_}' id='x'>{inside}</message>")
+        self.romeo.expect(
+            f"<message from='juliet@example.org' to='{{romeo}}' type='error' id='x'>{inside}{UNAVAILABLE}</message>"
+        )
+        self.assertEqual(self.stored(), 0)
+
+    def test_sender_is_told(self) -> None:
+        self.refused("<body>hi</body>", "groupchat")
+        self.refused("<active xmlns='http://jabber.org/protocol/chatstates'/>")
+        self.refused("<body>psst</body><no-store xmlns='urn:xmpp:hints'/>")
+
+    def test_silent_ones(self) -> None:
+        for type_ in ("headline", "error"):
+            self.romeo.send(message("x", type_))
+        self.romeo.expect_nothing()
+        self.assertEqual(self.stored(), 0)
+
+    def test_nobody(self) -> None:
+        self.romeo.send(message("x", to="nobody@example.org"))
+        self.romeo.expect(
+            f"<message from='nobody@example.org' type='error' id='x'><body>x</body>{UNAVAILABLE}</message>"
+        )
+
+
+class Limits(OfflineTestCase):
+    config: ClassVar[Any] = {"offline": {"max_messages": 2, "max_octets": 1200, "max_days": 7}}
+
+    def refused(self, text: str) -> None:
+        self.romeo.send(message(text))
+        self.romeo.expect(
+            f"""<message from='juliet@example.org' to='{{romeo}}' type='error' id='{text}'>
+              <body>{text}</body>{UNAVAILABLE}</message>"""
+        )
+
+    def test_count(self) -> None:
+        self.romeo.send(message("1") + message("2"))
+        self.refused("3")
+        self.restart_plugin("offline")
+        self.refused("3")
+        balcony = self.juliet()
+        self.expect_message(balcony, "1")
+        self.expect_message(balcony, "2")
+        balcony.close()
+        self.romeo.send(message("4"))
+        self.romeo.expect_nothing()
+
+    def test_octets(self) -> None:
+        self.romeo.send(message("a" * 400))
+        self.refused("b" * 400)
+        self.romeo.send(message("c"))
+        self.romeo.expect_nothing()
+
+    def test_age(self) -> None:
+        self.romeo.send(message("1"))
+        self.clock.advance(6.5 * 86400)
+        self.romeo.send(message("2"))
+        for _ in range(13):
+            self.clock.advance(3600.0)
+        self.assertEqual(self.stored(), 1)
+        self.romeo.send(message("3"))  # there is room again
+        balcony = self.juliet()
+        self.expect_message(balcony, "2")
+        self.expect_message(balcony, "3")
+
+
+class Faults(OfflineTestCase):
+    plugins = ("disco", "offline", GoesAfterOne)
+
+    def test_full_disk(self) -> None:
+        plugin = self.plugin("offline")
+        append = self.server.db.append
+        self.patch(self.server.db, "append", lambda *a: fail(StorageUnavailable("the disk is full")))
+        self.romeo.send(message("1"))
+        self.romeo.expect(
+            """<message from='juliet@example.org' type='error' id='1'><body>1</body><error type='wait'>
+              <resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"""
+        )
+        self.assertEqual(plugin.count(JULIET), 0)
+        self.patch(self.server.db, "append", append)
+        self.romeo.send(message("2"))
+        self.expect_message(self.juliet(), "2")
+
+    def test_sender_waits_until_it_is_stored(self) -> None:
+        waiting: Deferred[None] = Deferred()
+        self.patch(self.server.db, "append", lambda *a: waiting)
+        self.romeo.send(message("1"))
+        self.romeo.send("<iq type='get' id='p' to='example.org'><query xmlns='jabber:iq:none'/></iq>")
+        self.romeo.expect_nothing()
+        waiting.callback(None)
+        self.romeo.expect("<iq type='error' id='p'>{...}</iq>")
+
+    def test_recipient_comes_while_it_is_written(self) -> None:
+        append, waiting = self.server.db.append, Deferred()  # type: ignore[var-annotated]
+        self.patch(self.server.db, "append", lambda *a: waiting)
+        self.romeo.send(message("1"))
+        balcony = self.juliet()
+        balcony.expect_nothing()
+        row = {"account": str(JULIET), "position": self.plugin("offline")._position, "stored_at": 0.0, "octets": 1}
+        header = '["romeo@example.org/orchard","juliet@example.org","1","chat",null,null]'
+        append(MESSAGES, [{**row, "header": header, "payload": b"<body>1</body>"}])
+        waiting.callback(None)
+        self.expect_message(balcony, "1")
+
+    def test_device_that_goes_while_it_is_given_messages(self) -> None:
+        """What it was not given goes to the next."""
+        for n in range(3):
+            self.romeo.send(message(f"m{n}"))
+        balcony, chamber = self.juliet(presence=""), self.juliet("chamber", presence="")
+        session: Any = self.host.session(Jid.parse(balcony.jid))
+        other: Any = self.host.session(Jid.parse(chamber.jid))
+        session.presence = other.presence = Presence()
+        self.plugin("goesafterone").watched = session
+        self.wait(self.plugin("offline")._deliver(session))
+        self.expect_message(balcony, "m0")
+        self.expect_message(chamber, "m1")
+        self.expect_message(chamber, "m2")
+        chamber.expect_nothing()
+        self.assertEqual(self.stored(), 0)
+
+    def test_two_devices_at_once(self) -> None:
+        self.romeo.send(message("1"))
+        balcony, chamber = self.juliet(presence=""), self.juliet("chamber", presence="")
+        read, waiting = self.server.db.read, Deferred()  # type: ignore[var-annotated]
+        self.patch(self.server.db, "read", lambda fn: waiting.addCallback(lambda _: read(fn)))
+        balcony.send("<presence/>")
+        chamber.send("<presence/>")
+        self.patch(self.server.db, "read", read)
+        waiting.callback(None)
+        self.expect_message(balcony, "1")
+        chamber.expect_nothing()
+
+
+class ForOthers(OfflineTestCase):
+    def test_interface(self) -> None:
+        self.romeo.send(message("1") + message("2"))
+        plugin = self.plugin("offline")
+        self.assertEqual(plugin.count(JULIET), 2)
+        first, second = self.wait(plugin.list(JULIET))
+        self.assertEqual((first.message.id, second.message.id), ("1", "2"))
+        self.assertEqual([m.message.id for m in self.wait(plugin.list(JULIET, limit=1))], ["1"])
+        self.assertEqual([m.message.id for m in self.wait(plugin.list(JULIET, after=first.position))], ["2"])
+        self.assertEqual(self.wait(plugin.purge(JULIET)), 2)
+        self.assertEqual((plugin.count(JULIET), self.stored()), (0, 0))
+
+    def test_operations(self) -> None:
+        self.romeo.send(message("1"))
+        counted = self.operate("offline", "offline count", account="juliet@example.org")
+        self.assertEqual((counted["account"], counted["messages"]), ("juliet@example.org", 1))
+        self.assertEqual(
+            self.operate("offline", "offline purge", account="juliet@example.org"), "1 messages thrown away"
+        )
+        self.assertEqual(self.operate("offline", "offline count", account="juliet@example.org")["octets"], 0)
+        for name in ("offline count", "offline purge"):
+            self.refuse_to_operate("offline", name, account="nobody@example.org")
+
+    def test_deleted_account(self) -> None:
+        self.romeo.send(message("1"))
+        self.delete_account("juliet@example.org")
+        self.assertEqual((self.stored(), self.plugin("offline").count(JULIET)), (0, 0))
