@@ -37,7 +37,7 @@ class Disco(Plugin):
         event.identities += [Identity(*identity) for identity in self.host.identities()]
         event.features += self.host.features()
         if self.host.notify(event) is not None:
-            raise TypeError("an observer of DiscoInfo is asynchronous where it must answer at once")
+            raise TypeError("an observer of DiscoInfo wants to be awaited where it must answer at once")
         return event
 
     @iq_get(INFO, "query")

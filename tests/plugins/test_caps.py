@@ -62,7 +62,7 @@ class ServerCaps(PluginTestCase):
 
     def test_it_changes_with_the_plugins(self) -> None:
         before = self.feature()["ver"]
-        self.done(self.server.hosts["example.org"].registry.disable("ping"))
+        self.wait(self.host.registry.disable("ping"))
         self.assertNotEqual(self.feature()["ver"], before)
         self.query(f"xmpp:example.org#{before}")
         self.romeo.expect(

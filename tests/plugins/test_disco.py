@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from tests.plugins.kit import PluginTestCase
+from xmppd.api import Plugin, observe
 from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, Info, Item
 from xmppd.wire.disco import INFO, ITEMS
 from xmppd.wire.xml import parse
@@ -52,8 +55,8 @@ class Hosts(PluginTestCase):
         )
 
     def test_features_are_those_of_the_plugins_loaded(self) -> None:
-        registry = self.server.hosts["example.org"].registry
-        self.done(registry.disable("ping"))
+        registry = self.host.registry
+        self.wait(registry.disable("ping"))
         self.romeo.send(info("example.org"))
         self.romeo.expect(
             f"""<iq type='result' id='i'><query xmlns='{INFO}'><identity category='server' type='im' name='xmppd'/>
@@ -75,27 +78,31 @@ class Hosts(PluginTestCase):
         self.romeo.expect(refusal("example.org", INFO, "service-unavailable"))
 
 
-class Contributions(PluginTestCase):
-    """What plugins add by observing; here a function in the place of a plugin's method."""
+class Jukebox(Plugin):
+    """A plugin with a form of the host, and a node of everything."""
 
-    plugins = ("disco",)
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.romeo = self.login("romeo@example.org/orchard")
-        host = self.server.hosts["example.org"]
-        host.tables.observers = {DiscoInfo: (self.describe,), DiscoItems: (self.list,)}  # type: ignore[dict-item]
-
-    def describe(self, event: DiscoInfo) -> None:
+    @observe(DiscoInfo)
+    def describe(self, event: DiscoInfo) -> Awaitable[None] | None:
         if event.entity == "example.org" and not event.node:
             event.add_form(FORM)
-        elif event.node == "music":
-            event.add(Info((Identity("hierarchy", "branch", "Music & more"),), ("urn:example:sound",)))
+        return self.describe_node(event) if event.node == "music" else None
 
+    async def describe_node(self, event: DiscoInfo) -> None:
+        event.add(Info((Identity("hierarchy", "branch", "Music & more"),), ("urn:example:sound",)))
+
+    @observe(DiscoItems)
     def list(self, event: DiscoItems) -> None:
         if not event.node:
             event.items.append(Item(event.entity, "Music & more", "music"))
         event.known = event.node == "music"
+
+
+class Contributions(PluginTestCase):
+    plugins = ("disco", Jukebox)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo = self.login("romeo@example.org/orchard")
 
     def test_form(self) -> None:
         self.romeo.send(info("example.org"))
@@ -127,7 +134,7 @@ class Contributions(PluginTestCase):
             )
 
     def test_one_form_of_a_type(self) -> None:
-        event = DiscoInfo(self.server.hosts["example.org"].jid, "", None)
+        event = DiscoInfo(self.host.jid, "", None)
         event.add_form(FORM)
         self.assertRaises(ValueError, event.add_form, FORM)
 
@@ -141,7 +148,7 @@ class Accounts(PluginTestCase):
         super().setUp()
         self.romeo = self.login("romeo@example.org/orchard")
         self.juliet = self.login("juliet@example.org/balcony")
-        self.chamber = self.login("juliet@example.org/chamber", "chamber")
+        self.chamber = self.login("juliet@example.org/chamber", name="chamber")
         for client in (self.juliet, self.chamber):
             client.send("<presence/>")
         self.romeo.clear()

@@ -25,8 +25,9 @@ __all__ = ["DiscoInfo", "DiscoItems", "IDisco", "Identity", "Info", "Item"]
 class DiscoInfo:
     """Somebody who may know wants to know what an entity is. To be observed; observers add to it.
 
-    Observers must answer the question about the host itself (no node) at once, without ``async``: the answer goes into
-    stream features as well. On accounts and nodes they may be ``async``. A node exists if it is given an identity.
+    Observers are plain functions, because the question about the host itself (no node) must be answered at once: the
+    answer goes into stream features as well. For accounts and nodes they may return something to await. A node exists
+    if it is given an identity.
 
     :ivar entity: the host's address or the bare address of an account.
     :ivar node: the node that is asked about, or "".
