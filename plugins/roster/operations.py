@@ -41,7 +41,7 @@ class RosterOperations(IRoster):
         *,
         name: str = "",
         groups: str = "",
-        subscription: Literal["none", "to", "from", "both"] | None = None,
+        subscription: Literal["keep", "none", "to", "from", "both"] = "keep",
     ) -> str:
         """Put a contact into an account's roster, or change the one that is there. The contact's roster stays as it is.
 
@@ -49,14 +49,14 @@ class RosterOperations(IRoster):
         :param contact: who is to be in it
         :param name: how the contact is called there
         :param groups: the groups it is in, separated by commas
-        :param subscription: who sees whose presence, without asking the contact: none; to (the account sees the
-            contact's), from (the contact sees the account's), both
+        :param subscription: who sees whose presence, without asking the contact: to (the account sees the contact's), from
+            (the contact sees the account's), both, none; keep leaves it as it is
         """
         await self._existing(account)
         if not contact.is_bare or contact == account:
             raise OperationError(f"{contact} can't be a contact of {account}")
         names = tuple(dict.fromkeys(group.strip() for group in groups.split(",") if group.strip()))
-        wanted = None if subscription is None else Subscription(subscription)
+        wanted = None if subscription == "keep" else Subscription(subscription)
         item = await self.put(account, contact, name or None, names, wanted)
         return f"{contact} is in the roster of {account}, subscription {item.subscription}"
 
