@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import unittest
+from datetime import timedelta
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -239,8 +240,23 @@ class ReloadTests(TlsTestCase):
         return application.tls.channel_bindings["tls-server-end-point"]
 
     def test_made_once(self) -> None:
-        self.assertEqual(self.server.made, ("example.org", "example.net"))
-        self.assertEqual(ServerTls(self.settings, NOW).made, ())
+        self.assertEqual(len(self.server.notices), 2)
+        self.assertTrue(self.server.notices[1].startswith("example.net had no certificate; one was made"))
+        self.assertEqual(ServerTls(self.settings, NOW).notices, [])
+
+    def test_notices_of_the_end(self) -> None:
+        folder = self.settings.tls.certificate_dir
+        files = CertificateFiles(folder / "example.com.crt", folder / "example.com.key")
+        write(files, issue("example.com", end=NOW + timedelta(days=10)))
+        settings = make_settings(self.folder, hosts=("example.com",))
+        self.assertEqual(
+            ServerTls(settings, NOW).notices,
+            [f"the certificate of example.com expires on 2026-03-11: {files.certificate}"],
+        )
+        self.assertEqual(
+            self.server.reload(settings, NOW + timedelta(days=11)),
+            [f"the certificate of example.com has expired on 2026-03-11: {files.certificate}"],
+        )
 
     def test_a_new_certificate_serves_new_connections(self) -> None:
         client = Client("example.org")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from OpenSSL import SSL
@@ -262,25 +262,28 @@ def _take(connection: SSL.Connection, out: list[bytes]) -> None:
 class ServerTls:
     """The TLS of all client ports, by the certificates there are; certificates can be replaced while it serves.
 
-    :ivar made: hosts that had no certificate and were given a self-signed one by the last load.
+    :ivar notices: what the operator should know of the certificates that were loaded last, in plain words.
     :raises SettingsError: a certificate, a key, or a setting can't be used; names every one of them.
     """
 
-    def __init__(self, settings: Settings, now: datetime) -> None:
-        self.made: tuple[str, ...] = ()
+    def __init__(self, settings: Settings, now: datetime | None = None) -> None:
+        self.notices: list[str] = []
         self.reload(settings, now)
 
-    def reload(self, settings: Settings, now: datetime) -> None:
+    def reload(self, settings: Settings, now: datetime | None = None) -> list[str]:
         """Use the certificates as they are in the files now. Connections keep theirs; a failure changes nothing.
 
-        :param now: with a time zone; self-signed certificates begin there.
+        :param now: with a time zone, by default the present; what self-signed certificates and the notices go by.
+        :returns: the notices.
         :raises SettingsError: see above.
         """
-        credentials, made = load_credentials(settings, now)
+        now = now or datetime.now(UTC)
+        credentials, notices = load_credentials(settings, now)
         starttls = Contexts(settings.tls, credentials, direct=False)
         self._direct = Contexts(settings.tls, credentials, direct=True)
         self._starttls = starttls
-        self.made = made
+        self.notices = notices
+        return notices
 
     def start(self, protocol: Securable, host: str | None) -> None:
         """Begin TLS on the connection of `protocol`, whose stream is to `host`."""
@@ -291,15 +294,15 @@ class ServerTls:
         return TlsTransport(protocol, self._direct.get(None))
 
 
-def load_credentials(settings: Settings, now: datetime) -> tuple[dict[str, Credentials], tuple[str, ...]]:
+def load_credentials(settings: Settings, now: datetime) -> tuple[dict[str, Credentials], list[str]]:
     """Read the certificate of every host, and make a self-signed one for those that have none.
 
-    :returns: credentials by host, and the hosts whose certificate was made.
+    :returns: credentials by host, and what the operator should know of them.
     :raises SettingsError: some can't be read, or don't fit.
     """
     credentials: dict[str, Credentials] = {}
-    made = []
-    problems = []
+    notices: list[str] = []
+    problems: list[str] = []
     for host in settings.hosts:
         try:
             files, new = ensure(settings, host, now)
@@ -308,7 +311,12 @@ def load_credentials(settings: Settings, now: datetime) -> tuple[dict[str, Crede
             problems.append(str(error))
             continue
         if new:
-            made.append(host)
+            notices.append(f"{host} had no certificate; one was made and self-signed: {files.certificate}")
+        end = credentials[host].leaf.not_valid_after_utc
+        if end < now:
+            notices.append(f"the certificate of {host} has expired on {end:%Y-%m-%d}: {files.certificate}")
+        elif end < now + timedelta(days=settings.tls.expires_soon_days):
+            notices.append(f"the certificate of {host} expires on {end:%Y-%m-%d}: {files.certificate}")
     if problems:
         raise SettingsError(problems)
-    return credentials, tuple(made)
+    return credentials, notices
