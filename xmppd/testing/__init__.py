@@ -5,6 +5,7 @@
 
 from xmppd.testing.case import ClassSource, Remote, ServerTestCase
 from xmppd.testing.client import Client
+from xmppd.testing.contract import contracts
 from xmppd.testing.scenario import scenario_tests
 
-__all__ = ["ClassSource", "Client", "Remote", "ServerTestCase", "scenario_tests"]
+__all__ = ["ClassSource", "Client", "Remote", "ServerTestCase", "contracts", "scenario_tests"]

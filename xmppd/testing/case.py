@@ -39,7 +39,7 @@ from xmppd.wire.framing import Framer
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Stanza
 
-__all__ = ["ClassSource", "Remote", "ServerTestCase"]
+__all__ = ["ClassSource", "Remote", "ServerTestCase", "installed_sources"]
 
 T = TypeVar("T")
 #: When tests begin: 2026-01-01T12:00:00Z.
@@ -102,6 +102,7 @@ class ServerTestCase(SynchronousTestCase):
     :cvar plugins: the plugins to load, by name or class, and no others; None for the default ones.
     :cvar config: tables of the settings: options by plugin name, for every host, and the sections ``server``,
         ``limits``, ``accounts``, ``tls`` by theirs.
+    :cvar sources: where plugins come from besides the test and what is installed.
     :cvar tls: does the server offer TLS, with certificates made for the test?
     :cvar hosts: domains that are served, or a mapping of them to further tables of each.
     :ivar clock: the server's time; see :meth:`pump`.
@@ -111,6 +112,7 @@ class ServerTestCase(SynchronousTestCase):
     plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ()
     config: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     tls: ClassVar[bool] = False
+    sources: ClassVar[tuple[Source, ...]] = ()
     hosts: ClassVar[tuple[str, ...] | Mapping[str, Mapping[str, Any]]] = ("example.org",)
 
     def setUp(self) -> None:
@@ -123,7 +125,7 @@ class ServerTestCase(SynchronousTestCase):
         self._clients: list[Client] = []
         self._failures: list[Failure] = []
         classes = [plugin for plugin in self.plugins or () if isinstance(plugin, type)]
-        self._sources: list[Source] = [ClassSource(*classes), *_installed()]
+        self._sources: list[Source] = [ClassSource(*classes), *self.sources, *installed_sources()]
         self._settings = from_table(self.settings_table(), "the settings of the test", Path(self.mktemp()).absolute())
         self.server: Assembly = assemble_on(self._settings, self.clock, self._sources)
         self.addCleanup(self._end)
@@ -285,5 +287,6 @@ def _result(deferred: Any) -> Any:
 
 
 @cache
-def _installed() -> tuple[Source, ...]:
+def installed_sources() -> tuple[Source, ...]:
+    """The sources of plugins that are installed, xmppd's own first."""
     return tuple(find_sources())
