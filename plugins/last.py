@@ -1,0 +1,122 @@
+"""XEP-0012 Last Activity of accounts and of the devices that are connected."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Column, Connection, Float, MetaData, Table, Text, delete, insert, select, update
+
+from xmppd.api import (
+    ACCOUNT,
+    NO_ACCOUNT,
+    AccountDeleted,
+    AvailabilityChanged,
+    Bounce,
+    Condition,
+    Iq,
+    ISession,
+    Jid,
+    Phase,
+    Plugin,
+    SessionEnded,
+    StanzaError,
+    ToAccount,
+    Verdict,
+    filter,
+    iq_get,
+    observe,
+    tag,
+    use,
+)
+from xmppd.api.roster import IRoster
+
+NS = "jabber:iq:last"
+LOGOUTS = Table(
+    "last_logouts",
+    MetaData(),
+    Column("account", Text, primary_key=True),
+    Column("ended_at", Float, nullable=False),
+    Column("status", Text, nullable=False),
+)
+_c = LOGOUTS.c
+
+
+class Last(Plugin):
+    """Tell those who see a user's presence when the user was last there, and the status they left."""
+
+    xep = (12, "2.0")
+    account_features = (NS,)
+    tables = (LOGOUTS,)
+
+    roster = use(IRoster)
+
+    async def start(self) -> None:
+        # What a device said when it became unavailable; it may stay connected after that.
+        self._statuses: WeakKeyDictionary[ISession, str] = WeakKeyDictionary()
+
+    @iq_get(NS, "query", to=ACCOUNT)
+    async def of_account(self, request: Iq) -> Iq:
+        account = cast(Jid, request.to)
+        if not await self._may_see(account, cast(Jid, request.from_)):
+            raise StanzaError(Condition.FORBIDDEN)
+        if self.host.sessions(account):
+            return request.result(tag("query", xmlns=NS, seconds=0))
+        query = select(_c.ended_at, _c.status).where(_c.account == str(account))
+        row = await self.db.read(lambda c: c.execute(query).tuples().first())
+        if row is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, text="this user has never been here")
+        ended_at, status = row
+        seconds = max(0, int(self.clock.seconds() - ended_at))
+        return request.result(tag("query", status or None, xmlns=NS, seconds=seconds))
+
+    @filter(ToAccount, Phase.POLICY, kinds=(Iq,))
+    def guard_devices(self, event: ToAccount) -> Awaitable[Verdict | None] | None:
+        """Let through to a device only what comes from those who see its presence (section 4)."""
+        request = event.stanza
+        if request.type != "get" or not request.has(NS, "query") or not cast(Jid, request.to).resource:
+            return None
+        return self._guard(event.account, cast(Jid, request.from_))
+
+    async def _guard(self, account: Jid, asker: Jid) -> Verdict | None:
+        return None if await self._may_see(account, asker) else Bounce(StanzaError(Condition.FORBIDDEN))
+
+    @iq_get(NS, "query", to=NO_ACCOUNT)
+    def of_nobody(self, request: Iq) -> Iq:
+        """Say the same as for an account that does not share its presence."""
+        raise StanzaError(Condition.FORBIDDEN)
+
+    async def _may_see(self, account: Jid, asker: Jid) -> bool:
+        if asker.bare == account:
+            return True
+        if self.roster is None:
+            return False
+        contact = (await self.roster.load(account)).items.get(asker.bare)
+        return contact is not None and contact.from_
+
+    # Taking note
+
+    @observe(AvailabilityChanged)
+    def note_status(self, event: AvailabilityChanged) -> None:
+        if event.presence.type == "unavailable":
+            self._statuses[event.session] = event.presence.text("status") or ""
+
+    @observe(SessionEnded)
+    def note_end(self, event: SessionEnded) -> Awaitable[None] | None:
+        """Write it down when the last device goes."""
+        account = event.session.account
+        if self.host.sessions(account):
+            return None
+        status, now = self._statuses.get(event.session, ""), self.clock.seconds()
+        return self.db.write(lambda c: _put(c, account, now, status))
+
+    @observe(AccountDeleted)
+    async def forget(self, event: AccountDeleted) -> None:
+        await self.db.write(lambda c: c.execute(delete(LOGOUTS).where(_c.account == str(event.account))) and None)
+
+
+def _put(connection: Connection, account: Jid, ended_at: float, status: str) -> None:
+    values = {"ended_at": ended_at, "status": status}
+    if not connection.execute(update(LOGOUTS).where(_c.account == str(account)).values(values)).rowcount:
+        connection.execute(insert(LOGOUTS).values(account=str(account), **values))
