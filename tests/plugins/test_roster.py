@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from typing import ClassVar
 
 from twisted.internet.defer import Deferred, fail
@@ -375,9 +376,14 @@ class Changes(RosterTestCase):
     """What other plugins are told."""
 
     def test_other_plugins_hear_of_changes(self) -> None:
-        heard: list[RosterChanged] = []
+        heard: list[object] = []
         notify = self.host.notify
-        self.patch(self.host, "notify", lambda event: (heard.append(event), notify(event))[1])
+
+        def listen(event: object) -> Awaitable[None] | None:
+            heard.append(event)
+            return notify(event)
+
+        self.patch(self.host, "notify", listen)
         self.put("<item jid='nurse@example.com' name='Nurse'/>")
         self.put("<item jid='nurse@example.com' name='Nurse'/>")
         self.put("<item jid='nurse@example.com' subscription='remove'/>")
