@@ -17,6 +17,7 @@ from xmppd.core.server import Server
 from xmppd.core.settings import Settings
 from xmppd.core.sources import Source, find_sources
 from xmppd.core.storage import Database, DirectDatabase, Engines, migrate, open_engines
+from xmppd.core.turns import Turns
 from xmppd.net.listener import ClientListener
 
 __all__ = ["Assembly", "assemble_live", "assemble_on"]
@@ -55,11 +56,12 @@ def assemble_live(settings: Settings, reactor: Any) -> Assembly:
     :param reactor: the running reactor.
     """
     engines = open_engines(settings.database.url)
-    db = Database(engines, reactor.callFromThread)
+    turns = Turns(reactor.callLater)
+    db = Database(engines, reactor.callFromThread, turns)
     db.start()
 
     def run_in_thread(fn: Any) -> Deferred[Any]:
-        return deferToThreadPool(reactor, reactor.getThreadPool(), fn)
+        return turns.during(deferToThreadPool(reactor, reactor.getThreadPool(), fn))
 
     return _assemble(settings, reactor, engines, db, run_in_thread, find_sources(settings.server.plugin_paths))
 
