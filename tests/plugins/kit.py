@@ -19,7 +19,8 @@ class PluginTestCase(ServerTestCase):
     def operate(self, plugin: str, operation: str, **arguments: Any) -> Any:
         """Return the result of an operation of a plugin."""
         chosen = next(o for o in operations_of(self.plugin(plugin)) if o.name == operation)
-        return self.wait(chosen.run(arguments))
+        progress = arguments.pop("progress", None)
+        return self.wait(chosen.run(arguments, progress=progress))
 
     def refuse_to_operate(self, plugin: str, operation: str, **arguments: Any) -> str:
         """Return why an operation of a plugin could not be done."""
