@@ -126,7 +126,9 @@ class Announce(Plugin):
     @observe(AvailabilityChanged)
     def greet(self, event: AvailabilityChanged) -> Awaitable[None] | None:
         """Show it to who has not seen it, at initial presence (RFC 6121 4.2)."""
-        if self._motd is None or event.previous is not None or event.session.account in self._seen:
+        if self._motd is None or event.previous is not None or event.presence.type != "available":
+            return None
+        if event.session.account in self._seen:
             return None
         return self._show(event.session, self._motd)
 

@@ -138,6 +138,8 @@ class Motd(AnnounceTestCase):
         self.bard.send(to_host("motd/update", "<body>Two</body>"))
         self.romeo.send("<presence><show>dnd</show></presence>")
         self.romeo.expect_nothing()
+        self.hidden.send("<presence type='unavailable'/>")
+        self.hidden.expect_nothing()
         self.hidden.send("<presence/>")
         self.hidden.expect(headline("hidden", "<body>Two</body>"))
         self.romeo.send("<presence><show>away</show></presence>")
