@@ -40,6 +40,7 @@ def issue(
     hash_: hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None = None,
     start: datetime = LONG_AGO,
     end: datetime = FAR_OFF,
+    purposes: x509.ExtendedKeyUsage | None = None,
 ) -> Credentials:
     """Make a certificate, signed by `issuer` or by itself."""
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -56,6 +57,8 @@ def issue(
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if purposes:
+        builder = builder.add_extension(purposes, critical=False)
     signer: Any = issuer.key if issuer else key
     certificate = builder.sign(signer, hash_ or hashes.SHA256())
     return Credentials(

@@ -22,6 +22,7 @@ from xmppd.app.checks import (
     check_ports,
     check_settings,
 )
+from xmppd.app.checks_certificates import check_certificates
 from xmppd.app.checks_dns import check_dns
 from xmppd.app.cli.backend import run_in_reactor
 from xmppd.app.cli.settings import find_settings
@@ -39,6 +40,7 @@ _MARKS = {
 _CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     check_settings,
     check_plugins,
+    check_certificates,
     check_data_dir,
     check_database,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xmppd.app.firststart import default_settings_file
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import load
@@ -16,6 +17,8 @@ def find_settings(config: Path | None) -> Settings:
 
     :raises SettingsError: they can't be read or are wrong.
     """
+    if config is None:
+        config = default_settings_file()
     if config is None:
         raise SettingsError(["name the settings file: xmppctl -c CONFIG.toml"])
     return load(config)

@@ -1,0 +1,39 @@
+"""What ``xmppctl check`` says of the hosts' certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from xmppd.app.checks import Finding
+from xmppd.core.settings import Settings
+from xmppd.net.certificate_check import diagnose
+from xmppd.net.certificates import candidates, find, read
+
+__all__ = ["check_certificates"]
+
+
+def check_certificates(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
+    """Look at the certificate of every host.
+
+    :param now: with a time zone; by default, the present.
+    """
+    now = now or datetime.now(UTC)
+    for host in settings.hosts:
+        subject = f"certificate of {host}"
+        files = find(settings, host)
+        if files is None:
+            path = next(candidates(settings.tls.certificate_dir, host)).certificate
+            yield Finding(
+                "warning",
+                subject,
+                "there is none; the server will make and sign one itself when it starts",
+                f'Put one at {path}, and its key beside it, or name the files under [hosts."{host}"].',
+            )
+            continue
+        found = diagnose(files, host, now, settings.tls.expires_soon_days)
+        for finding in found:
+            yield Finding(finding.level, subject, finding.text, finding.advice)
+        if not found:
+            end = read(files).leaf.not_valid_after_utc
+            yield Finding("ok", subject, f"{files.certificate}, good until {end:%Y-%m-%d}")
