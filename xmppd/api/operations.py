@@ -18,7 +18,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from xmppd.wire.errors import Condition
 from xmppd.wire.jid import Jid, JidError
@@ -234,9 +235,10 @@ def _describe(mark: _Mark, function: Callable[..., Awaitable[Result]]) -> Operat
         if p.name in _FILLED:
             continue
         hint = hints[p.name]
-        options = [a for a in get_args(hint) if a is not type(None)] if get_origin(hint) is not None else []
-        choices = tuple(options) if options and isinstance(options[0], str) else ()
-        kind = str if choices else options[0] if options else hint
+        if get_origin(hint) in (UnionType, Union):  # X | None
+            hint = next(inner for inner in get_args(hint) if inner is not type(None))
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        kind = str if choices else hint
         text = " ".join(helps.get(p.name, "").split())
         required = p.default is inspect.Parameter.empty
         option = p.kind is inspect.Parameter.KEYWORD_ONLY
