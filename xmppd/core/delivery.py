@@ -48,6 +48,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("message", "headline"): Row(_R.NON_NEGATIVE, _R.IGNORE, _R.DEVICE, _R.IGNORE),
     ("message", "error"): Row(_R.IGNORE, _R.IGNORE, _R.DEVICE, _R.IGNORE),
     ("presence", ""): Row(_R.AVAILABLE, _R.IGNORE, _R.DEVICE, _R.IGNORE),
+    ("presence", "error"): Row(_R.IGNORE, _R.IGNORE, _R.DEVICE, _R.IGNORE),
     ("iq", "get"): Row(_R.ERROR, _R.ERROR, _R.DEVICE, _R.ERROR),
     ("iq", "set"): Row(_R.ERROR, _R.ERROR, _R.DEVICE, _R.ERROR),
     ("iq", "result"): Row(_R.IGNORE, _R.IGNORE, _R.DEVICE, _R.IGNORE),
@@ -62,5 +63,5 @@ def row_for(stanza: Stanza) -> Row:
     if isinstance(stanza, Message):
         return ROWS.get(("message", stanza.type), _NORMAL)
     if isinstance(stanza, Presence):
-        return _PRESENCE
+        return ROWS.get(("presence", stanza.type), _PRESENCE)
     return ROWS["iq", stanza.type]

@@ -130,6 +130,8 @@ class Host:
             handler = self.tables.iq[Scope.NO_ACCOUNT].get(iq_key(stanza))
             if handler is not None:
                 return self.answer(handler, stanza)
+        if row_for(stanza).nobody is Rule.IGNORE:
+            return None
         return self._router.bounce(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
 
     def _to_account(self, stanza: Stanza, account: Jid) -> Awaitable[None] | None:
@@ -164,9 +166,9 @@ class Host:
 
     def _devices(self, account: Jid, rule: Rule) -> list[Session]:
         sessions = self._directory.of(account).values()
-        if rule is Rule.AVAILABLE:
-            return [s for s in sessions if s.presence is not None]
-        return [s for s in sessions if s.presence is not None and s.priority >= 0]
+        if rule is Rule.NON_NEGATIVE:
+            return [s for s in sessions if s.presence is not None and s.priority >= 0]
+        return [s for s in sessions if s.presence is not None] if rule is Rule.AVAILABLE else []
 
     def _without_device(self, rule: Rule, stanza: Stanza) -> Awaitable[None] | None:
         if rule is Rule.ERROR:
