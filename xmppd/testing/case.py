@@ -22,7 +22,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import FailTest, SynchronousTestCase
 
 from xmppd.api.plugin import Plugin
 from xmppd.app.assembly import Assembly, assemble_on
@@ -86,7 +86,7 @@ class Remote(Mailbox):
         frames = Framer().feed(_HEADER + fill_in(xml, self._known).encode())
         for frame in frames[1:]:
             if not isinstance(frame, Stanza) or frame.from_ is None or frame.to is None:
-                raise AssertionError(f"this is no stanza with from and to: {xml}")
+                raise FailTest(f"this is no stanza with from and to: {xml}")
             pending = self._case.server.server.router.route(frame)
             if pending is not None:
                 self._case.spawn(pending)
@@ -212,7 +212,7 @@ class ServerTestCase(SynchronousTestCase):
         plugin = self.host.registry.get(name)
         if plugin is None:
             loaded = ", ".join(p.name for p in self.host.registry.loaded())
-            raise AssertionError(f"plugin {name} is not loaded; these are: {loaded or 'none'}")
+            raise FailTest(f"plugin {name} is not loaded; these are: {loaded or 'none'}")
         return plugin
 
     # Clients

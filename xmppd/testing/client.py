@@ -9,6 +9,7 @@ from typing import Any
 from xml.parsers import expat
 
 from twisted.internet.task import Clock
+from twisted.trial.unittest import FailTest
 
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.tls import ClientTls
@@ -132,16 +133,16 @@ class Client(Mailbox):
             self.expect(f"<stream:error><{error} xmlns='{ns.STREAM_ERRORS}'/>{{...}}</stream:error>")
         self.expect_nothing()
         if not self.ended:
-            raise AssertionError(f"{self.name} expected the server to close the stream, but it did not")
+            raise FailTest(f"{self.name} expected the server to close the stream, but it did not")
         if not self.transport.disconnecting:
-            raise AssertionError(f"{self.name} expected the server to close the connection, but it did not")
+            raise FailTest(f"{self.name} expected the server to close the connection, but it did not")
 
     def expect_open(self) -> None:
         """The server has not closed the stream. :raises AssertionError: if it has; it shows why."""
         self._settle()
         if self.ended or self.transport.disconnecting or self.transport.closed:
             last = pretty(read(self.received[-1])[0], "    ") if self.received else "    nothing"
-            raise AssertionError(f"{self.name} expected the stream to be open, but it is closed; last came\n{last}")
+            raise FailTest(f"{self.name} expected the stream to be open, but it is closed; last came\n{last}")
 
     def close(self) -> None:
         """Close the stream in good order (RFC 6120 4.4)."""
@@ -184,7 +185,7 @@ class _Splitter:
         try:
             self._parser.Parse(data)
         except expat.ExpatError as error:
-            raise AssertionError(f"the server sent XML that is not well-formed: {error}\n{self._data!r}") from None
+            raise FailTest(f"the server sent XML that is not well-formed: {error}\n{self._data!r}") from None
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1

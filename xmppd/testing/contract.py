@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, select, text
+from twisted.trial.unittest import FailTest
 
 from xmppd.api.operations import operations_of
 from xmppd.api.plugin import Component, Dependency, Plugin
@@ -236,7 +237,7 @@ def _needed(cls: type[Plugin], sources: Sequence[Source]) -> list[str]:
         dependency = getattr(cls, attribute, None)
         if isinstance(dependency, Dependency) and dependency.required:
             if dependency.interface not in providers:
-                raise AssertionError(f"nobody provides {dependency.interface.__name__}, which {cls.__name__} needs")
+                raise FailTest(f"nobody provides {dependency.interface.__name__}, which {cls.__name__} needs")
             provider = providers[dependency.interface]
             names += [n for n in (*_needed(classes[provider], sources), provider) if n not in names]
     return names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
+from twisted.trial.unittest import FailTest
 from twisted.words.xish.domish import Element
 
 from xmppd.testing.xml import Node, difference, pretty, read
@@ -81,13 +82,13 @@ class Mailbox:
         self._settle()
         if self._unread:
             shown = "\n".join(pretty(read(xml)[0], _INDENT) for xml in self._unread)
-            raise AssertionError(f"{self.name} expected nothing, but received\n{shown}")
+            raise FailTest(f"{self.name} expected nothing, but received\n{shown}")
 
     def take(self) -> Element:
         """Return the next element that came, for a test to look at by itself. :raises AssertionError: if none did."""
         self._settle()
         if not self._unread:
-            raise AssertionError(f"{self.name} received nothing.{self._state()}")
+            raise FailTest(f"{self.name} received nothing.{self._state()}")
         return parse(self._unread.pop(0).encode(), prefixes={"stream": ns.STREAM})[0]
 
     def clear(self) -> None:
@@ -97,4 +98,4 @@ class Mailbox:
         self._unread.clear()
 
     def _fail(self, want: Node, got: str) -> None:
-        raise AssertionError(f"{self.name} expected\n{pretty(want, _INDENT)}\nbut {got}{self._state()}")
+        raise FailTest(f"{self.name} expected\n{pretty(want, _INDENT)}\nbut {got}{self._state()}")

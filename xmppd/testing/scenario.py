@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from twisted.trial.unittest import FailTest
+
 from xmppd.testing.case import Remote, ServerTestCase
 from xmppd.testing.client import Client
 
@@ -142,11 +144,11 @@ class _Player(ServerTestCase):
     def _act(self, step: Step, who: str, what: str) -> None:
         if what in ("connects", "connects and is available"):
             if who not in self._addresses:
-                raise AssertionError(f"say first who that is, as: {who} is {who.lower()}@example.org/phone")
+                raise FailTest(f"say first who that is, as: {who} is {who.lower()}@example.org/phone")
             self._people[who] = self.login(self._addresses[who], presence=what.endswith("available"), name=who.lower())
             return
         if who not in self._people:
-            raise AssertionError(f"{who} has not connected")
+            raise FailTest(f"{who} has not connected")
         person = self._people[who]
         closed = re.fullmatch(r"is closed(?: with (\S+))?", what)
         acts = _acts(person, step.block)

@@ -20,6 +20,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
+from twisted.trial.unittest import FailTest
+
 from xmppd.wire import ns
 from xmppd.wire.escape import escape_attribute, escape_text
 
@@ -75,7 +77,7 @@ def read(xml: str) -> list[Node]:
     try:
         parser.Parse(f"{_OPEN}{xml}</x>", True)
     except expat.ExpatError as error:
-        raise AssertionError(f"not well-formed XML: {error}\n{xml}") from None
+        raise FailTest(f"not well-formed XML: {error}\n{xml}") from None
     return top.elements[0].elements
 
 
@@ -87,9 +89,7 @@ def fill_in(xml: str, known: Mapping[str, str]) -> str:
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in known:
-            raise AssertionError(
-                f"nothing is called {match[0]}; known are: {', '.join(sorted(known)) or 'none'}\n{xml}"
-            )
+            raise FailTest(f"nothing is called {match[0]}; known are: {', '.join(sorted(known)) or 'none'}\n{xml}")
         return escape_attribute(known[match[1]])
 
     return _NAME.sub(value, xml)
