@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from xmppd.api import Condition, Element, Field, Iq, Jid, JidError, Options, RosterItem, StanzaError, tag
+from xmppd.wire.xml import escape_attribute, escape_text
 
 __all__ = ["NS", "Limits", "RosterSet", "push", "query", "read_set", "removal"]
 
@@ -80,15 +81,13 @@ def _read_groups(item: Element, limits: Limits) -> tuple[str, ...]:
 
 
 def _item(item: RosterItem) -> bytes:
-    return tag(
-        "item",
-        *[tag("group", group) for group in item.groups],
-        jid=item.jid,
-        name=item.name,
-        subscription=item.subscription,
-        ask="subscribe" if item.ask else None,
-        approved="true" if item.approved else None,
-    )
+    # Put together by hand: a large roster has this done a thousand times at every log-in.
+    name = "" if item.name is None else f" name='{escape_attribute(item.name)}'"
+    ask = " ask='subscribe'" if item.ask else ""
+    approved = " approved='true'" if item.approved else ""
+    head = f"<item jid='{item.jid.xml}'{name} subscription='{item.subscription}'{ask}{approved}"
+    groups = "".join([f"<group>{escape_text(group)}</group>" for group in item.groups])
+    return (f"{head}>{groups}</item>" if groups else head + "/>").encode()
 
 
 def removal(jid: Jid) -> bytes:

@@ -49,8 +49,8 @@ class RosterOperations(IRoster):
         :param contact: who is to be in it
         :param name: how the contact is called there
         :param groups: the groups it is in, separated by commas
-        :param subscription: who sees whose presence, without asking the contact: to (the account sees the contact's), from
-            (the contact sees the account's), both, none; keep leaves it as it is
+        :param subscription: who sees whose presence, without asking the contact: to (the account sees the
+            contact's), from (the contact sees the account's), both, none; keep leaves it as it is
         """
         await self._existing(account)
         if not contact.is_bare or contact == account:

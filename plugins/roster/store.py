@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     Connection,
     LargeBinary,
     MetaData,
-    RowMapping,
     Table,
     Text,
     bindparam,
@@ -58,6 +58,7 @@ roster_items = Table(
 
 TABLES = (rosters, roster_items)
 REMOVED = "remove"
+_SUBSCRIPTIONS = {str(subscription): subscription for subscription in Subscription}
 
 _LOAD = (
     select(
@@ -78,7 +79,17 @@ _LOAD = (
     .order_by(roster_items.c.jid)
 )
 _ITEM = (roster_items.c.account == bindparam("of")) & (roster_items.c.jid == bindparam("contact"))
-_ADD, _CHANGE, _DROP = insert(roster_items), update(roster_items).where(_ITEM), delete(roster_items).where(_ITEM)
+_COLUMNS = ("version", "subscription", "name", "group_names", "ask", "approved", "request")
+# Statements are made once: making one costs as much as carrying it out.
+_ADD = insert(roster_items)
+_CHANGE = update(roster_items).where(_ITEM).values({name: bindparam(f"new_{name}") for name in _COLUMNS})
+_DROP = delete(roster_items).where(_ITEM)
+_ADD_HEADER = insert(rosters)
+_CHANGE_HEADER = (
+    update(rosters)
+    .where(rosters.c.account == bindparam("of"))
+    .values({name: bindparam(f"new_{name}") for name in ("version", "floor")})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,80 +141,67 @@ def load(connection: Connection, account: Jid) -> Stored:
     """Read an account's roster; an empty one if it has none."""
     stored = Stored()
     removed: list[tuple[int, Jid]] = []
-    for row in connection.execute(_LOAD, {"of": str(account)}).mappings():
-        stored.header = Header(row["epoch"], row["roster_version"], row["floor"])
-        if row["jid"] is None:
+    rows = connection.execute(_LOAD, {"of": str(account)}).fetchall()
+    for epoch, newest, floor, text, version, subscription, name, groups, ask, approved, request in rows:
+        if not stored.header.epoch:
+            stored.header = Header(epoch, newest, floor)
+        if text is None:
             continue
-        jid = Jid.parse(row["jid"])
-        if row["subscription"] == REMOVED:
-            removed.append((row["version"], jid))
-        elif row["subscription"] is not None:
-            stored.items[jid] = _item(jid, row)
-        if row["request"] is not None:
-            stored.requests[jid] = row["request"]
+        jid = Jid.parse(text)
+        if subscription == REMOVED:
+            removed.append((version, jid))
+        elif subscription is not None:
+            names = _groups(groups) if groups else ()
+            stored.items[jid] = RosterItem(jid, name, names, _SUBSCRIPTIONS[subscription], ask, approved, version)
+        if request is not None:
+            stored.requests[jid] = request
     stored.removed = {jid: version for version, jid in sorted(removed)}
     return stored
 
 
-def _item(jid: Jid, row: RowMapping) -> RosterItem:
-    groups = tuple(json.loads(row["group_names"])) if row["group_names"] else ()
-    subscription = Subscription(row["subscription"])
-    return RosterItem(jid, row["name"], groups, subscription, row["ask"], row["approved"], row["version"])
+@lru_cache(maxsize=1024)
+def _groups(text: str) -> tuple[str, ...]:
+    """Return the groups; contacts that are in the same ones share the tuple."""
+    return tuple(json.loads(text))
 
 
 def save(connection: Connection, edit: Edit) -> None:
     """Write one change."""
-    key = {"of": str(edit.account), "contact": str(edit.contact)}
+    account, contact = str(edit.account), str(edit.contact)
     values = _values(edit)
     if values is None:
-        connection.execute(_DROP, key)
+        connection.execute(_DROP, {"of": account, "contact": contact})
     elif edit.exists:
-        connection.execute(_CHANGE.values(values), key)
+        new = {f"new_{name}": value for name, value in zip(_COLUMNS, values, strict=True)}
+        connection.execute(_CHANGE, {"of": account, "contact": contact, **new})
     else:
-        connection.execute(_ADD, {"account": key["of"], "jid": key["contact"], **values})
+        row = dict(zip(_COLUMNS, values, strict=True))
+        connection.execute(_ADD, {"account": account, "jid": contact, **row})
     if edit.forget:
         gone = [str(jid) for jid in edit.forget]
-        connection.execute(
-            delete(roster_items).where(roster_items.c.account == key["of"], roster_items.c.jid.in_(gone))
-        )
-    _save_header(connection, key["of"], edit)
+        of = roster_items.c.account == account
+        connection.execute(delete(roster_items).where(of, roster_items.c.jid.in_(gone)))
+    _save_header(connection, account, edit)
 
 
-def _values(edit: Edit) -> dict[str, object] | None:
+def _values(edit: Edit) -> tuple[object, ...] | None:
     """The columns of the contact's row, or None if there is nothing to keep."""
     item = edit.item
     if item is not None:
-        return {
-            "version": item.version,
-            "subscription": str(item.subscription),
-            "name": item.name,
-            "group_names": json.dumps(item.groups, ensure_ascii=False) if item.groups else None,
-            "ask": item.ask,
-            "approved": item.approved,
-            "request": edit.request,
-        }
-    if edit.request is None and edit.removed_in is None:
-        return None
-    return {
-        "version": edit.removed_in or 0,
-        "subscription": None if edit.removed_in is None else REMOVED,
-        "name": None,
-        "group_names": None,
-        "ask": False,
-        "approved": False,
-        "request": edit.request,
-    }
+        groups = json.dumps(item.groups, ensure_ascii=False) if item.groups else None
+        return item.version, str(item.subscription), item.name, groups, item.ask, item.approved, edit.request
+    if edit.removed_in is not None:
+        return edit.removed_in, REMOVED, None, None, False, False, edit.request
+    return None if edit.request is None else (0, None, None, None, False, False, edit.request)
 
 
 def _save_header(connection: Connection, account: str, edit: Edit) -> None:
     new = edit.header
-    if new == edit.old_header:
-        return
-    values = {"epoch": new.epoch, "version": new.version, "floor": new.floor}
-    if edit.old_header.epoch:
-        connection.execute(update(rosters).where(rosters.c.account == account).values(values))
-    else:
-        connection.execute(insert(rosters), {"account": account, **values})
+    if not edit.old_header.epoch:
+        row = {"account": account, "epoch": new.epoch, "version": new.version, "floor": new.floor}
+        connection.execute(_ADD_HEADER, row)
+    elif new != edit.old_header:
+        connection.execute(_CHANGE_HEADER, {"of": account, "new_version": new.version, "new_floor": new.floor})
 
 
 def delete_account(connection: Connection, account: Jid) -> None:
