@@ -117,7 +117,7 @@ class RosterPlugin(Plugin, RosterOperations):
 
     @observe(AvailabilityChanged)
     def availability(self, event: AvailabilityChanged) -> Awaitable[None] | None:
-        """Deliver the requests that wait for an answer to each resource that becomes available (3.1.3, point 4)."""
+        """A resource is available: deliver what waits for an answer (3.1.3, point 4), ask again what has got none."""
         if event.previous is not None or event.presence.type != "available":
             return None
         roster = self._rosters.cached(event.session.account)
@@ -130,9 +130,14 @@ class RosterPlugin(Plugin, RosterOperations):
         self._remind(session, await self._rosters.load(session.account))
 
     def _remind(self, session: ISession, roster: Roster) -> None:
-        if session.presence is not None:
-            for stored in roster.requests.values():
-                self._send(session, read_request(stored))
+        if session.presence is None:
+            return  # It has ended while the roster was read.
+        for stored in roster.requests.values():
+            self._send(session, read_request(stored))
+        others = (other for other in self.host.sessions(roster.account) if other is not session)
+        if not any(other.presence is not None for other in others):
+            again = self._subscriptions.ask_again(roster.account, roster)
+            self.host.spawn(again, f"subscription requests of {roster.account}")
 
     @observe(AccountDeleted)
     async def deleted(self, event: AccountDeleted) -> None:
@@ -228,12 +233,16 @@ class RosterPlugin(Plugin, RosterOperations):
         return self._subscriptions.outbound(event.session.account, stanza)
 
     @filter(ToAccount, kinds=(Presence,))
-    def inbound(self, event: ToAccount) -> Awaitable[Verdict] | None:
-        """Take subscription stanzas for our users; everything else passes."""
+    def inbound(self, event: ToAccount) -> Verdict | Awaitable[Verdict] | None:
+        """Take subscription stanzas for our users, and errors that answer theirs; everything else passes."""
         stanza = event.stanza
-        if stanza.type not in TYPES or not isinstance(stanza, Presence):
+        if not isinstance(stanza, Presence):
             return None
-        return self._subscriptions.inbound(event.account, stanza)
+        if stanza.type in TYPES:
+            return self._subscriptions.inbound(event.account, stanza)
+        if stanza.type == "error" and stanza.to == event.account:
+            return self._subscriptions.failed(event.account, stanza)
+        return None
 
     # To the devices
 

@@ -26,6 +26,9 @@ from xmppd.plugins.roster.store import encode_request
 
 __all__ = ["RequestLimits", "Subscriptions"]
 
+#: How the ids of requests begin that the server has sent once more.
+_AGAIN = "ask-again-"
+
 
 class RequestLimits(NamedTuple):
     """Bounds for what strangers can have us keep. See the plugin's options."""
@@ -137,6 +140,30 @@ class Subscriptions:
         if len(stored) > self._limits.request_octets:
             stored = encode_request(request.with_payload(b""))
         return stored
+
+    # Requests that may have been lost
+
+    async def ask_again(self, account: Jid, roster: Roster) -> None:
+        """Send the requests that contacts elsewhere have not answered once more (3.1.2)."""
+        unanswered = [item.jid for item in roster.items.values() if item.ask]
+        for contact in unanswered:
+            if not self._host.serves(contact.domain):
+                request = Presence(to=contact, from_=account, id=f"{_AGAIN}{contact}", type=rules.SUBSCRIBE)
+                await settled(self._host.route(request))
+
+    def failed(self, account: Jid, error: Presence) -> Verdict | None:
+        """Take an error for the bare address: the answer to a subscription stanza of the account (3.1.2).
+
+        The devices are told, unless nobody there knows of the stanza because the server sent it by itself.
+        """
+        roster = self._rosters.cached(account)
+        contact = error.from_.bare if error.from_ is not None else account
+        item = None if roster is None else roster.items.get(contact)
+        if roster is None or item is None:
+            return None
+        if not (error.id or "").startswith(_AGAIN):
+            self._tell(roster, roster.change(contact, item, roster.requests.get(contact)), error)
+        return Handled()
 
     # Both
 

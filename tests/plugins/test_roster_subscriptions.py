@@ -164,6 +164,50 @@ class Requests(SubscriptionTestCase):
         )
 
 
+class Again(SubscriptionTestCase):
+    """3.1.2: requests to other servers that got no answer."""
+
+    def ask(self) -> None:
+        self.romeo.send("<presence to='juliet@example.net' type='subscribe' id='x'/>")
+
+    def test_the_first_device_that_comes_has_them_sent_again(self) -> None:
+        other = self.remote("example.net")
+        self.ask()
+        other.clear()
+        self.come("romeo@example.org/phone")
+        other.expect_nothing()
+        for client in list(self._clients):
+            client.close()
+        other.expect_nothing()
+        self.come("romeo@example.org/phone")
+        other.expect("<presence type='subscribe' id='{any}' from='romeo@example.org' to='juliet@example.net'/>")
+        other.send("<presence type='subscribed' to='romeo@example.org' from='juliet@example.net'/>")
+        other.clear()
+        for client in list(self._clients):
+            client.close()
+        other.clear()
+        self.come("romeo@example.org/phone")
+        self.assertNotIn("subscribe", "".join(other.received))
+
+    def test_requests_to_accounts_of_the_server_can_not_have_been_lost(self) -> None:
+        self.romeo.send("<presence to='juliet@example.org' type='subscribe'/>")
+        self.romeo.close()
+        juliet = self.come("juliet@example.org/balcony")
+        self.come("romeo@example.org/phone")
+        juliet.expect_nothing()
+
+    def test_errors_go_to_who_asked_and_not_to_who_did_not(self) -> None:
+        self.ask()
+        self.assertIn("remote-server-not-found", "".join(self.romeo.received))
+        self.romeo.close()
+        phone = self.come("romeo@example.org/phone")
+        self.assertNotIn("remote-server-not-found", "".join(phone.received))
+
+    def test_errors_of_strangers_are_nobodys_business(self) -> None:
+        self.remote("example.net").send("<presence type='error' from='juliet@example.net' to='romeo@example.org'/>")
+        self.romeo.expect_nothing()
+
+
 class Answers(SubscriptionTestCase):
     """3.1.4 to 3.3: approving, denying, ending."""
 
