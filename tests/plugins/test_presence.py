@@ -284,6 +284,12 @@ class Probes(PresenceTestCase):
                 self.other.expect("<presence type='unsubscribed' from='romeo@example.org' to='paris@example.net'/>")
                 self.other.expect_nothing()
 
+    def test_a_stranger_learns_nothing_of_who_exists(self) -> None:
+        for account in ("romeo", "nobody"):
+            self.probe(f"{account}@example.org/x", from_="tybalt@example.net/y")
+            self.other.expect(f"<presence type='unsubscribed' from='{account}@example.org' to='tybalt@example.net'/>")
+            self.other.expect_nothing()
+
     def test_ones_own_account(self) -> None:
         phone = self.come("romeo@example.org/phone")
         phone.send("<presence type='probe' to='romeo@example.org'/>")

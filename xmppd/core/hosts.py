@@ -125,7 +125,7 @@ class Host:
     def _nobody(self, stanza: Stanza) -> Awaitable[None] | None:
         """RFC 6121 8.5.1, no such account. The answer is the one an account gives that doesn't answer."""
         if isinstance(stanza, Presence):
-            return None
+            return self._unknown_presence(stanza)
         if isinstance(stanza, Iq) and stanza.answerable:
             handler = self.tables.iq[Scope.NO_ACCOUNT].get(iq_key(stanza))
             if handler is not None:
@@ -133,6 +133,12 @@ class Host:
         if row_for(stanza).nobody is Rule.IGNORE:
             return None
         return self._router.bounce(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
+
+    def _unknown_presence(self, presence: Presence) -> Awaitable[None] | None:
+        """RFC 6121 4.3.2: a probe gets the same answer as from an account that doesn't show its presence."""
+        if presence.type != "probe" or presence.from_ is None or presence.to is None:
+            return None
+        return self._router.route(Presence(presence.from_.bare, presence.to.bare, type="unsubscribed"))
 
     def _to_account(self, stanza: Stanza, account: Jid) -> Awaitable[None] | None:
         filters = self.tables.to_account.get(stanza.kind)
