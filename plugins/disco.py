@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import cast
 
 from xmppd.api import ACCOUNT, NO_ACCOUNT, Condition, Field, Iq, Jid, Plugin, StanzaError, iq_get, use
-from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, IDisco, Info, Item
+from xmppd.api.disco import (
+    DiscoInfo,
+    DiscoItems,
+    Identity,
+    IDisco,
+    Info,
+    Item,
+    answer_info,
+    answer_items,
+    node_of,
+)
 from xmppd.api.roster import IRoster
 from xmppd.wire.disco import INFO, ITEMS, items_query
 
@@ -41,22 +52,18 @@ class Disco(Plugin):
         return event
 
     @iq_get(INFO, "query")
-    async def host_information(self, request: Iq) -> Iq:
-        node = request.request.getAttribute("node", "")
-        if not node:
-            return request.result(self._host_event(request.from_).info().query())
-        return await self._node_information(request, self.host.jid, node)
+    def host_information(self, request: Iq) -> Iq | Awaitable[Iq]:
+        node = node_of(request)
+        if node:
+            return answer_info(self.host, DiscoInfo(self.host.jid, node, request.from_), request)
+        return request.result(self._host_event(request.from_).info().query())
 
     @iq_get(ITEMS, "query")
     async def host_items(self, request: Iq) -> Iq:
-        node = request.request.getAttribute("node", "")
-        event = DiscoItems(self.host.jid, node, cast(Jid, request.from_), trusted=True)
-        if not node:
+        event = DiscoItems(self.host.jid, node_of(request), cast(Jid, request.from_), trusted=True)
+        if not event.node:
             event.items += [Item(jid, name) for jid, name in sorted(self.host.components().items())]
-        await self._ask(event)
-        if node and not event.items and not event.known:
-            raise StanzaError(Condition.ITEM_NOT_FOUND)
-        return request.result(items_query(event.items, node))
+        return await answer_items(self.host, event, request)
 
     # Accounts. Section 8 has strangers learn nothing, not even whether there is such an account.
 
@@ -65,33 +72,26 @@ class Disco(Plugin):
         account = cast(Jid, request.to)
         if not await self._trusts(account, cast(Jid, request.from_)):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        node = request.request.getAttribute("node", "")
-        if node:
-            return await self._node_information(request, account, node)
-        event = DiscoInfo(account, "", request.from_)
-        event.identities.append(Identity("account", "registered"))
-        event.features += self.host.account_features()
-        await self._ask(event)
-        return request.result(event.info().query())
+        event = DiscoInfo(account, node_of(request), request.from_)
+        if not event.node:
+            event.identities.append(Identity("account", "registered"))
+            event.features += self.host.account_features()
+        return await answer_info(self.host, event, request)
 
     @iq_get(ITEMS, "query", to=ACCOUNT)
     async def account_items(self, request: Iq) -> Iq:
         account, asker = cast(Jid, request.to), cast(Jid, request.from_)
-        node = request.request.getAttribute("node", "")
-        event = DiscoItems(account, node, asker, await self._trusts(account, asker))
-        if event.trusted and not node:
+        event = DiscoItems(account, node_of(request), asker, await self._trusts(account, asker))
+        if event.trusted and not event.node:
             sessions = self.host.sessions(account)
             event.items += [Item(s.jid) for s in sessions if s.presence is not None]
-        await self._ask(event)
-        if node and event.trusted and not event.items and not event.known:
-            raise StanzaError(Condition.ITEM_NOT_FOUND)
-        return request.result(items_query(event.items, node))
+        return await answer_items(self.host, event, request)
 
     @iq_get(ITEMS, "query", to=NO_ACCOUNT)
     def no_items(self, request: Iq) -> Iq:
         if cast(Jid, request.to).resource:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        return request.result(items_query((), request.request.getAttribute("node", "")))
+        return request.result(items_query((), node_of(request)))
 
     async def _trusts(self, account: Jid, asker: Jid) -> bool:
         """May `asker` see the presence of `account`?"""
@@ -101,18 +101,3 @@ class Disco(Plugin):
             return False
         contact = (await self.roster.load(account)).items.get(asker.bare)
         return contact is not None and contact.from_
-
-    # Both
-
-    async def _node_information(self, request: Iq, entity: Jid, node: str) -> Iq:
-        event = DiscoInfo(entity, node, request.from_)
-        await self._ask(event)
-        if not event.identities:
-            raise StanzaError(Condition.ITEM_NOT_FOUND)
-        event.features.append(INFO)  # section 3.1: every entity supports at least this one
-        return request.result(event.info().query(node))
-
-    async def _ask(self, event: DiscoInfo | DiscoItems) -> None:
-        pending = self.host.notify(event)
-        if pending is not None:
-            await pending

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 from tests.plugins.kit import PluginTestCase
 from xmppd.api import Plugin, observe
-from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, Info, Item
+from xmppd.api.disco import DiscoComponent, DiscoInfo, DiscoItems, Identity, Info, Item
 from xmppd.wire.disco import INFO, ITEMS
 from xmppd.wire.xml import parse
 
@@ -137,6 +137,57 @@ class Contributions(PluginTestCase):
         event = DiscoInfo(self.host.jid, "", None)
         event.add_form(FORM)
         self.assertRaises(ValueError, event.add_form, FORM)
+
+
+class Plays(DiscoComponent):
+    """A service."""
+
+    identities = (("conference", "text", "Play-Specific Chatrooms"),)
+    features = ("http://jabber.org/protocol/muc",)
+
+    @observe(DiscoItems)
+    def list(self, event: DiscoItems) -> None:
+        if event.entity == self.jid and not event.node:
+            event.items.append(Item(f"balcony@{self.jid}", "A Dark Cave"))
+
+
+class Services(PluginTestCase):
+    plugins = ("disco", Plays)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo = self.login("romeo@example.org/orchard")
+
+    def test_host_lists_them(self) -> None:
+        self.romeo.send(items("example.org"))
+        self.romeo.expect(
+            f"""<iq type='result' id='i' from='example.org'><query xmlns='{ITEMS}'>
+              <item jid='plays.example.org' name='Play-Specific Chatrooms'/></query></iq>"""
+        )
+
+    def test_they_describe_themselves(self) -> None:
+        self.romeo.send(info("plays.example.org"))
+        self.romeo.expect(
+            f"""<iq type='result' id='i' from='plays.example.org'><query xmlns='{INFO}'>
+              <identity category='conference' type='text' name='Play-Specific Chatrooms'/>
+              <feature var='{INFO}'/><feature var='{ITEMS}'/><feature var='http://jabber.org/protocol/muc'/>
+              </query></iq>"""
+        )
+        self.romeo.send(items("plays.example.org"))
+        self.romeo.expect(
+            f"""<iq type='result' id='i' from='plays.example.org'><query xmlns='{ITEMS}'>
+              <item jid='balcony@plays.example.org' name='A Dark Cave'/></query></iq>"""
+        )
+        for namespace in (INFO, ITEMS):
+            self.romeo.send(ask(namespace, "plays.example.org", "nothing", "i"))
+            self.romeo.expect(refusal("plays.example.org", namespace, "item-not-found", node="nothing"))
+
+    def test_the_host_is_not_described_by_them(self) -> None:
+        self.romeo.send(info("example.org"))
+        self.romeo.expect(
+            f"""<iq type='result' id='i'><query xmlns='{INFO}'><identity category='server' type='im' name='xmppd'/>
+              <feature var='{INFO}'/><feature var='{ITEMS}'/></query></iq>"""
+        )
 
 
 class Accounts(PluginTestCase):

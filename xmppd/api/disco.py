@@ -14,11 +14,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from xmppd.wire.disco import Identity, Info, Item, form_type
+from xmppd.api.hooks import iq_get
+from xmppd.api.interfaces import IHost
+from xmppd.api.plugin import Component
+from xmppd.wire.disco import INFO, ITEMS, Identity, Info, Item, form_type, items_query
+from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Iq
 from xmppd.wire.xml import Element
 
-__all__ = ["DiscoInfo", "DiscoItems", "IDisco", "Identity", "Info", "Item"]
+__all__ = [
+    "DiscoComponent",
+    "DiscoInfo",
+    "DiscoItems",
+    "IDisco",
+    "Identity",
+    "Info",
+    "Item",
+    "answer_info",
+    "answer_items",
+    "node_of",
+]
 
 
 @dataclass(slots=True)
@@ -29,7 +45,7 @@ class DiscoInfo:
     answer goes into stream features as well. For accounts and nodes they may return something to await. A node exists
     if it is given an identity.
 
-    :ivar entity: the host's address or the bare address of an account.
+    :ivar entity: the address of the host or of a component, or the bare address of an account.
     :ivar node: the node that is asked about, or "".
     :ivar asker: who asks; None if it is the server itself.
     """
@@ -67,10 +83,10 @@ class DiscoInfo:
 class DiscoItems:
     """Somebody wants to know what belongs to an entity. To be observed; observers add to it and may be ``async``.
 
-    :ivar entity: the host's address or the bare address of an account.
+    :ivar entity: the address of the host or of a component, or the bare address of an account.
     :ivar node: the node that is asked about, or "".
     :ivar asker: who asks.
-    :ivar trusted: may the asker see the account's presence? True if the entity is the host. For others, add only what
+    :ivar trusted: may the asker see the account's presence? True if the entity is no account. For others, add only what
         anybody may know of.
     :ivar items: what belongs to it.
     :ivar known: there is such a node; set it for a node that may have no items.
@@ -89,3 +105,58 @@ class IDisco(Protocol):
 
     def host_info(self) -> Info:
         """Return what the host says of itself now (disco#info without a node)."""
+
+
+def node_of(request: Iq) -> str:
+    """Return the node that a disco request asks about, or ""."""
+    node: str = request.request.getAttribute("node", "")
+    return node
+
+
+async def answer_info(host: IHost, event: DiscoInfo, request: Iq) -> Iq:
+    """Have observers add to the event, and return the reply to a disco#info request.
+
+    :raises StanzaError: item-not-found for a node that nobody knows.
+    """
+    pending = host.notify(event)
+    if pending is not None:
+        await pending
+    if event.node and not event.identities:
+        raise StanzaError(Condition.ITEM_NOT_FOUND)
+    event.features.append(INFO)  # XEP-0030 section 3.1: every entity supports at least this one
+    return request.result(event.info().query(event.node))
+
+
+async def answer_items(host: IHost, event: DiscoItems, request: Iq) -> Iq:
+    """Have observers add to the event, and return the reply to a disco#items request.
+
+    :raises StanzaError: item-not-found for a node that nobody knows; those who may not know get an empty answer, the
+        same as for an account that does not exist (XEP-0030 section 8).
+    """
+    pending = host.notify(event)
+    if pending is not None:
+        await pending
+    if event.node and event.trusted and not event.items and not event.known:
+        raise StanzaError(Condition.ITEM_NOT_FOUND)
+    return request.result(items_query(event.items, event.node))
+
+
+class DiscoComponent(Component):
+    """A component that tells what it is: its class attributes, and what the two events above add for its address."""
+
+    @iq_get(INFO, "query")
+    async def disco_info(self, request: Iq) -> Iq:
+        """Answer for the component's domain."""
+        event = DiscoInfo(self.jid, node_of(request), request.from_)
+        if not event.node:
+            event.identities += [Identity(*identity) for identity in self.identities]
+            event.features += [*self.features, ITEMS]
+        return await answer_info(self.host, event, request)
+
+    @iq_get(ITEMS, "query")
+    async def disco_items(self, request: Iq) -> Iq:
+        """Answer for the component's domain."""
+        assert request.from_ is not None
+        return await answer_items(
+            self.host, DiscoItems(self.jid, node_of(request), request.from_, trusted=True), request
+        )

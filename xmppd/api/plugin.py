@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 from sqlalchemy import Table
 from twisted.logger import Logger
 
-from xmppd.api.options import Options
+from xmppd.api.options import Field, Options
 from xmppd.api.storage import IDatabase, Migration
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
@@ -169,6 +169,8 @@ class Component(Plugin):
 
     Its IQ handlers with :attr:`~xmppd.api.Scope.HOST` answer at the component's own domain, and those with
     :attr:`~xmppd.api.Scope.ACCOUNT` at every address ``local@domain`` of it; all else comes to the three methods.
+    Its `features` and `identities` describe the component, not the host: :class:`xmppd.api.disco.DiscoComponent`
+    tells them to those who ask.
     """
 
     #: The domain's first label, prefixed to the host's name; the option ``domain`` replaces the whole.
@@ -177,7 +179,7 @@ class Component(Plugin):
     class Options(Options):
         """Where the service is."""
 
-        domain: str = ""
+        domain: str = Field("", description="Domain of the service; empty: a label before the host's name.")
 
     @property
     def jid(self) -> Jid:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xmppd.api.events.sessions import AvailabilityChanged
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToHost, Undeliverable
 from xmppd.api.hooks import Scope
+from xmppd.api.plugin import Component, Plugin
 from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.core.delivery import Rule, row_for
 from xmppd.core.dispatch import Handler, Tables, decide, error_for
@@ -332,7 +333,7 @@ class Host:
 
     def features(self) -> Sequence[str]:
         """See :class:`xmppd.api.IHost`."""
-        return sorted({feature for plugin in self.registry.loaded() for feature in plugin.features})
+        return sorted({feature for plugin in self._plain() for feature in plugin.features})
 
     def account_features(self) -> Sequence[str]:
         """See :class:`xmppd.api.IHost`."""
@@ -340,7 +341,11 @@ class Host:
 
     def identities(self) -> Sequence[tuple[str, str, str]]:
         """See :class:`xmppd.api.IHost`."""
-        return [identity for plugin in self.registry.loaded() for identity in plugin.identities]
+        return [identity for plugin in self._plain() for identity in plugin.identities]
+
+    def _plain(self) -> Iterable[Plugin]:
+        """The plugins without the components, which describe a domain of their own."""
+        return (plugin for plugin in self.registry.loaded() if not isinstance(plugin, Component))
 
     def components(self) -> Mapping[Jid, str]:
         """See :class:`xmppd.api.IHost`."""
