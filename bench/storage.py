@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text, insert, select
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text, bindparam, insert, select
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
@@ -36,6 +36,8 @@ ARCHIVE = Table(
     Index("archive_by_account", "account", "stamp"),
 )
 STANZA = b"x" * 450
+INSERT = insert(ARCHIVE)
+SELECT = select(ARCHIVE.c.stanza).where(ARCHIVE.c.id == bindparam("id"))
 
 
 @dataclass
@@ -79,7 +81,7 @@ class Bench:
     def write(self) -> Deferred[Any]:
         """Insert a row by a function."""
         row = self.row()
-        return self.database.write(lambda connection: connection.execute(insert(ARCHIVE), row) and None)
+        return self.database.write(lambda connection: connection.execute(INSERT, row) and None)
 
     def append(self) -> Deferred[Any]:
         """Insert a row by `append`."""
@@ -88,8 +90,8 @@ class Bench:
     def read(self) -> Deferred[Any]:
         """Read one of the rows by its key."""
         self.rows += 1
-        wanted = select(ARCHIVE.c.stanza).where(ARCHIVE.c.id == self.rows % 100 + 1)
-        return self.database.read(lambda connection: connection.scalar(wanted))
+        wanted = {"id": self.rows % 100 + 1}
+        return self.database.read(lambda connection: connection.scalar(SELECT, wanted))
 
     async def measure(self, operation: Callable[[], Deferred[Any]], window: int, busy: bool = False) -> Result:
         """Keep `window` operations in flight for the time given."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -64,18 +65,22 @@ SECRETS = Table(
 TABLES = (ACCOUNTS, SCRAM_KEYS, SECRETS)
 MIGRATIONS: tuple[Migration, ...] = ()
 
+# Built once: building a statement takes longer than executing it.
+_FIND = select(ACCOUNTS.c.created, ACCOUNTS.c.locked).where(ACCOUNTS.c.jid == bindparam("jid"))
+_FIND_KEYS = select(SCRAM_KEYS.c.salt, SCRAM_KEYS.c.iterations, SCRAM_KEYS.c.stored_key, SCRAM_KEYS.c.server_key).where(
+    SCRAM_KEYS.c.account == bindparam("jid"), SCRAM_KEYS.c.hash == bindparam("hash")
+)
+
 
 def find(connection: Connection, jid: Jid) -> Account | None:
     """Return the account."""
-    row = connection.execute(select(ACCOUNTS.c.created, ACCOUNTS.c.locked).where(ACCOUNTS.c.jid == jid)).first()
+    row = connection.execute(_FIND, {"jid": jid}).first()
     return None if row is None else Account(jid, row.created, row.locked)
 
 
 def find_keys(connection: Connection, jid: Jid, hash: str) -> ScramKeys | None:
     """Return the account's keys for one hash."""
-    columns = SCRAM_KEYS.c
-    wanted = select(columns.salt, columns.iterations, columns.stored_key, columns.server_key)
-    row = connection.execute(wanted.where(columns.account == jid, columns.hash == hash)).first()
+    row = connection.execute(_FIND_KEYS, {"jid": jid, "hash": hash}).first()
     return None if row is None else ScramKeys(hash, row.salt, row.iterations, row.stored_key, row.server_key)
 
 

@@ -16,6 +16,7 @@ from xmppd.core.storage.batch import Append, Call, Done, Job, Outcome, run_batch
 from xmppd.core.storage.engine import Engines
 from xmppd.core.storage.readers import CallFromThread, ReaderPool
 from xmppd.core.storage.writer import GroupCommitWriter, WriterCounters, WriterLimits
+from xmppd.core.turns import Turns
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class Database:
         self,
         engines: Engines,
         call_from_thread: CallFromThread,
+        turns: Turns,
         *,
         limits: WriterLimits | None = None,
         readers: int = 4,
@@ -41,6 +43,7 @@ class Database:
         self.engines = engines
         self.counters = WriterCounters()
         self._call_from_thread = call_from_thread
+        self._turns = turns
         self._writer = GroupCommitWriter(engines.write, limits or WriterLimits(), self._batch_ended)
         self._readers = ReaderPool(engines.read, readers, call_from_thread, self._read_ended)
         # Deferreds of the jobs given to the writer, in its order.
@@ -84,6 +87,7 @@ class Database:
         if self._reads >= self._read_queue:
             return fail(StorageUnavailable("too many reads are waiting"))
         self._reads += 1
+        self._turns.began()
         waiting: Deferred[T] = Deferred()
         self._readers.put(fn, waiting)
         return waiting
@@ -104,6 +108,7 @@ class Database:
             return fail(StorageUnavailable("too many writes are waiting"))
         waiting: Deferred[Any] = Deferred()
         self._writes.append(waiting)
+        self._turns.began()
         return waiting
 
     def _batch_ended(self, jobs: Sequence[Job], outcomes: Sequence[Outcome], latency: float) -> None:
@@ -111,6 +116,7 @@ class Database:
         self._call_from_thread(self._deliver_batch, jobs, outcomes, latency)
 
     def _deliver_batch(self, jobs: Sequence[Job], outcomes: Sequence[Outcome], latency: float) -> None:
+        self._turns.ended(len(jobs))
         self.counters.count(jobs, latency)
         self._note_availability(outcomes[0])
         for outcome in outcomes:
@@ -119,6 +125,7 @@ class Database:
 
     def _read_ended(self, waiting: Deferred[Any], outcome: Outcome) -> None:
         self._reads -= 1
+        self._turns.ended()
         _deliver(waiting, outcome)
         self._note_idle()
 
