@@ -20,7 +20,7 @@ from xmppd.net.negotiation import Negotiation
 from xmppd.wire import stream
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, Malformed, StreamEnd
-from xmppd.wire.jid import Jid
+from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
 from xmppd.wire.xml import SEPARATOR, tag
 
@@ -137,7 +137,8 @@ class ClientStream:
             self.listener.awake.append(self)
         session = self.session
         framer = self.framer
-        for frame in framer.feed(data):
+        frames = framer.feed(data)
+        for frame in frames:
             if session is not None and frame.__class__ in _STANZAS:
                 from_ = frame.from_
                 if from_ is None or from_ == session.jid or from_ == session.account:
@@ -150,10 +151,12 @@ class ClientStream:
                 session = self.session
             if self._closing or self.framer is not framer:
                 return  # what came behind is not to be believed (RFC 6120 5.4.3.3, 6.4.6)
-        self._limit_rate(len(data), session)
+        self._limit_rate(len(data), len(frames), session)
 
     def receive(self, frame: Frame) -> None:
         """Take a frame that is not on the short way."""
+        if self._closing:
+            return
         if isinstance(frame, StreamError):
             self.close(frame)
         elif isinstance(frame, StreamEnd):
@@ -182,7 +185,7 @@ class ClientStream:
         session = self.session
         assert session is not None
         stanza = frame.stanza.readdressed(from_=session.jid)
-        if frame.from_ not in (None, session.jid, session.account):
+        if frame.from_ and not _same(frame.from_, session):
             self.close(StreamError(StreamCondition.INVALID_FROM))
         elif stanza.answerable:
             session.send(stanza.error(frame.error).readdressed(from_=session.host.jid))
@@ -205,13 +208,13 @@ class ClientStream:
             if answer is not None:
                 self.write(answer)
 
-    def _limit_rate(self, octets: int, session: Session | None) -> None:
+    def _limit_rate(self, octets: int, stanzas: int, session: Session | None) -> None:
         bucket = self._bucket
         if bucket is None:
             return
         wait = bucket.take(octets)
-        if session is not None:
-            wait = max(wait, session.bucket.take(1))
+        if session is not None and stanzas:
+            wait = max(wait, session.bucket.take(stanzas))
         if wait:
             self.pause("rate")
             self.listener.clock.callLater(wait, self.resume, "rate")
@@ -241,7 +244,12 @@ class ClientStream:
     # Back-pressure: writing
 
     def write(self, data: bytes) -> None:
-        """Send bytes that are complete elements; they wait here while the client is slow to take them."""
+        """Send bytes that are complete elements; they wait here while the client is slow to take them.
+
+        Behind the closing tag nothing is sent any more (RFC 6120 4.4).
+        """
+        if self._closing:
+            return
         if self._out is None:
             transport = self.transport
             if transport is not None:
@@ -249,7 +257,7 @@ class ClientStream:
             return
         self._out.append(data)
         self._out_size += len(data)
-        if self._out_size > self.listener.limits.output_queue_octets and not self._closing:
+        if self._out_size > self.listener.limits.output_queue_octets:
             _log.info("{jid} ({peer}) does not take what is sent to it; closing", jid=self._who(), peer=self.peer)
             self.abort()
 
@@ -302,6 +310,14 @@ class ClientStream:
 
     def _who(self) -> str:
         return str(self.session.jid if self.session else self.account or "a client")
+
+
+def _same(text: str, session: Session) -> bool:
+    """Is that the address of the session, or of its account?"""
+    try:
+        return Jid.parse(text) in (session.jid, session.account)
+    except JidError:
+        return False
 
 
 def _address(address: IAddress) -> str:

@@ -41,16 +41,20 @@ class Client(Mailbox):
         self.features = ""
         self.ended = False
         self.tls: ClientTls | None = None
+        self._opened_with: dict[str, str | None] = {}
+        self._broken: str | None = None  # what was wrong with the server's XML
         self._splitter = _Splitter(self)
 
     def _deliver(self, data: bytes) -> None:
         if self.tls is not None:
             data = self.tls.receive(data)
-        if data:
-            self._splitter.feed(data)
+        if data and self._broken is None:
+            self._broken = self._splitter.feed(data)
 
     def _settle(self) -> None:
         self._clock.advance(0)
+        if self._broken is not None:
+            raise FailTest(self._broken)
 
     def _state(self) -> str:
         if self.transport.closed:
@@ -85,7 +89,7 @@ class Client(Mailbox):
         self.send(f"<starttls xmlns='{ns.TLS}'/>")
         self.expect(f"<proceed xmlns='{ns.TLS}'/>")
         self.encrypt(to)
-        self.open(to)
+        self.open(to, **self._opened_with)
 
     def open(self, to: str | None = "example.org", **attributes: str | None) -> None:
         """Begin a stream (RFC 6120 4.2); the server's header and features are kept as attributes.
@@ -93,6 +97,7 @@ class Client(Mailbox):
         :param attributes: of the header; replace those that it has (``version=None`` leaves it out).
         """
         self.restarted()
+        self._opened_with = attributes
         all_ = {"to": to, "version": "1.0", **attributes}
         text = "".join(f" {k.rstrip('_')}='{v}'" for k, v in all_.items() if v is not None)
         self.send_raw(f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'{text}>")
@@ -105,12 +110,15 @@ class Client(Mailbox):
         self._splitter = _Splitter(self)
 
     def authenticate(self, user: str, password: str) -> None:
-        """Log in with SASL PLAIN and begin a new stream. :raises AssertionError: if the server doesn't let it."""
+        """Log in with SASL PLAIN and begin a new stream, with the same header.
+
+        :raises AssertionError: if the server doesn't let it.
+        """
         secret = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         host = (self.header or {}).get("from", "example.org")
         self.send(f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>{secret}</auth>")
         self.expect(f"<success xmlns='{ns.SASL}'>{{any}}</success>")
-        self.open(host)
+        self.open(host, **self._opened_with)
 
     def bind(self, resource: str = "") -> None:
         """Bind a resource. :raises AssertionError: if the server doesn't let it."""
@@ -180,12 +188,14 @@ class _Splitter:
         parser.EndElementHandler = self._end
         self._parser = parser
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> str | None:
+        """Take the next octets; return what is wrong with them, if anything."""
         self._data += data
         try:
             self._parser.Parse(data)
         except expat.ExpatError as error:
-            raise FailTest(f"the server sent XML that is not well-formed: {error}\n{self._data!r}") from None
+            return f"the server sent XML that is not well-formed: {error}\n{self._data!r}"
+        return None
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
