@@ -85,6 +85,12 @@ class ClientStream:
         """Is the connection encrypted?"""
         return self.tls is not None
 
+    @property
+    def confidential(self) -> bool:
+        """May passwords be sent over it? Over loopback the settings can allow it without encryption."""
+        plain = self.listener.server.settings.server.plain_without_tls
+        return self.tls is not None or (plain and self.peer in self.listener.loopback)
+
     # The connection
 
     def makeConnection(self, transport: Any) -> None:
