@@ -32,6 +32,7 @@ class FakeStream:
 
     peer = "192.0.2.7"
     secured = True
+    confidential = True
 
     def __init__(self) -> None:
         self.written: list[str] = []

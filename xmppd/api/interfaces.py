@@ -53,6 +53,10 @@ class IStream(Protocol):
         """Is it encrypted?"""
 
     @property
+    def confidential(self) -> bool:
+        """May passwords be sent over it? If it is encrypted, or from loopback where the settings allow it so."""
+
+    @property
     def account(self) -> Jid | None:
         """Bare address of the authenticated account, or None."""
 
@@ -101,6 +105,10 @@ class ISession(Protocol):
     @property
     def secured(self) -> bool:
         """Is its stream encrypted?"""
+
+    @property
+    def confidential(self) -> bool:
+        """May passwords be sent over it? If it is encrypted, or from loopback where the settings allow it so."""
 
     def send(self, stanza: Stanza) -> Awaitable[None] | None:
         """Deliver a stanza to this device (past ToDevice filters). Await what it returns, if anything."""

@@ -44,6 +44,8 @@ class Output(Protocol):
     def peer(self) -> str: ...
     @property
     def secured(self) -> bool: ...
+    @property
+    def confidential(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
     def close(self, error: StreamError | None = None) -> None: ...
     def pause(self) -> None: ...
@@ -84,6 +86,11 @@ class Session:
     def secured(self) -> bool:
         """Is its stream encrypted?"""
         return self.stream is not None and self.stream.secured
+
+    @property
+    def confidential(self) -> bool:
+        """May passwords be sent over it?"""
+        return self.stream is not None and self.stream.confidential
 
     # In
 
