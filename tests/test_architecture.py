@@ -47,11 +47,10 @@ def offences(path: Path, own: str, xmppd: tuple[str, ...], twisted: tuple[str, .
     for line, name in imports(path):
         place = f"{path.relative_to(ROOT)}:{line}"
         ours = within(name, ("xmppd",)) and name not in (VERSION, "xmppd")
+        foreign = twisted is not None and within(name, ("twisted",)) and not within(name, twisted)
         if name == "twisted.internet.reactor" and own != "xmppd.app":
             yield f"{place}: the reactor is passed in, not imported"
-        elif ours and not within(name, (own, *xmppd)):
-            yield f"{place}: {own} may not import {name}"
-        elif twisted is not None and within(name, ("twisted",)) and not within(name, twisted):
+        elif foreign or (ours and not within(name, (own, *xmppd))):
             yield f"{place}: {own} may not import {name}"
 
 
