@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Negotiation"]
 
 _log = Logger()
+#: RFC 6120 6.5.4: whatever the mechanism.
+_ENCRYPTION_REQUIRED = tag("failure", tag("encryption-required"), xmlns=ns.SASL)
 _BIND = f"set{ns.BIND}{SEPARATOR}bind"
 
 
@@ -160,6 +162,9 @@ class Negotiation:
         if nonza.namespace == ns.SASL:
             if of.account is not None:
                 raise StreamError(StreamCondition.NOT_AUTHORIZED, "you are logged in already")
+            if self._needs_tls():
+                of.write(_ENCRYPTION_REQUIRED)
+                return None
             login = self._login or Login(of)
             self._login = login
             return self._authenticate(login, nonza)
@@ -241,7 +246,8 @@ class Negotiation:
             return
         except BindRefused as refused:
             condition = Condition.CONFLICT if refused.conflict else Condition.RESOURCE_CONSTRAINT
-            of.write(iq.error(StanzaError(condition, text=str(refused))).to_bytes())
+            type_ = "modify" if refused.conflict else "wait"  # RFC 6120 7.7.2.2 and 7.6.2.1
+            of.write(iq.error(StanzaError(condition, type=type_, text=str(refused))).to_bytes())
             return
         if of.negotiation is not self:  # the client left meanwhile
             await self._listener.server.unbind(session)
