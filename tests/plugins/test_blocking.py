@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import select
 
 from tests.plugins.kit import PluginTestCase
+from xmppd.api.roster import Subscription
 from xmppd.plugins.blocking.blocklist import ITEMS
 from xmppd.testing import Client
 from xmppd.wire.jid import Jid
@@ -274,3 +275,42 @@ class PresenceOfContacts(BlockingTestCase):
         self.do(self.juliet, "block", "romeo@example.org")
         self.do(self.juliet, "unblock", "romeo@example.org")
         self.romeo.expect_nothing()
+
+
+class WithPresence(BlockingTestCase):
+    """Two contacts who see each other, with the plugin that broadcasts presence and answers probes."""
+
+    plugins = ("disco", "roster", "presence", "blocking", "ping", "offline")
+
+    def setUp(self) -> None:
+        super().setUp()
+        roster = self.plugin("roster")
+        for owner, contact in (("juliet", "romeo"), ("romeo", "juliet")):
+            account, other = Jid.parse(f"{owner}@example.org"), Jid.parse(f"{contact}@example.org")
+            self.wait(roster.put(account, other, subscription=Subscription.BOTH))
+        self.balcony.close()
+        self.available(self.romeo, self.juliet)
+
+    def test_the_blocked_sees_the_user_offline(self) -> None:
+        self.do(self.juliet, "block", "romeo@example.org")
+        self.romeo.expect("<presence from='{juliet}' type='unavailable'/>")
+        self.juliet.send("<presence><show>away</show></presence>")
+        self.romeo.expect_nothing()
+        self.juliet.clear()
+        self.romeo.send("<presence><show>dnd</show></presence>")
+        self.juliet.expect_nothing()
+        phone = self.login("romeo@example.org/phone", name="phone")
+        phone.send("<presence/>")
+        phone.expect_all("<presence from='{romeo}'>{...}</presence>", "<presence from='{phone}'/>")
+        phone.expect_nothing()
+        self.juliet.expect_nothing()
+
+    def test_unblocking_shows_the_current_presence(self) -> None:
+        self.do(self.juliet, "block", "romeo@example.org")
+        self.juliet.send("<presence><show>away</show></presence>")
+        self.juliet.clear()
+        self.romeo.clear()
+        self.do(self.juliet, "unblock", "romeo@example.org")
+        self.romeo.expect("<presence from='{juliet}' to='romeo@example.org'><show>away</show></presence>")
+        self.juliet.send("<presence type='unavailable'/>")
+        self.romeo.expect("<presence from='{juliet}' type='unavailable'/>")
