@@ -45,20 +45,19 @@ class ClientStream:
 
     :ivar peer: the client's network address.
     :ivar tls: what TLS says of the connection, or None while it is not encrypted.
-    :ivar active: has anything come in the last moment? Then the stream is among the listener's `awake`.
     :ivar heard: has anything come since the listener looked last?
     :ivar idle: how many times in a row the listener looked and nothing had come.
     """
 
     __slots__ = (
-        "_bucket", "_closing", "_counted", "_farewell", "_out", "_out_size", "_paused", "account", "active",
+        "_bucket", "_closing", "_counted", "_farewell", "_out", "_out_size", "_paused", "account",
         "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session",
         "tls", "transport",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener) -> None:
         self.listener = listener
-        self.framer = Framer(listener.limits_before)
+        self.framer = Framer(listener.limits_before, listener.parsers)
         self.transport: Any = None
         self.peer = ""
         self.id = ""
@@ -69,7 +68,6 @@ class ClientStream:
         self.session: Session | None = None
         self.negotiation: Negotiation | None = None
         self.opened = False  # our header is sent
-        self.active = False
         self.heard = False
         self.idle = 0
         self._bucket: TokenBucket | None = None
@@ -138,9 +136,7 @@ class ClientStream:
 
     def dataReceived(self, data: bytes) -> None:
         """See IProtocol. Once a resource is bound, a stanza takes the short way through here."""
-        if not self.active:
-            self.active = True
-            self.listener.awake.append(self)
+        self.heard = True
         session = self.session
         framer = self.framer
         frames = framer.feed(data)
@@ -228,7 +224,8 @@ class ClientStream:
     def restart(self) -> None:
         """A new stream begins on the same connection (RFC 6120 4.3.3)."""
         self.opened = False
-        self.framer = Framer(self.listener.limits_after if self.account else self.listener.limits_before)
+        listener = self.listener
+        self.framer = Framer(listener.limits_after if self.account else listener.limits_before, listener.parsers)
 
     # Back-pressure: reading
 

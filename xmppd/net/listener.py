@@ -14,6 +14,7 @@ from xmppd.net.c2s import ClientStream
 from xmppd.net.peers import Networks, PeerCounter
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import Limits as WireLimits
+from xmppd.wire.framing import ScannerPool
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IDelayedCall
@@ -26,8 +27,6 @@ __all__ = ["ClientFactory", "ClientListener"]
 
 #: Seconds between two looks at all streams for those that have died.
 _LOOK = 5.0
-#: A stream that was silent for so many seconds, or up to twice as many, gives its parser back.
-_REST = 0.5
 
 
 class ClientListener:
@@ -45,13 +44,11 @@ class ClientListener:
         self.clock = server.clock
         self.loopback = Networks(LOOPBACK)
         self.streams: set[ClientStream] = set()
+        self.parsers = ScannerPool()
         self.peers = PeerCounter()
         self.address_failures = FailureWindow(server.clock.seconds)
         self.account_failures = FailureWindow(server.clock.seconds)
-        self.awake: list[ClientStream] = []  # those that sent something since the last rest
-        self._quiet: list[ClientStream] = []
         self._next_look: IDelayedCall | None = None
-        self._next_rest: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
         self.reconfigure()
 
@@ -69,13 +66,11 @@ class ClientListener:
     def start(self) -> None:
         """Begin to look after the streams."""
         self._next_look = self.clock.callLater(_LOOK, self._look)
-        self._next_rest = self.clock.callLater(_REST, self._rest)
 
     async def drain(self) -> None:
         """Close every stream with system-shutdown and wait until all are gone, but no longer than the settings say."""
-        for call in (self._next_look, self._next_rest):
-            if call is not None and call.active():
-                call.cancel()
+        if self._next_look is not None and self._next_look.active():
+            self._next_look.cancel()
         for stream in list(self.streams):
             stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         if self.streams:
@@ -100,24 +95,13 @@ class ClientListener:
         """End a session whose stream has ended."""
         session.host.spawn(self.server.unbind(session), f"ending the session {session.jid}")
 
-    def _rest(self) -> None:
-        """Take the parsers of streams that have gone quiet: there may be ten thousand of them."""
-        for stream in self._quiet:
-            if not stream.active:
-                stream.framer.hibernate()
-        self._quiet, self.awake = self.awake, []
-        for stream in self._quiet:
-            stream.active = False
-            stream.heard = True
-        self._next_rest = self.clock.callLater(_REST, self._rest)
-
     def _look(self) -> None:
         """Ping the silent, close the dead (RFC 6120 4.6)."""
         ping_at = max(1, round(self.limits.idle_ping_seconds / _LOOK))
         dead_at = ping_at + max(1, round(self.limits.idle_timeout_seconds / _LOOK))
         now = self.clock.seconds()
         for stream in list(self.streams):
-            if stream.heard or stream.active:
+            if stream.heard:
                 stream.heard = False
                 stream.idle = 0
                 if stream.session is not None:

@@ -1,0 +1,71 @@
+"""TCP connections that write at the end of the reactor's turn instead of asking first whether they may.
+
+Twisted's connections register for writing, wait for the kernel to say that the socket is writable, which it nearly
+always is, write, and unregister: two system calls and a trip through the event loop for each stanza. Here what a turn
+has written goes out when the turn ends, in one call a connection; only what the kernel does not take is left to the
+usual way. See docs/decisions/0008-eager-writes.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import tcp
+
+__all__ = ["make_eager"]
+
+
+class _Turn:
+    """The connections that have something to send when this turn of the reactor ends."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._waiting: list[_EagerServer] = []
+
+    def add(self, connection: _EagerServer) -> None:
+        if not self._waiting:
+            self._reactor.callLater(0, self._end)
+        self._waiting.append(connection)
+
+    def _end(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            connection.flush()
+
+
+class _EagerServer(tcp.Server):
+    """A server-side connection that is flushed when the turn ends."""
+
+    turn: _Turn
+    _due = False
+
+    def startWriting(self) -> None:
+        """There is something to write, or the connection is to be closed once all is written."""
+        if not self._due:
+            self._due = True
+            self.turn.add(self)
+
+    def flush(self) -> None:
+        """Write; leave to the reactor what the kernel does not take."""
+        self._due = False
+        if not self.connected:
+            return
+        why = self.doWrite()
+        if why is not None:
+            self.reactor._disconnectSelectable(self, why, False)
+        elif self.dataBuffer or self._tempDataLen:
+            super().startWriting()
+
+
+def make_eager(port: Any, reactor: Any) -> None:
+    """Let the connections that `port` accepts from now on write eagerly, if it is a TCP port of Twisted's own."""
+    if not isinstance(port, tcp.Port):
+        return
+    turn = _Turn(reactor)
+
+    def accept(*args: Any) -> _EagerServer:
+        connection = _EagerServer(*args)
+        connection.turn = turn
+        return connection
+
+    port.transport = accept  # type: ignore[assignment]
