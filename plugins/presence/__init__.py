@@ -183,25 +183,35 @@ class PresencePlugin(Plugin):
 
     @filter(ToAccount, kinds=(Presence,))
     def incoming(self, event: ToAccount) -> Verdict | Awaitable[Verdict] | None:
-        """Answer probes; note errors. Everything else passes."""
+        """Answer probes; note errors and who has left. Everything else passes."""
         stanza = event.stanza
         if stanza.type == "probe":
             view = self.roster.cached(event.account)
             return self._load_and_answer(stanza, event.account) if view is None else self._answer(stanza, view)
         if stanza.type == "error":
-            self._note_error(stanza)
-        elif self._directed.any_refused and stanza.from_ is not None:
-            for session in self.host.sessions(event.account):
-                self._directed.accepted(session, stanza.from_.bare)
+            self._note_error(stanza, event.account)
+        elif stanza.from_ is not None:
+            if stanza.type == "unavailable":
+                self._note_leaving(stanza, stanza.from_)
+            if self._directed.any_refused:
+                for session in self.host.sessions(event.account):
+                    self._directed.accepted(session, stanza.from_.bare)
         return None
 
-    def _note_error(self, stanza: Stanza) -> None:
-        """Stop sending presence to who answers it with an error (4.4.2), until the next presence session."""
+    def _note_error(self, stanza: Stanza, account: Jid) -> None:
+        """Stop sending presence to a contact that answers it with an error (4.4.2), until the next presence session."""
         assert stanza.to is not None and stanza.from_ is not None
-        session = self.host.session(stanza.to)
+        session, view = self.host.session(stanza.to), self.roster.cached(account)
         if session is not None:
             self._directed.discard(session, stanza.from_)
-            self._directed.refused(session, stanza.from_.bare)
+            if view is not None and _subscribed(view, stanza.from_.bare):
+                self._directed.refused(session, stanza.from_.bare)
+
+    def _note_leaving(self, stanza: Stanza, sender: Jid) -> None:
+        """Who has left (a room that threw the user out) needs not be told when the device does."""
+        session = self.host.session(stanza.to) if stanza.to is not None and stanza.to.resource else None
+        if session is not None:
+            self._directed.discard(session, sender)
 
     async def _load_and_answer(self, probe: Stanza, account: Jid) -> Verdict:
         return self._answer(probe, await self.roster.load(account))

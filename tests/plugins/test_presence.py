@@ -228,6 +228,11 @@ class OtherServers(PresenceTestCase):
         self.romeo.send("<presence/>")
         self.other.expect("<presence from='{romeo}'/>", "<presence type='probe' from='{romeo}'/>")
 
+    def test_errors_of_strangers_are_not_remembered(self) -> None:
+        self.romeo.send("<presence/>")
+        self.other.send("<presence type='error' from='tybalt@example.net' to='{romeo}'/>")
+        self.assertFalse(self.plugin("presence")._directed.any_refused)
+
     def test_what_is_remembered_of_errors_goes_with_the_session(self) -> None:
         self.romeo.send("<presence/>")
         self.other.send("<presence type='error' from='paris@example.net' to='{romeo}'/>")
@@ -390,6 +395,13 @@ class Directed(PresenceTestCase):
         self.enter()
         self.room.send("<presence type='error' from='verona@rooms.example.org/r' to='{romeo}'/>")
         self.romeo.expect("<presence from='{romeo}'/>", "<presence type='error' from='verona@rooms.example.org/r'/>")
+        self.romeo.close()
+        self.room.expect_nothing()
+
+    def test_who_has_left_needs_no_good_bye(self) -> None:
+        self.romeo.send("<presence/>")
+        self.enter()
+        self.room.send("<presence type='unavailable' from='verona@rooms.example.org/r' to='{romeo}'/>")
         self.romeo.close()
         self.room.expect_nothing()
 
