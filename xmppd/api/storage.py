@@ -71,7 +71,7 @@ class IDatabase(Protocol):
     def append(self, table: Table, rows: Sequence[Row]) -> Deferred[None]:
         """Insert `rows`, which all name the same columns, into `table`: all of them or none, in turn with the writes.
 
-        Rows queued by neighbouring calls are inserted together, which costs a fifth of a `write` each: it is
+        Rows queued by neighbouring calls are inserted together, at about a third of the cost of a `write` each: it is
         meant for what is stored per stanza. Calls with nothing but `append` between them may be carried out
         in any order.
         """
