@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from twisted.logger import FilteringLogObserver
 from twisted.python import usage
 
 from xmppd import __version__
 from xmppd.app.firststart import default_folder, first_start
+from xmppd.app.logs import Log
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import load
@@ -20,8 +22,6 @@ class Options(usage.Options):
     """What was typed, and the settings it leads to.
 
     Wrong settings end the program here, while it still has the terminal: once twistd has started it may not.
-
-    :ivar failed: set by the service when it could not start.
     """
 
     synopsis = "[options]"
@@ -36,9 +36,10 @@ class Options(usage.Options):
     compData: ClassVar[Any] = usage.Completions(
         optActions={"config": usage.CompleteFiles("*.toml"), "data-dir": usage.CompleteDirs()}
     )
-    failed = False
     _file = Path()
     _first: Settings | None = None
+    _log: Log | None = None
+    parent: Any = None
 
     def opt_version(self) -> None:
         """Print the version of xmppd and exit."""
@@ -55,6 +56,19 @@ class Options(usage.Options):
         except SettingsError as error:
             sys.exit("\n".join(("xmppd can't start:", *error.problems)))
 
+    def log_observer(self) -> FilteringLogObserver | None:
+        """Return what twistd should log to, as the settings say; None if its own options say otherwise.
+
+        ``twist`` has log options of its own, so there it is None as well.
+        """
+        twistd = self.parent
+        if self._first is None or twistd is None or "logfile" not in twistd:
+            return None
+        if twistd.get("logger") or twistd.get("syslog"):
+            return None
+        self._log = Log(twistd, self._first.server)
+        return self._log.observer()
+
     def _find(self) -> Path:
         # Absolute, because twistd may change the working directory before the file is read again.
         if self["config"]:
@@ -65,9 +79,12 @@ class Options(usage.Options):
         return path
 
     def load(self) -> Settings:
-        """Return the settings as they are in the file now.
+        """Return the settings as they are in the file now; the level of the log follows them.
 
         :raises SettingsError: they can't be read, or are wrong.
         """
         first, self._first = self._first, None
-        return first or load(self._file)
+        settings = first or load(self._file)
+        if self._log is not None:
+            self._log.configure(settings.server)
+        return settings

@@ -102,10 +102,10 @@ class Tls(Section):
     certificate_dir: Annotated[Path, Field(strict=False)] = Path("certs")
     """Folder searched for `HOST.crt` (with intermediates) and `HOST.key`, `HOST.pem` (both in one file), or
     `HOST/fullchain.pem` and `HOST/privkey.pem` as Let's Encrypt's tools leave them. Relative to `data_dir`."""
-    certificate: Annotated[Path | None, Field(strict=False)] = None
+    certificate: Annotated[Path | None, Field(strict=False, examples=["/etc/xmppd/example.org.crt"])] = None
     """PEM file, certificate first, then intermediates, for hosts that have none of their own. Relative to the
     folder of this file."""
-    key: Annotated[Path | None, Field(strict=False)] = None
+    key: Annotated[Path | None, Field(strict=False, examples=["/etc/xmppd/example.org.key"])] = None
     """PEM file of the private key to `certificate`; not needed when that file holds it too."""
     required: bool = True
     """Clients have to start TLS before they log in (but see `plain_without_tls`)."""
@@ -115,7 +115,7 @@ class Tls(Section):
     """Cipher suites for TLS 1.2, as an OpenSSL list. Those of TLS 1.3 are OpenSSL's defaults."""
     session_tickets: bool = True
     """Let clients resume a TLS session, which spares the public-key operation."""
-    client_ca: Annotated[Path | None, Field(strict=False)] = None
+    client_ca: Annotated[Path | None, Field(strict=False, examples=["/etc/xmppd/clients.pem"])] = None
     """PEM file of the authorities whose client certificates are believed for SASL EXTERNAL (XEP-0178). Without it
     clients are not asked for one, and EXTERNAL is not on offer. Relative to the folder of this file."""
     expires_soon_days: Annotated[int, Field(ge=0)] = 14
@@ -131,8 +131,6 @@ class Limits(Section):
     """Largest stanza in octets after login."""
     stream_header_octets: Annotated[int, Field(ge=512)] = 4_096
     """Largest opening tag of a stream, in octets."""
-    pending_octets: Annotated[int, Field(ge=512)] = 16_384
-    """Octets that may pass between two stanzas without beginning one (whitespace)."""
     element_depth: Annotated[int, Field(ge=8)] = 64
     """How deep elements may nest in a stanza."""
     element_attributes: Annotated[int, Field(ge=8)] = 64
@@ -198,11 +196,11 @@ class Host(Section):
     plugins: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Changes to the default plugins: `"greet"` adds one, `"-offline"` takes one away, `"-*"` takes all defaults
     away. Empty: the defaults."""
-    certificate: Annotated[Path | None, Field(strict=False)] = None
+    certificate: Annotated[Path | None, Field(strict=False, examples=["/etc/xmppd/example.org.crt"])] = None
     """PEM file, certificate first, then intermediates. Relative to the folder of this file."""
-    key: Annotated[Path | None, Field(strict=False)] = None
+    key: Annotated[Path | None, Field(strict=False, examples=["/etc/xmppd/example.org.key"])] = None
     """PEM file of the private key; not needed when `certificate` holds it too."""
-    mechanisms: Annotated[tuple[Mechanism, ...] | None, Field(strict=False)] = None
+    mechanisms: Annotated[tuple[Mechanism, ...] | None, Field(strict=False, examples=[["ANONYMOUS"]])] = None
     """SASL mechanisms of this host, instead of those under `[accounts]`."""
     plugin_options: Annotated[dict[str, dict[str, Any]], Field(exclude=True)] = {}
     """The tables of plugins, by name, as they are written."""
@@ -212,7 +210,7 @@ class Component(Section):
     """An external component (XEP-0114) and its domain: `[components."irc.example.org"]`. Accepted, but not served
     by this version."""
 
-    secret: Annotated[str, Field(min_length=1, repr=False)]
+    secret: Annotated[str, Field(min_length=1, repr=False, examples=["a long random text"])]
     """What the component authenticates with."""
 
 
@@ -243,7 +241,7 @@ def not_served(settings: Settings) -> list[str]:
 def needs_restart(old: Settings, new: Settings) -> list[str]:
     """Name the changed settings that a reload can't apply, as ``[listen] c2s``."""
     fixed = {
-        "server": ("data_dir", "admin_socket", "plugin_paths"),
+        "server": ("data_dir", "admin_socket", "plugin_paths", "log_format"),
         "listen": tuple(Listen.model_fields),
         "database": tuple(Database.model_fields),
     }

@@ -1,0 +1,108 @@
+"""A server as systemd runs it: sockets that are open already, READY, reload, an orderly end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from xmppd.app.docs import ROOT
+
+PATIENCE = 60.0  # seconds until a test gives up; nothing is measured by it
+SETTINGS = """\
+[listen]
+c2s = ["systemd:domain=INET:index=0"]
+[server]
+log_format = "json"
+[hosts."example.org"]
+"""
+# What systemd does between fork and exec: the sockets become descriptors from 3 on, and the process is told.
+LAUNCH = (
+    'import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ["LISTEN_PID"] = str(os.getpid()); '
+    "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+)
+TWISTD = ["-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="]
+
+
+class SystemdTests(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        (self.folder / "xmppd.toml").write_text(SETTINGS)
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.manager.close)
+        self.manager.settimeout(PATIENCE)
+        self.manager.bind(str(self.folder / "notify"))
+        self.port = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.port.close)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        descriptor = self.port.fileno()
+        twistd = [*TWISTD, f"--logfile={self.folder}/log"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, str(descriptor), *twistd, "xmppd", "-c", str(self.folder / "xmppd.toml")],
+            pass_fds=[descriptor],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "NOTIFY_SOCKET": str(self.folder / "notify"),
+                "LISTEN_FDS": "1",
+                "LISTEN_FDNAMES": "xmppd-c2s",
+                "PYTHONPATH": str(ROOT),
+            },
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def heard(self, first: str) -> None:
+        """Wait until the server has said `first`."""
+        while True:
+            try:
+                said = self.manager.recv(4096).decode()
+            except TimeoutError:
+                self.fail(f"the server has not said {first}: {(self.folder / 'log').read_text()}")
+            if said.startswith(first):
+                return
+
+    def test_a_life(self) -> None:
+        process = self.start()
+        self.heard("READY=1")
+        with socket.create_connection(self.port.getsockname(), PATIENCE) as client:
+            client.sendall(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' ")
+            client.sendall(b"to='example.org' version='1.0'>")
+            received = b""
+            while b"</stream:features>" not in received:
+                received += client.recv(4096)
+            self.assertIn(b"<starttls", received)
+            process.send_signal(signal.SIGHUP)
+            self.heard("RELOADING=1")
+            self.heard("READY=1")
+            process.send_signal(signal.SIGTERM)
+            self.heard("STOPPING=1")
+            while not received.endswith(b"</stream:stream>"):
+                received += client.recv(4096)
+            self.assertIn(b"<system-shutdown", received)
+        self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)  # twistd ends by the signal it was sent
+        self.assertIn('"level": "info"', (self.folder / "log").read_text())
+
+    def test_wrong_settings(self) -> None:
+        (self.folder / "xmppd.toml").write_text(SETTINGS + "admin = []")
+        ended = subprocess.run(
+            [sys.executable, *TWISTD, "xmppd", "-c", "xmppd.toml"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn('there is no option "admin"; did you mean "admins"?', ended.stderr)
+        self.assertNotIn("Traceback", ended.stderr + ended.stdout)
