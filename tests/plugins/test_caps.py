@@ -7,6 +7,7 @@ from typing import Any, cast
 from tests.plugins.kit import PluginTestCase
 from xmppd.wire.disco import INFO
 from xmppd.wire.jid import Jid
+from xmppd.wire.ns import STREAM
 from xmppd.wire.xml import parse
 
 NS = "http://jabber.org/protocol/caps"
@@ -42,6 +43,14 @@ class ServerCaps(PluginTestCase):
         info = self.plugin("disco").host_info()
         self.assertIn(NS, info.features)
         self.assertEqual(c["ver"], info.verification_string())
+
+    def test_stream_features(self) -> None:
+        before, after = self.connect(), self.login("juliet@example.org/balcony")
+        before.open()
+        self.assertNotIn(NS, before.features)
+        [c] = [e for e in parse(after.features.encode(), prefixes={"stream": STREAM})[0].elements() if e.name == "c"]
+        self.assertEqual(c.attributes, self.feature().attributes)
+        self.assertIsNotNone((after.header or {}).get("from"))  # section 6.3: whom to ask
 
     def test_node_is_answered(self) -> None:
         c = self.feature()
