@@ -1,0 +1,205 @@
+"""The server as a Twisted service: starts and stops everything in order, reloads on SIGHUP, tells systemd.
+
+``twistd xmppd`` and ``twist xmppd`` find :func:`makeService` through ``twisted/plugins/xmppd_tap.py``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+
+from xmppd.api.storage import StorageUnavailable
+from xmppd.app.assembly import Assembly, assemble_live
+from xmppd.app.notify import Notifier
+from xmppd.app.options import Options
+from xmppd.core import reload
+from xmppd.core.options import SettingsError
+from xmppd.core.settings import Settings, needs_restart, not_served
+from xmppd.core.sources import PluginError
+from xmppd.core.storage import DatabaseUrlError, SchemaError
+from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, DataLock
+from xmppd.net.eager import make_eager
+from xmppd.net.listener import ClientFactory, ClientListener
+from xmppd.net.tls import ServerTls
+
+__all__ = ["Options", "XmppdService", "makeService"]
+
+_log = Logger()
+#: What keeps a server from starting and is explained by its text alone; anything else is shown with its traceback.
+_EXPLAINED = (
+    SettingsError, PluginError, SchemaError, DatabaseUrlError, AlreadyRunning, AdminSocketError,
+    CannotListenError, StorageUnavailable,
+)  # fmt: skip
+
+
+class XmppdService(MultiService):
+    """One server process.
+
+    :param options: the command line; it loads the settings, again at each reload.
+    :param reactor: the reactor that twistd was given.
+    """
+
+    def __init__(self, options: Options, reactor: Any) -> None:
+        super().__init__()
+        self.setName("xmppd")
+        self._options = options
+        self._reactor = reactor
+        self._notifier = Notifier()
+        self._assembly: Assembly | None = None
+        self._listener: ClientListener | None = None
+        self._tls: ServerTls | None = None
+        self._lock: DataLock | None = None
+        self._ports: list[Any] = []
+        self._starting: Deferred[None] | None = None
+        self._old_hangup: Any = None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Belong to twistd's application, and have it log as the settings say."""
+        observer = self._options.log_observer()
+        if observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, observer)
+        super().setServiceParent(parent)
+
+    # Starting
+
+    def startService(self) -> None:
+        """Begin to start; what goes wrong ends the process with an explanation."""
+        super().startService()
+        self._starting = ensureDeferred(self._start())
+        self._starting.addErrback(self._failed)
+
+    async def _start(self) -> None:
+        settings = self._options.load()
+        data_dir = settings.server.data_dir
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = DataLock(data_dir)
+        self._tls = ServerTls(settings, datetime.now(UTC))
+        for notice in self._tls.notices:
+            _log.warn("{notice}", notice=notice)
+        self._assembly = assembly = assemble_live(settings, self._reactor)
+        self._listener = listener = await assembly.start()
+        listener.tls = self._tls
+        assembly.server.begin_stop = self._reactor.stop
+        assembly.server.reload = self._reload
+        admin = AdminService(self._reactor, settings.server.admin_socket, assembly.server.operations)
+        admin.setServiceParent(self)
+        await self._listen(settings, listener)
+        listener.start()
+        self._notifier.watch(self._reactor)
+        self._old_hangup = signal.signal(signal.SIGHUP, self._hangup)
+        for name in not_served(settings):
+            _log.warn("{name} is set, but this version does not serve it", name=name)
+        _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
+        self._notifier.ready()
+        self._notifier.watch(self._reactor)
+
+    async def _listen(self, settings: Settings, listener: ClientListener) -> None:
+        kinds = (
+            ("clients", settings.listen.c2s, ClientFactory(listener)),
+            ("clients, direct TLS", settings.listen.c2s_tls, ClientFactory(listener, direct_tls=True)),
+        )
+        for what, endpoints, factory in kinds:
+            for description in endpoints:
+                port = await serverFromString(self._reactor, description).listen(factory)
+                make_eager(port, self._reactor)
+                self._ports.append(port)
+                _log.info("listening for {what} on {address}", what=what, address=_address(port.getHost()))
+
+    def _failed(self, failure: Failure) -> None:
+        if isinstance(failure.value, _EXPLAINED):
+            _log.critical("xmppd can't start: {reason}", reason=str(failure.value))
+        else:
+            _log.failure("xmppd can't start", failure=failure)
+        self._notifier.status(f"could not start: {failure.value}")
+        # twistd ends with 0 whatever happened; whoever started us (systemd, a script) must see that it did not work.
+        atexit.register(_exit_in_failure)
+        self._reactor.callWhenRunning(self._reactor.callLater, 0, self._stop_reactor)
+
+    def _stop_reactor(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+    # Reloading
+
+    def _hangup(self, number: int, frame: object) -> None:
+        """SIGHUP."""
+        self._reactor.callFromThread(lambda: ensureDeferred(self._reload()))
+
+    async def _reload(self) -> Sequence[str]:
+        """Read settings and certificates again.
+
+        :returns: what could not be applied, in plain words.
+        :raises SettingsError: if the settings are not valid; then everything stays as it is.
+        """
+        assembly, listener, tls = self._assembly, self._listener, self._tls
+        if assembly is None or listener is None or tls is None:
+            return ["the server is still starting"]
+        self._notifier.reloading()
+        try:
+            settings = self._options.load()
+            problems = [f"{name} needs a restart" for name in needs_restart(assembly.server.settings, settings)]
+            problems += tls.reload(settings, datetime.now(UTC))
+            problems += await reload.apply(assembly.server, settings)
+            listener.reconfigure()
+        except SettingsError as error:
+            _log.error("the settings were not reloaded, the old ones stay in force: {error}", error=str(error))
+            raise
+        finally:
+            self._notifier.ready()
+        for problem in problems:
+            _log.warn("reload: {problem}", problem=problem)
+        _log.info("settings and certificates reloaded")
+        return problems
+
+    # Stopping
+
+    def stopService(self) -> Deferred[None]:
+        """Drain: no new connections, every stream ends with system-shutdown, everything accepted is on disk."""
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        self._notifier.stopping()
+        if self._old_hangup is not None:
+            signal.signal(signal.SIGHUP, self._old_hangup)
+        for port in self._ports:
+            await port.stopListening()
+        if self._listener is not None:
+            await self._listener.drain()
+        if self._assembly is not None:
+            await self._assembly.stop()
+        stopped = super().stopService()
+        if stopped is not None:
+            await stopped
+        if self._lock is not None:
+            self._lock.release()
+        _log.info("stopped; everything is on disk")
+
+
+def _exit_in_failure() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _address(host: Any) -> str:
+    return f"{host.host} port {host.port}" if hasattr(host, "port") else str(getattr(host, "name", host))
+
+
+def makeService(options: Options) -> XmppdService:
+    """Return the server for twistd to run."""
+    from twisted.internet import reactor
+
+    return XmppdService(options, reactor)
