@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from tests.core.storage_contract import ROOMS, TABLES, add, count, hold, names, outcomes, row
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.storage import Database, WriterLimits, migrate, open_engines
+from xmppd.core.turns import Turns
 
 FOREVER = 3600.0
 
@@ -23,7 +24,7 @@ class GroupCommitTests(TestCase):
         engines = open_engines(f"sqlite:///{self.path}")
         migrate(engines.write, "test", TABLES)
         self.crossings = 0
-        database = Database(engines, self.call_from_thread, limits=WriterLimits(**limits))
+        database = Database(engines, self.call_from_thread, Turns(reactor.callLater), limits=WriterLimits(**limits))
         database.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(database.stop()))
         return database
@@ -96,7 +97,7 @@ class GroupCommitTests(TestCase):
 
     async def test_reads_have_a_limit(self) -> None:
         engines = open_engines(f"sqlite:///{self.mktemp()}")
-        database = Database(engines, self.call_from_thread, readers=1, read_queue=2)
+        database = Database(engines, self.call_from_thread, Turns(reactor.callLater), readers=1, read_queue=2)
         self.crossings = 0
         database.start()
         release = threading.Event()
@@ -139,7 +140,7 @@ class GroupCommitTests(TestCase):
             self.failureResultOf(one, StorageUnavailable)
 
     async def test_one_that_was_never_started_can_be_stopped(self) -> None:
-        database = Database(open_engines(f"sqlite:///{self.mktemp()}"), self.call_from_thread)
+        database = Database(open_engines(f"sqlite:///{self.mktemp()}"), self.call_from_thread, Turns(reactor.callLater))
         self.failureResultOf(database.write(count), StorageUnavailable)
         await database.stop()
 

@@ -22,6 +22,7 @@ from xmppd.core.storage import (
     migrate,
     open_engines,
 )
+from xmppd.core.turns import Turns
 
 
 class InMemory(DatabaseContract, TestCase):
@@ -50,7 +51,7 @@ class InAFile(DatabaseContract, TestCase):
     def setUp(self) -> None:
         engines = open_engines(f"sqlite:///{self.mktemp()}")
         self.make_tables(engines)
-        self.database = Database(engines, reactor.callFromThread)
+        self.database = Database(engines, reactor.callFromThread, Turns(reactor.callLater))
         self.database.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.database.stop()))
 

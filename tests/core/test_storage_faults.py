@@ -23,6 +23,7 @@ from tests.core.storage_contract import ROOMS, TABLES, add, count, hold, names, 
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.storage import Database, DirectDatabase, migrate, open_engines
 from xmppd.core.storage.failures import as_unavailable
+from xmppd.core.turns import Turns
 
 ROOT = Path(__file__).parent.parent.parent
 BIG = "x" * 20_000
@@ -36,6 +37,7 @@ class FaultsOfSqlite(TestCase):
         self.database = Database(
             self.engines,
             reactor.callFromThread,
+            Turns(reactor.callLater),
         )
         self.database.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.database.stop()))
@@ -174,11 +176,12 @@ class KilledProcess(TestCase):
             from sqlalchemy import insert
             from twisted.internet import reactor
             from tests.core.storage_contract import ROOMS, TABLES, add
+            from xmppd.core.turns import Turns
             from xmppd.core.storage import Database, migrate, open_engines
 
             engines = open_engines("sqlite:///{path}")
             migrate(engines.write, "test", TABLES)
-            database = Database(engines, reactor.callFromThread)
+            database = Database(engines, reactor.callFromThread, Turns(reactor.callLater))
 
             def acknowledged(result, name):
                 os.write(1, name.encode() + b" ")

@@ -23,6 +23,7 @@ from tests.core.storage_contract import ROOMS, TABLES, DatabaseContract, add, co
 from tests.interop.postgres import VARIABLE, Cluster, binaries
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.storage import Database, DatabaseUrlError, DirectDatabase, Engines, migrate, open_engines
+from xmppd.core.turns import Turns
 
 _numbers = itertools.count(1)
 cluster: Cluster | None = None
@@ -68,7 +69,7 @@ class OnPostgres:
             connection.execute(text(statement))
 
     def serve(self, engines: Engines) -> Database:
-        database = Database(engines, reactor.callFromThread)
+        database = Database(engines, reactor.callFromThread, Turns(reactor.callLater))
         database.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(database.stop()))
         return database
