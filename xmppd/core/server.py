@@ -105,8 +105,8 @@ class Server:
         """End all sessions with system-shutdown, then stop the plugins."""
         for session in list(self.directory.by_jid.values()):
             session.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
-        for session in list(self.directory.by_jid.values()):
-            await self.unbind(session)
+        for ending in [ensureDeferred(self.unbind(session)) for session in list(self.directory.by_jid.values())]:
+            await ending
         self.requests.stop()
         while self._background:
             await next(iter(self._background))
@@ -138,18 +138,18 @@ class Server:
         :param resource: what the client asks for; None lets the server choose.
         :raises BindRefused: if there are too many, or the name is in use and the settings say to refuse.
         """
-        taken = self.directory.of(account)
         policy = self.settings.accounts.resource_conflict
         jid = account.with_resource(resource or _new_resource())
-        old = taken.get(jid.resource)
-        if old is not None and policy == "refuse":
-            raise BindRefused(conflict=True)
-        if old is not None and policy == "rename":
-            jid, old = account.with_resource(_new_resource()), None
-        if old is not None:
-            old.close(StreamError(StreamCondition.CONFLICT, "another client has taken this resource"))
-            await self.unbind(old)
-        elif len(taken) >= self.settings.limits.resources_per_account:
+        # Several clients may ask for the same resource while an older session takes its time to end.
+        while (old := self.directory.by_jid.get(jid)) is not None:
+            if policy == "refuse":
+                raise BindRefused(conflict=True)
+            if policy == "rename":
+                jid = account.with_resource(_new_resource())
+            else:
+                old.close(StreamError(StreamCondition.CONFLICT, "another client has taken this resource"))
+                await self.unbind(old)
+        if len(self.directory.of(account)) >= self.settings.limits.resources_per_account:
             raise BindRefused(conflict=False)
         session = Session(host, jid, stream, self._bucket(account))
         self.directory.add(session)
