@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-import xmppd
+from xmppd import __version__
 from xmppd.api import Field, Iq, Plugin, iq_get, tag
 
 NS = "jabber:iq:version"
@@ -24,4 +24,4 @@ class Version(Plugin):
     @iq_get(NS, "query")
     def version(self, request: Iq) -> Iq:
         os = tag("os", f"{platform.system()} {platform.release()}") if self.options.show_os else None
-        return request.result(tag("query", tag("name", "xmppd"), tag("version", xmppd.__version__), os, xmlns=NS))
+        return request.result(tag("query", tag("name", "xmppd"), tag("version", __version__), os, xmlns=NS))

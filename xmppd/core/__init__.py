@@ -1,0 +1,1 @@
+"""The rules of a server: settings, accounts, sessions, routing, plugins. No sockets; time is passed in."""
