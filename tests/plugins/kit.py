@@ -35,10 +35,10 @@ class PluginTestCase(ServerTestCase):
         if pending is not None:
             self.wait(pending)
 
-    def show_presence(self, of: str, to: str) -> None:
-        """Have one account's roster say that a contact sees its presence."""
+    def show_presence(self, of: str, to: str, subscription: Subscription = Subscription.FROM) -> None:
+        """Have one account's roster say that a contact sees its presence, or another subscription."""
         roster = self.plugin("roster")
-        self.wait(roster.put(Jid.parse(of), Jid.parse(to), subscription=Subscription.FROM))
+        self.wait(roster.put(Jid.parse(of), Jid.parse(to), subscription=subscription))
 
     def restart_plugin(self, name: str) -> None:
         """Stop a plugin and start it again: what it knows then comes from the database."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from tests.plugins.kit import PluginTestCase
 from xmppd.api import Plugin, observe
 from xmppd.api.disco import DiscoComponent, DiscoInfo, DiscoItems, Identity, Info, Item
+from xmppd.api.roster import Subscription
 from xmppd.wire.disco import INFO, ITEMS
 from xmppd.wire.xml import parse
 
@@ -228,6 +229,7 @@ class Accounts(PluginTestCase):
 
     def test_those_whose_presence_the_account_sees_are_strangers(self) -> None:
         self.show_presence("romeo@example.org", to="juliet@example.org")
+        self.show_presence("juliet@example.org", "romeo@example.org", Subscription.TO)
         self.romeo.send(info("juliet@example.org"))
         self.romeo.expect(refusal("juliet@example.org", INFO, "service-unavailable"))
 

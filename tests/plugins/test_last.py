@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.plugins.kit import PluginTestCase
+from xmppd.api.roster import Subscription
 
 NS = "jabber:iq:last"
 ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -132,6 +133,7 @@ class Strangers(LastTestCase):
         self.juliet.expect_nothing()
 
     def test_subscription_the_other_way(self) -> None:
+        self.show_presence("romeo@example.org", "juliet@example.org", Subscription.TO)
         self.juliet.send(ask("romeo@example.org"))
         self.juliet.expect(refusal("romeo@example.org", "forbidden", "auth"))
 

@@ -280,12 +280,19 @@ class Faults(OfflineTestCase):
     def test_two_devices_at_once(self) -> None:
         self.romeo.send(message("1"))
         balcony, chamber = self.juliet(presence=""), self.juliet("chamber", presence="")
-        read, waiting = self.server.db.read, Deferred()  # type: ignore[var-annotated]
-        self.patch(self.server.db, "read", lambda fn: waiting.addCallback(lambda _: read(fn)))
+        read: Any = self.server.db.read
+        waiting: list[tuple[Deferred[Any], Any]] = []
+
+        def read_slowly(fn: Any) -> Deferred[Any]:
+            waiting.append((Deferred(), self.successResultOf(read(fn))))
+            return waiting[-1][0]
+
+        self.patch(self.server.db, "read", read_slowly)
         balcony.send("<presence/>")
         chamber.send("<presence/>")
         self.patch(self.server.db, "read", read)
-        waiting.callback(None)
+        for coming, found in waiting:
+            coming.callback(found)
         self.expect_message(balcony, "1")
         chamber.expect_nothing()
 
