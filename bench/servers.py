@@ -12,13 +12,12 @@ import hmac
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from bench.client import PASSWORD, register
-from tests.interop.server import PROJECT, Server, free_port, write_certificate
+from tests.interop.server import PROJECT, TWISTD, XMPPCTL, Server, free_port, write_certificate
 
 CPUS = sorted(os.sched_getaffinity(0))
 
@@ -147,12 +146,16 @@ key = "{self.folder}/server.key"
         )
         users = self.run / "users.csv"
         users.write_text("".join(f"u{number}@localhost,{PASSWORD}\n" for number in range(self.users)))
-        ctl = [sys.executable, "-m", "xmppd.app.cli", "-c", str(config)]
-        subprocess.run([*ctl, "user", "import", str(users)], check=True, env=self.environment(), cwd=self.run)
+        subprocess.run(
+            [*XMPPCTL, "-c", str(config), "user", "import", str(users)],
+            check=True,
+            env=self.environment(),
+            cwd=self.run,
+            stdout=subprocess.DEVNULL,
+        )
 
     def command(self) -> list[str]:
-        twistd = [sys.executable, "-m", "twisted", "twistd", "-n", "--pidfile="]
-        return [*twistd, "xmppd", "-c", str(self.run / "xmppd.toml")]
+        return [*TWISTD, "-n", "--pidfile=", "xmppd", "-c", str(self.run / "xmppd.toml")]
 
 
 class Prosody(Measured):

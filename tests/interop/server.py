@@ -25,6 +25,9 @@ from cryptography.x509.oid import NameOID
 
 DOMAIN = "example.test"
 PROJECT = Path(__file__).resolve().parents[2]
+# What the scripts twistd and xmppctl do, with this interpreter and whether or not they are installed.
+TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
+XMPPCTL = (sys.executable, "-c", "from xmppd.app.cli import main; main()")
 
 
 def free_port() -> int:
@@ -193,12 +196,14 @@ plain_without_tls = {str(plain_without_tls).lower()}
 c2s = ["tcp:{self.c2s_port}:interface=127.0.0.1"]
 c2s_tls = ["tcp:{self.tls_port}:interface=127.0.0.1"]
 
-[hosts."{DOMAIN}".tls]
+[hosts."{DOMAIN}"]
 certificate = "{self.certificate}"
 key = "{self.folder}/server.key"
 
-[hosts."{DOMAIN}".registration]
-open = true
+[hosts."{DOMAIN}".register]
+registration = true
+accounts_per_address = 100
+attempts_per_address = 100
 {extra}
 """
         )
@@ -208,15 +213,14 @@ open = true
         return dict(os.environ, PYTHONPATH=path)
 
     def command(self) -> list[str]:
-        twistd = [sys.executable, "-m", "twisted", "twistd", "-n", "--pidfile="]
-        return [*twistd, "xmppd", "-c", str(self.config)]
+        return [*TWISTD, "-n", "--pidfile=", "xmppd", "-c", str(self.config)]
 
     def add_user(self, name: str, password: str) -> None:
         self.xmppctl("user", "add", f"{name}@{DOMAIN}", "--password", password)
 
     def xmppctl(self, *arguments: str) -> str:
         """Run xmppctl with this server's configuration and return what it printed."""
-        return self.tool(sys.executable, "-m", "xmppd.app.cli", "-c", str(self.config), *arguments)
+        return self.tool(*XMPPCTL, "-c", str(self.config), *arguments)
 
 
 class Prosody(Server):
