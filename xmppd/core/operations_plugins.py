@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PluginOperations", "declared"]
 
+_BUNDLED = "xmppd.plugins"
+
 
 class PluginOperations:
     """Plugins of the hosts."""
@@ -79,7 +81,7 @@ class PluginOperations:
         """
         served = self._single(host)
         await self._try(served.registry.enable(name))
-        return f"Enabled {name} on {served.jid}, until the server is started again. {_keep(served, f'{name}')}"
+        return f"Enabled {name} on {served.jid}.{_how_to_keep(served, name, True)}"
 
     @operation("plugin disable", examples=("greet --host example.org",))
     async def disable(self, name: str, *, host: str | None = None) -> str:
@@ -90,7 +92,7 @@ class PluginOperations:
         """
         served = self._single(host)
         await self._try(served.registry.disable(name))
-        return f"Disabled {name} on {served.jid}, until the server is started again. {_keep(served, f'-{name}')}"
+        return f"Disabled {name} on {served.jid}.{_how_to_keep(served, name, False)}"
 
     @operation("plugin reload", examples=("greet --host example.org",))
     async def reload(self, name: str, *, host: str | None = None) -> str:
@@ -150,5 +152,14 @@ def _cost(handler: Handler) -> dict[str, Any]:
     }
 
 
-def _keep(host: Host, entry: str) -> str:
-    return f'To keep it so, put "{entry}" into "plugins" of {table_name(["hosts", str(host.jid)])}.'
+def _how_to_keep(host: Host, name: str, enabled: bool) -> str:
+    """Say what the settings need so that a plugin is enabled, or is not, when the server is started again."""
+    entries = host.server.settings.hosts[str(host.jid)].plugins
+    source = next((info.source for info in host.registry.infos() if info.name == name), "")
+    by_default = source == _BUNDLED and host.registry.load_class(name).default and "-*" not in entries
+    configured = name in entries or (by_default and f"-{name}" not in entries)
+    if configured == enabled:
+        return ""
+    entry = name if enabled else f"-{name}"
+    table = table_name(["hosts", str(host.jid)])
+    return f' That lasts until the server is started again; to keep it, put "{entry}" into "plugins" of {table}.'

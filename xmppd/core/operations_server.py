@@ -31,12 +31,7 @@ class ServerOperations:
         """Show how the server is doing."""
         server = self._server
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        handled = sum(
-            handler.stats.calls
-            for host in server.hosts.values()
-            for plugin in host.registry.loaded()
-            for handler in host.registry.handlers(plugin.name)
-        )
+        received, sent = server.directory.stanzas()
         return {
             "version": __version__,
             "process": os.getpid(),
@@ -44,7 +39,8 @@ class ServerOperations:
             "hosts": list(server.hosts),
             "sessions": len(server.directory.by_jid),
             "accounts online": len(server.directory.by_account),
-            "handler calls": handled,
+            "stanzas received": received,
+            "stanzas sent": sent,
             "CPU seconds": round(usage.ru_utime + usage.ru_stime, 1),
             "memory MiB": _resident_mib(),
         }

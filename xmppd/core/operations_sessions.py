@@ -129,6 +129,8 @@ def _row(session: Session, now: float) -> dict[str, Any]:
         "presence": _presence(session),
         "since": format_datetime(session.bound_at),
         "idle": duration(now - session.active_at),
+        "received": session.received,
+        "sent": session.sent,
     }
 
 

@@ -57,11 +57,13 @@ class Session:
 
     :ivar presence: the last available presence it broadcast, or None.
     :ivar priority: of that presence.
+    :ivar received: stanzas that the client has sent.
+    :ivar sent: stanzas that were written to it.
     """
 
     __slots__ = (
         "__weakref__", "_inbox", "_pauses", "_then", "account", "active_at", "bound_at", "bucket", "host", "jid",
-        "presence", "priority", "stream",
+        "presence", "priority", "received", "sent", "stream",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid, stream: Output, bucket: TokenBucket) -> None:
@@ -73,6 +75,7 @@ class Session:
         self.presence: Presence | None = None
         self.priority = 0
         self.bound_at = self.active_at = host.clock.seconds()
+        self.received = self.sent = 0
         self._inbox: deque[Stanza] | None = None  # exists while a stanza is being waited for
         self._pauses = False
         self._then: Callable[[Session], None] | None = None
@@ -96,6 +99,7 @@ class Session:
 
     def receive(self, stanza: Stanza) -> None:
         """Take the next stanza of the client, its `from_` stamped; one after the other."""
+        self.received += 1
         inbox = self._inbox
         if inbox is not None:
             inbox.append(stanza)
@@ -151,11 +155,13 @@ class Session:
             stanza = event.stanza
         stream = self.stream
         if stream is not None:
+            self.sent += 1
             stream.write(stanza.to_bytes())
         return None
 
     def _write(self, stanza: Stanza) -> None:
         if self.stream is not None:
+            self.sent += 1
             self.stream.write(stanza.to_bytes())
 
     def close(self, error: StreamError | None = None) -> None:
@@ -173,6 +179,15 @@ class Directory:
     def __init__(self) -> None:
         self.by_jid: dict[Jid, Session] = {}
         self.by_account: dict[Jid, dict[str, Session]] = {}
+        self._ended = [0, 0]  # stanzas received and sent by sessions that are gone
+
+    def stanzas(self) -> tuple[int, int]:
+        """How many stanzas clients have sent and were sent since the server was started."""
+        received, sent = self._ended
+        for session in self.by_jid.values():
+            received += session.received
+            sent += session.sent
+        return received, sent
 
     def add(self, session: Session) -> None:
         """Enter a session whose full address is free."""
@@ -183,6 +198,8 @@ class Directory:
         """Take a session out, unless its address has been taken over by another."""
         if self.by_jid.get(session.jid) is session:
             del self.by_jid[session.jid]
+            self._ended[0] += session.received
+            self._ended[1] += session.sent
             resources = self.by_account[session.account]
             del resources[session.jid.resource]
             if not resources:
