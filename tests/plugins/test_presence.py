@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
-from xmppd.api import Subscription
-from xmppd.plugins.roster.store import Stored
+from xmppd.api import IDatabase, Subscription
 from xmppd.testing import Client, ServerTestCase
 from xmppd.wire.jid import Jid
 
@@ -163,14 +162,31 @@ class Broadcast(PresenceTestCase):
         rosters = self.plugin("roster")._rosters
         romeo = self.login("romeo@example.org/orchard")
         rosters._forget(ROMEO)
-        database, waiting = rosters._db, Deferred[object]()
-        rosters._db = Slow(waiting)
+        database = rosters._db
+        rosters._db = slow = Slow(database)
         romeo.send("<presence/>")
         romeo.disconnect()
         rosters._db = database
-        waiting.callback(None)
+        slow.waiting.callback(None)
         self.pump()
-        self.assertNotIn("<presence from='romeo", "".join(self.juliet.received))
+        self.assertEqual(self.host.sessions(ROMEO), ())
+        seen = [xml for xml in self.juliet.received if "from='romeo" in xml]
+        self.assertTrue(not seen or "unavailable" in seen[-1], seen)
+
+    def test_a_session_that_ends_first_is_never_shown(self) -> None:
+        rosters = self.plugin("roster")._rosters
+        romeo = self.login("romeo@example.org/orchard")
+        session = self.host.session(Jid.parse("romeo@example.org/orchard"))
+        assert session is not None
+        rosters._forget(ROMEO)
+        database = rosters._db
+        rosters._db = slow = Slow(database)
+        romeo.send("<presence/>")
+        session.presence = None
+        rosters._db = database
+        slow.waiting.callback(None)
+        self.pump()
+        self.juliet.expect_nothing()
 
     def test_a_domain_in_the_roster_does_no_harm(self) -> None:
         for domain in ("example.org", "example.com"):
@@ -184,11 +200,14 @@ class Broadcast(PresenceTestCase):
 class Slow:
     """A database whose reads take until the test says so."""
 
-    def __init__(self, waiting: Deferred[object]) -> None:
-        self._waiting = waiting
+    def __init__(self, database: IDatabase) -> None:
+        self.waiting: Deferred[None] = Deferred()
+        self._database = database
 
-    def read(self, fn: object) -> Deferred[object]:
-        return self._waiting.addCallback(lambda _: Stored())
+    def read(self, fn: Any) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self.waiting.addCallback(lambda _: self._database.read(fn).chainDeferred(done))
+        return done
 
 
 class OtherServers(PresenceTestCase):
@@ -269,6 +288,7 @@ class Probes(PresenceTestCase):
         phone.expect_nothing()
 
     def test_nobody_is_there(self) -> None:
+        self.plugin("roster")._rosters._forget(ROMEO)
         self.probe()
         self.other.expect("<presence type='unavailable' from='romeo@example.org' to='paris@example.net'/>")
 
