@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -106,3 +107,27 @@ class SystemdTests(unittest.TestCase):
         self.assertEqual(ended.returncode, 1)
         self.assertIn('there is no option "admin"; did you mean "admins"?', ended.stderr)
         self.assertNotIn("Traceback", ended.stderr + ended.stdout)
+
+
+class CommandLineTests(unittest.TestCase):
+    def test_accounts_before_the_first_start(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Path(folder) / "xmppd.toml"
+            settings.write_text("[hosts.localhost]")
+            xmppctl = [sys.executable, "-c", "from xmppd.app.cli import main; main()", "-c", str(settings)]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            for words, expected in (
+                (["add", "juliet@localhost", "--password", "secret"], ""),
+                (["list"], "juliet@localhost"),
+            ):
+                ended = subprocess.run(
+                    [*xmppctl, "user", *words],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=PATIENCE,
+                    check=False,
+                )
+                self.assertEqual(ended.returncode, 0, ended.stderr)
+                self.assertIn(expected, ended.stdout)
+            self.assertEqual(stat.S_IMODE((Path(folder) / "xmppd-data").stat().st_mode), 0o700)

@@ -128,8 +128,9 @@ class OfflineBackend:
                 " with: twistd xmppd -c CONFIG.toml"
             )
         try:
+            self._settings.server.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             engines = open_engines(self._settings.database.url)
-        except DatabaseUrlError as error:
+        except (DatabaseUrlError, OSError) as error:
             raise OperationError(f"the database can't be opened: {error}") from None
         try:
             migrate_kernel(engines.write)
