@@ -20,7 +20,7 @@ import aioxmpp.vcard
 import aioxmpp.version
 from aioxmpp import xso
 from aioxmpp.blocking import xso as blocking_xso
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 from service_identity.cryptography import extract_patterns
 from service_identity.hazmat import DNS_ID, verify_service_identity
 

@@ -25,6 +25,7 @@ class RawClient:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
+        self.socket = writer.get_extra_info("socket")
         self.unread = b""
 
     @classmethod
@@ -101,8 +102,8 @@ class RawClient:
 
     def cut(self) -> None:
         """Reset the connection, as a crashed client or a lost network does."""
-        handle = self.writer.get_extra_info("socket")
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):  # the server may have been quicker
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     def close(self) -> None:

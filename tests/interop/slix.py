@@ -39,8 +39,8 @@ class Exodus(ElementBase):
     name = "exodus"
     namespace = "exodus:prefs"
     plugin_attrib = "exodus"
-    interfaces = {"defaultnick"}  # noqa: RUF012
-    sub_interfaces = {"defaultnick"}  # noqa: RUF012
+    interfaces = {"defaultnick"}
+    sub_interfaces = {"defaultnick"}
 
 
 async def answered(request: Awaitable[T]) -> T:
