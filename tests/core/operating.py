@@ -89,7 +89,7 @@ class OperatingTestCase(SynchronousTestCase):
     def run_operation(self, name: str, /, **arguments: Any) -> Any:
         return self.do(self.server.operations.run(name, arguments))
 
-    def refused(self, name: str, **arguments: Any) -> OperationError:
+    def refused(self, name: str, /, **arguments: Any) -> OperationError:
         """Run an operation that must fail, and return why."""
         work = Deferred.fromCoroutine(self.server.operations.run(name, arguments))
         error = self.failureResultOf(work, OperationError).value

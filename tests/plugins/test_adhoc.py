@@ -41,7 +41,7 @@ class Configure:
 class Commands(Plugin):
     """A command of its own, and operations."""
 
-    commands = need(ICommands)
+    commands = need(ICommands)  # type: ignore[type-abstract]
 
     async def start(self) -> None:
         self._command = Configure()
