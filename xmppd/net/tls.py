@@ -22,8 +22,10 @@ from xmppd.net.certificates import CertificateError, Credentials, ensure, read
 from xmppd.net.tls_context import Contexts, HostContext, peer_addresses
 from xmppd.wire.jid import Jid
 
-#: Octets given to or taken from OpenSSL at a time. Its memory buffers grow to the largest they have seen and stay so.
-_SLICE = 4_096
+#: Octets given to OpenSSL at a time. Its memory buffers grow to the most they ever held, and stay so; what is written
+#: at once, such as a roster, is on average the larger part.
+_READ = 4_096
+_WRITE = 2_048
 _RECORD = 16_384
 #: Octets after which answers that OpenSSL made by itself are sent even if the application has nothing to say.
 _UNANSWERED = 65_536
@@ -116,8 +118,8 @@ class TlsTransport:
         plain: list[bytes] = []
         self._unanswered += len(data)
         try:
-            for start in range(0, len(data), _SLICE):
-                connection.bio_write(data[start : start + _SLICE])
+            for start in range(0, len(data), _READ):
+                connection.bio_write(data[start : start + _READ])
                 if self._established or self._handshake(connection):
                     _decrypt(connection, plain)
         except SSL.ZeroReturnError:
@@ -166,13 +168,13 @@ class TlsTransport:
         if connection is None or not self._established:
             return
         try:
-            if len(data) <= _SLICE:
+            if len(data) <= _WRITE:
                 connection.send(data)
                 self._flush(connection)
                 return
             out: list[bytes] = []
-            for start in range(0, len(data), _SLICE):
-                connection.send(data[start : start + _SLICE])
+            for start in range(0, len(data), _WRITE):
+                connection.send(data[start : start + _WRITE])
                 _take(connection, out)
         except SSL.Error as error:
             self._fail(error)
