@@ -8,7 +8,6 @@ Exit codes: 0 done, 1 it can't be done, 2 the command line is wrong, 3 a running
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,27 +63,17 @@ class _Root(click.Group):
     """Its commands are found out when they are asked for, because the server knows more of them than we do."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        try:
-            operations = _operations(context)
-        except Failed:
-            operations = declarations()  # help is shown whatever is wrong
-        return sorted({*super().list_commands(context), *_tree(context, operations)})
+        _have_some_operations(context)
+        return sorted({*super().list_commands(context), *_tree(context, _operations(context))})
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        found = super().get_command(context, name)
-        if found is not None:
-            return found
-        try:
-            operations = _operations(context)
-        except Failed:
-            if not {"-h", "--help"} & set(sys.argv):
-                raise
-            operations = declarations()
-        return _tree(context, operations).get(name)
+        return super().get_command(context, name) or _tree(context, _operations(context)).get(name)
 
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if {"-h", "--help"} & set(args):
+            _have_some_operations(context)
         try:
             return super().resolve_command(context, args)
         except click.UsageError as error:
@@ -112,10 +101,21 @@ def _tree(context: click.Context, operations: list[dict[str, Any]]) -> dict[str,
     return command_tree(operations, run)
 
 
+def _have_some_operations(context: click.Context) -> None:
+    """Make sure that there are operations to give help on, whatever is wrong with the settings or the server."""
+    try:
+        _operations(context)
+    except Failed:
+        context.meta[_OPERATIONS] = declarations()
+
+
 def _operations(context: click.Context) -> list[dict[str, Any]]:
     """Return the declarations of what can be run. Raises Failed."""
     if _OPERATIONS not in context.meta:
-        context.meta[_OPERATIONS] = _backend(context).operations()
+        try:
+            context.meta[_OPERATIONS] = _backend(context).operations()
+        except NotRunning as error:
+            raise NeedsServer(str(error)) from None
     found: list[dict[str, Any]] = context.meta[_OPERATIONS]
     return found
 

@@ -1,0 +1,98 @@
+"""What the DNS says of a host, without asking it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.names import dns
+from twisted.names.error import DNSNameError, DNSQueryTimeoutError, DNSServerError
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.app.checks_dns import check_dns
+from xmppd.core.settings import Host, Listen, Settings
+
+Records = dict[tuple[str, str], Any]
+
+
+class FakeResolver:
+    """Knows some records; any other name doesn't exist."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+
+    def _answer(self, kind: str, name: str, type_: int) -> Deferred[Any]:
+        found = self.records.get((kind, name), DNSNameError())
+        if isinstance(found, Exception):
+            return fail(found)
+        return succeed(([dns.RRHeader(name, type=type_, payload=payload) for payload in found], [], []))
+
+    def lookupService(self, name: str, timeout: Any = None) -> Deferred[Any]:
+        return self._answer("SRV", name, dns.SRV)
+
+    def lookupAddress(self, name: str, timeout: Any = None) -> Deferred[Any]:
+        return self._answer("A", name, dns.A)
+
+    def lookupIPV6Address(self, name: str, timeout: Any = None) -> Deferred[Any]:
+        return self._answer("AAAA", name, dns.AAAA)
+
+
+A, AAAA = [dns.Record_A("192.0.2.1")], [dns.Record_AAAA("2001:db8::1")]
+C2S = ("SRV", "_xmpp-client._tcp.example.org")
+
+
+def srv(port: int, target: str) -> list[Any]:
+    return [dns.Record_SRV(0, 5, port, target)]
+
+
+class DnsTests(SynchronousTestCase):
+    def check(
+        self, records: Records, host: str = "example.org", **listen: tuple[str, ...]
+    ) -> list[tuple[str, str, str]]:
+        settings = Settings(hosts={host: Host()}, listen=Listen(**(listen or {"c2s": ("tcp:5222",)})))
+        work = check_dns(settings, FakeResolver(records))
+        found = self.successResultOf(Deferred.fromCoroutine(work))
+        return [(finding.level, finding.text, finding.advice) for finding in found]
+
+    def test_all_is_well(self) -> None:
+        records = {C2S: srv(5222, "xmpp.example.org"), ("AAAA", "xmpp.example.org"): AAAA}
+        self.assertEqual(self.check(records), [("ok", "_xmpp-client._tcp.example.org: xmpp.example.org port 5222", "")])
+
+    def test_a_target_without_an_address(self) -> None:
+        [(level, _found, advice)] = self.check({C2S: srv(5222, "xmpp.example.org")})
+        self.assertEqual((level, advice), ("error", "Give xmpp.example.org an A or AAAA record."))
+
+    def test_no_such_service(self) -> None:
+        [(level, _found, advice)] = self.check({C2S: srv(0, "")})
+        self.assertEqual((level, advice), ("error", "Remove that record."))
+
+    def test_the_domain_itself(self) -> None:
+        [(level, _found, advice)] = self.check({("A", "example.org"): A})
+        self.assertEqual(level, "hint")
+        self.assertEqual(advice, "Add to the zone: _xmpp-client._tcp.example.org. 3600 IN SRV 0 5 5222 example.org.")
+
+    def test_another_port_needs_a_record(self) -> None:
+        [(level, found, _advice)] = self.check({("A", "example.org"): A}, c2s=("tcp:5333:interface=192.0.2.1",))
+        self.assertEqual((level, "not 5333" in found), ("error", True))
+
+    def test_nothing_at_all(self) -> None:
+        [(level, found, _advice)] = self.check({})
+        self.assertEqual(
+            (level, found), ("error", "neither _xmpp-client._tcp.example.org nor example.org has a record")
+        )
+
+    def test_direct_tls_can_do_without(self) -> None:
+        records = {C2S: srv(5222, "example.org"), ("A", "example.org"): A}
+        findings = self.check(records, c2s=("tcp:5222",), c2s_tls=("tcp:5223",))
+        self.assertEqual([finding[0] for finding in findings], ["ok", "hint"])
+        self.assertIn("_xmpps-client._tcp.example.org. 3600 IN SRV 0 5 5223", findings[1][2])
+
+    def test_no_answer(self) -> None:
+        for error in (DNSQueryTimeoutError(1), DNSServerError()):
+            [(level, _found, advice)] = self.check({C2S: error})
+            self.assertEqual((level, advice), ("warning", "Try again later."))
+
+    def test_international_names(self) -> None:
+        name = "_xmpp-client._tcp.xn--rm-fka.example"
+        records = {("SRV", name): srv(5222, "xn--rm-fka.example"), ("A", "xn--rm-fka.example"): A}
+        self.assertEqual(self.check(records, "röm.example")[0][0], "ok")
