@@ -36,6 +36,8 @@ TABLES = (_NOTES,)
 MIGRATIONS: tuple[Migration, ...] = ()
 
 _CREATED, _DELETED = "created", "deleted"
+#: Being told twice after a crash is harmless, a commit for each of ten thousand imported accounts is not.
+_STRUCK_AT_ONCE = 500
 _EVENTS: Mapping[str, type[AccountCreated] | type[AccountDeleted]] = {
     _CREATED: AccountCreated,
     _DELETED: AccountDeleted,
@@ -101,15 +103,17 @@ class AccountKeeper:
             return [(row.id, row.account, row.event) for row in rows]
 
         notes = await self._db.read(read)
+        made_last = {text: number for number, (_, text, event) in enumerate(notes) if event == _CREATED}
         told = 0
         for number, (id, text, event) in enumerate(notes):
             jid = Jid.parse(text)
-            made_again = any((text, _CREATED) == later[1:] for later in notes[number + 1 :])
+            made_again = made_last.get(text, -1) > number
             # A deletion that was noted, but not carried out: the server was killed before.
             if event == _CREATED or made_again or not await self._accounts.exists(jid):
                 await self._tell(_EVENTS[event](jid))
                 told += 1
-            await self._strike(_NOTES.c.id == id)
+            if number % _STRUCK_AT_ONCE == _STRUCK_AT_ONCE - 1 or number == len(notes) - 1:
+                await self._strike(_NOTES.c.id <= id)
         return told
 
     async def _created(self, accounts: Sequence[Jid]) -> None:
