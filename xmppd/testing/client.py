@@ -14,7 +14,7 @@ from twisted.trial.unittest import FailTest
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.tls import ClientTls
 from xmppd.testing.transport import MemoryTransport, Peer
-from xmppd.testing.xml import fill_in, pretty, read
+from xmppd.testing.xml import difference, fill_in, pretty, read
 from xmppd.wire import ns
 
 __all__ = ["Client"]
@@ -127,6 +127,13 @@ class Client(Mailbox):
         self.expect(f"<iq type='result' id='bind'><bind xmlns='{ns.BIND}'><jid>{{any}}</jid></bind></iq>")
         answer = read(self.received[-1])[0]
         self.jid = answer.elements[0].elements[0].text
+
+    def expect_features(self, template: str) -> None:
+        """The server's last ``<stream:features/>`` are these. :raises AssertionError: if not."""
+        want, got = read(template)[0], read(self.features or "<nothing/>")[0]
+        problem = difference(want, got, self._known)
+        if problem is not None:
+            self._fail(want, f"was offered\n{pretty(got, '    ')}\nThe difference: {problem}.")
 
     # The end
 

@@ -48,12 +48,17 @@ class Scenario:
 
     :ivar plugins: None for the default ones.
     :ivar config: settings as :attr:`ServerTestCase.config` has them.
+    :ivar host: settings of every host.
+    :ivar tls: is TLS offered?
     """
 
     where: str
     plugins: tuple[str, ...] | None = None
     hosts: tuple[str, ...] = ("example.org",)
+    admins: tuple[str, ...] = ()
     config: dict[str, dict[str, Any]] = field(default_factory=dict)
+    host: dict[str, Any] = field(default_factory=dict)
+    tls: bool = False
     steps: list[Step] = field(default_factory=list)
 
 
@@ -64,7 +69,7 @@ def parse(text: str, where: str) -> Scenario:
     :raises SyntaxError: if a line is none of those that there are.
     """
     scenario = Scenario(where)
-    toml: list[str] = []
+    settings: dict[str, list[str]] = {"config": [], "host": []}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -75,18 +80,30 @@ def parse(text: str, where: str) -> Scenario:
             scenario.steps[-1] = Step(last.line, last.text, last.block + line + "\n")
         elif line.startswith("["):
             key, _, value = line[1:].partition("]")
-            if key == "plugins":
-                scenario.plugins = None if value.strip() == "default" else tuple(value.split())
-            elif key == "hosts":
-                scenario.hosts = tuple(value.split())
-            elif key == "config":
-                toml.append(value)
-            else:
-                raise _error(scenario, number, line, "there are [plugins], [hosts] and [config]")
+            if key in settings:
+                settings[key].append(value)
+            elif not _setting(scenario, key, value.split()):
+                there_are = "[plugins], [hosts], [admins], [tls], [config] and [host]"
+                raise _error(scenario, number, line, f"there are {there_are}")
         else:
             scenario.steps.append(Step(number, line.strip()))
-    scenario.config = tomllib.loads("\n".join(toml))
+    scenario.config, scenario.host = (tomllib.loads("\n".join(settings[key])) for key in ("config", "host"))
     return scenario
+
+
+def _setting(scenario: Scenario, key: str, words: list[str]) -> bool:
+    """Take a line that says how the server is. Is it one of those that there are?"""
+    if key == "plugins":
+        scenario.plugins = None if words == ["default"] else tuple(words)
+    elif key == "hosts":
+        scenario.hosts = tuple(words)
+    elif key == "admins":
+        scenario.admins = tuple(words)
+    elif key == "tls":
+        scenario.tls = True
+    else:
+        return False
+    return True
 
 
 def _error(scenario: Scenario, number: int, line: str, what: str) -> SyntaxError:
@@ -110,11 +127,17 @@ class _Player(ServerTestCase):
         path = self.files[self._testMethodName]
         self._scenario = parse(path.read_text("utf-8"), str(path))
         self.plugins = self._scenario.plugins  # type: ignore[misc]
-        self.hosts = self._scenario.hosts  # type: ignore[misc]
+        self.hosts = {host: self._host(host) for host in self._scenario.hosts}  # type: ignore[misc]
+        self.tls = self._scenario.tls  # type: ignore[misc]
         self.config = self._scenario.config  # type: ignore[misc]
         self._addresses: dict[str, str] = {}
         self._people: dict[str, Client | Remote] = {}
         super().setUp()
+
+    def _host(self, host: str) -> dict[str, Any]:
+        """Return the settings of a host."""
+        admins = [admin for admin in self._scenario.admins if admin.endswith(f"@{host}")]
+        return {"admins": admins, **self._scenario.host}
 
     def play(self) -> None:
         """Do every step; what goes wrong is told with file and line."""
@@ -147,6 +170,9 @@ class _Player(ServerTestCase):
                 raise FailTest(f"say first who that is, as: {who} is {who.lower()}@example.org/phone")
             self._people[who] = self.login(self._addresses[who], presence=what.endswith("available"), name=who.lower())
             return
+        if what in ("opens a stream", "opens a stream over TLS"):
+            self._open(who, tls=what.endswith("TLS"))
+            return
         if who not in self._people:
             raise FailTest(f"{who} has not connected")
         person = self._people[who]
@@ -158,6 +184,16 @@ class _Player(ServerTestCase):
             acts[what]()
         else:
             raise _error(self._scenario, step.line, step.text, f"nobody can do this: {what}")
+
+    def _open(self, who: str, tls: bool) -> None:
+        """Open a stream to the first host, on the connection that there is or else on a new one."""
+        client = self._people.get(who)
+        if not isinstance(client, Client) or client.transport.disconnecting or client.transport.closed:
+            client = self._people[who] = self.connect(name=who)
+        host = self._scenario.hosts[0]
+        client.open(host)
+        if tls:
+            client.start_tls(host)
 
 
 def _acts(person: Client | Remote, block: str) -> dict[str, Callable[[], object]]:
@@ -171,6 +207,7 @@ def _acts(person: Client | Remote, block: str) -> dict[str, Callable[[], object]
     }
     if isinstance(person, Client):
         acts |= {
+            "is offered:": lambda: person.expect_features(block),
             "closes the stream": person.close,
             "loses the connection": person.disconnect,
             "stops reading": person.stall,
