@@ -13,6 +13,14 @@ from xmppd.plugins.admin_commands.forms import max_items, result_form, single
 
 __all__ = ["list_commands"]
 
+_LABELS = {
+    "registered": "The list of all users",
+    "disabled": "The list of all disabled users",
+    "online": "The list of all online users",
+    "active": "The list of active users",
+    "idle": "The list of idle users",
+}
+
 #: Gives a host's accounts in some state, at most so many (0: all).
 Accounts = Callable[[Context, int], Awaitable[Sequence[str]]]
 
@@ -84,7 +92,7 @@ def _list(word: str, node: str, accounts: Accounts, needs: str, longest: Callabl
         # Told only where it is more than the requester wanted to see.
         cut = len(found) > limit < wanted or len(found) > limit == longest()
         notes = [Note(f"Only the first {limit} are shown.", Severity.WARN)] if cut else []
-        label = "The list of all users" if word == "registered" else f"The list of all {word} users"
+        label = _LABELS[word]
         return Done(notes, result_form((f"{word}userjids", label, found[:limit])))
 
     async def fields(context: Context) -> Sequence[Field]:

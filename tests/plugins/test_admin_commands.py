@@ -297,7 +297,8 @@ class ListTests(AdminCase):
             f"<field label='Maximum number of items to show' type='list-single' var='max_items'>{counts}"
             "<option label='None'><value>none</value></option></field>",
         )
-        label = "The list of all users" if word == "registered" else f"The list of all {word} users"
+        which = {"registered": "all ", "active": "active ", "idle": "idle "}.get(word, f"all {word} ")
+        label = f"The list of {which}users"
         shown = field(f"{word}userjids", *accounts, label=label)
         self.expect(node, "completed", f"{note}<x xmlns='jabber:x:data' type='result'>{HIDDEN}{shown}</x>")
 
