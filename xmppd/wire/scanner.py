@@ -28,8 +28,8 @@ _KINDS: dict[str, dict[str, type[Stanza]]] = {
     content: {f"{content}{SEPARATOR}{cls.kind}": cls for cls in (Message, Presence, Iq)}
     for content in (ns.CLIENT, ns.SERVER, ns.COMPONENT)
 }
-# One start tag: linear, since no two alternatives can begin with the same character.
-_START_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+# One start tag: linear, since no two alternatives can begin with the same character, and nothing is tried twice.
+_START_TAG = re.compile(rb"<(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
 SPACE = b" \t\r\n"
 #: After so many octets a parser is replaced: expat keeps each distinct name until it is freed.
 _LIFE = 1 << 20
@@ -108,6 +108,9 @@ class Scanner:
         self._names: list[str] = []
         self._work = 0  # octets looked at again in this element
         parser = self._parser = expat.ParserCreate("UTF-8", SEPARATOR)
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            # Expat 2.6 would wait for more bytes even if those that end the element are there; _MOST_WORK is our limit.
+            parser.SetReparseDeferralEnabled(False)
         parser.StartDoctypeDeclHandler = _refuse("a document type declaration")
         parser.CommentHandler = _refuse("a comment")
         parser.ProcessingInstructionHandler = _refuse("a processing instruction")
