@@ -74,7 +74,9 @@ class Disco(Plugin):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         event = DiscoInfo(account, node_of(request), request.from_)
         if not event.node:
-            event.identities.append(Identity("account", "registered"))
+            # Who has logged in without an account has none (XEP-0175 section 5).
+            registered = await self.host.accounts.exists(account)
+            event.identities.append(Identity("account", "registered" if registered else "anonymous"))
             event.features += self.host.account_features()
         return await answer_info(self.host, event, request)
 
