@@ -36,7 +36,7 @@ from xmppd.wire.framing import Frame, Framer, Malformed
 from xmppd.wire.jid import Jid
 from xmppd.wire.rules import fault
 from xmppd.wire.stanza import Iq, Message, Presence, Stanza
-from xmppd.wire.xml import Element, parse
+from xmppd.wire.xml import Element, parse, serialise
 
 __all__ = ["HandlerComponent"]
 
@@ -168,7 +168,7 @@ class HandlerComponent(Component):
 
     def _refuse(self, reason: object, obj: object, stanza: Stanza | None = None) -> None:
         text = reason.text if isinstance(reason, StanzaError | StreamError) and reason.text else "it is no stanza"
-        shown = obj.toXml() if isinstance(obj, Element) else obj
+        shown = serialise(obj) if isinstance(obj, Element) else obj
         self.log.warn(
             "plugin {plugin}: a handler sent what can't be passed on ({why}): {stanza}",
             plugin=self.name, why=text, stanza=str(shown)[:500],
@@ -261,5 +261,5 @@ def _element(stanza: Stanza) -> Any:
 def _to_bytes(obj: Element | str | bytes) -> bytes:
     if isinstance(obj, Element):
         # A handler written for a real component may have put its stanzas into that namespace.
-        obj = obj.toXml(defaultUri=ns.COMPONENT if obj.uri == ns.COMPONENT else ns.CLIENT)
+        return serialise(obj, ns.COMPONENT if obj.uri == ns.COMPONENT else ns.CLIENT)
     return obj if isinstance(obj, bytes) else obj.encode("utf-8", "replace")

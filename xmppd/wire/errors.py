@@ -9,6 +9,7 @@ from twisted.words.xish import domish
 
 from xmppd.wire import ns
 from xmppd.wire.escape import escape_attribute, escape_text
+from xmppd.wire.xml import serialise
 
 
 class ErrorType(StrEnum):
@@ -217,7 +218,7 @@ def _children(condition: StrEnum, namespace: str, text: str | None, address: str
     written = "".join(parts).encode()
     if app is None:
         return written
-    return written + (app if isinstance(app, bytes) else app.toXml().encode())
+    return written + (app if isinstance(app, bytes) else serialise(app))
 
 
 _C = TypeVar("_C", bound=StrEnum)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.parsers import expat
 
-from twisted.words.xish.domish import Element
+from twisted.words.xish.domish import Element, SerializedXML
 
 from xmppd.wire import ns
 from xmppd.wire.escape import escape_attribute, escape_text
@@ -74,8 +74,40 @@ def _piece(piece: bytes | str | Element) -> bytes:
 
 
 def serialise(element: Element, default_namespace: str = ns.CLIENT) -> bytes:
-    """Return the element as bytes that mean the same wherever the default namespace is `default_namespace`."""
-    return bytes(element.toXml(defaultUri=default_namespace).encode())
+    """Return the element as bytes that mean the same wherever the default namespace is `default_namespace`.
+
+    Elements are written without prefixes. ``Element.toXml`` is not used: it doesn't escape namespaces, which may come
+    from strangers, nor line breaks in attributes. An element whose namespace is None has that of its parent.
+    """
+    out: list[str] = []
+    _write(element, default_namespace, out)
+    return "".join(out).encode()
+
+
+def _write(element: Element, outer: str, out: list[str]) -> None:
+    uri = outer if element.uri is None else element.uri
+    out.append(f"<{element.name}")
+    if uri != outer:
+        out.append(f" xmlns='{escape_attribute(uri)}'")
+    for number, (key, value) in enumerate(element.attributes.items()):
+        if isinstance(key, tuple):
+            namespace, name = key
+            if namespace == ns.XML:
+                key = f"xml:{name}"
+            else:
+                out.append(f" xmlns:n{number}='{escape_attribute(namespace)}'")
+                key = f"n{number}:{name}"
+        out.append(f" {key}='{escape_attribute(str(value))}'")
+    if not element.children:
+        out.append("/>")
+        return
+    out.append(">")
+    for child in element.children:
+        if isinstance(child, Element):
+            _write(child, uri, out)
+        else:
+            out.append(child if isinstance(child, SerializedXML) else escape_text(child))
+    out.append(f"</{element.name}>")
 
 
 def to_payload(content: Payload) -> bytes:
