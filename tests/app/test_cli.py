@@ -79,6 +79,24 @@ class OfflineTests(unittest.TestCase):
         )
         self.assertEqual(len(self.accounts()), 30)
 
+    def test_plugins(self) -> None:
+        rows = json.loads(self.ctl("plugin", "list", "--json", "--host", "example.org"))
+        self.assertIn(("ping", "example.org", True), [(row["plugin"], row["host"], row["enabled"]) for row in rows])
+        (self.folder / "mine").mkdir()
+        (self.folder / "mine" / "oops.py").write_text("1 / 0\n")
+        text = SETTINGS.replace("[server]", '[server]\nplugin_paths = ["mine"]')
+        (self.folder / "xmppd.toml").write_text(
+            text.replace('[hosts."example.org"]', '[hosts."example.org"]\nplugins = ["-ping"]')
+        )
+        rows = json.loads(self.ctl("plugin", "list", "--json", "--host", "example.org", "--all"))
+        found = {row["plugin"]: row for row in rows}
+        self.assertFalse(found["ping"]["enabled"])
+        self.assertIn("ZeroDivisionError", found["oops"]["problem"])
+        info = json.loads(self.ctl("plugin", "info", "disco", "--json"))
+        self.assertEqual((info["enabled"], info["options"]), (True, {"server_name": "xmppd"}))
+        self.assertIn('did you mean "disco"', self.ctl("plugin", "info", "disko", code=1))
+        self.assertIn("not served", self.ctl("plugin", "list", "--host", "example.com", code=1))
+
     def test_what_cannot_be_done_is_one_sentence(self) -> None:
         self.ctl("user", "add", "romeo@example.org")
         for arguments, sentence in (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from tests.core.operating import JULIET, ROMEO, Observer, OperatingTestCase
+from tests.core.operating import JULIET, ROMEO, SETTINGS, Observer, OperatingTestCase
 from xmppd.api.events.accounts import AccountCreated, AccountDeleted
 from xmppd.core import account_keeper
 from xmppd.core.account_keeper import AccountKeeper
-from xmppd.core.kernel_operations import offline_operations
+from xmppd.core.kernel_operations import declared_operations, offline_operations
 from xmppd.core.storage import schema_differences
 
 
@@ -93,8 +93,12 @@ class KeeperTests(OperatingTestCase):
         self.assertIsNotNone(stream.closed)
 
     def test_offline_operations(self) -> None:
-        registry = offline_operations(self.db, self.accounts, ["example.org"])
+        registry = offline_operations(self.db, self.accounts, SETTINGS)
         self.do(registry.run("user add", {"jid": "romeo@example.org", "password": "montague"}))
         self.assertEqual(self.told_at_start(), [AccountCreated(ROMEO)])
-        for entry in registry.entries().values():
-            self.assertTrue(entry.sample.offline, entry.name)
+        declared = declared_operations().entries()
+        offline = [name for name, entry in declared.items() if entry.sample.offline]
+        self.assertEqual(list(registry.entries()), offline)
+        for name, entry in registry.entries().items():
+            names = [parameter.name for parameter in entry.sample.parameters]
+            self.assertEqual(names, [parameter.name for parameter in declared[name].sample.parameters])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xmppd.api.accounts import IAccounts
@@ -11,9 +11,11 @@ from xmppd.api.storage import IDatabase
 from xmppd.core.account_keeper import AccountKeeper
 from xmppd.core.operations import OperationRegistry
 from xmppd.core.operations_plugins import PluginOperations
+from xmppd.core.operations_plugins_offline import OfflinePluginOperations
 from xmppd.core.operations_server import ServerOperations
 from xmppd.core.operations_sessions import SessionOperations, end_sessions
 from xmppd.core.operations_users import UserOperations
+from xmppd.core.settings import Settings
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid
 
@@ -72,9 +74,7 @@ def declared_operations() -> OperationRegistry:
     )
 
 
-def offline_operations(db: IDatabase, accounts: IAccounts, hosts: Collection[str]) -> OperationRegistry:
-    """Return the operations that need only the database, for a server that isn't running.
-
-    :param hosts: the domains of the settings.
-    """
-    return OperationRegistry([UserOperations(accounts, AccountKeeper(db, accounts), hosts)])
+def offline_operations(db: IDatabase, accounts: IAccounts, settings: Settings) -> OperationRegistry:
+    """Return the operations that need only the settings and the database, for a server that isn't running."""
+    users = UserOperations(accounts, AccountKeeper(db, accounts), settings.hosts)
+    return OperationRegistry([users, OfflinePluginOperations(settings)])

@@ -151,7 +151,7 @@ class OfflineBackend:
 
         iterations = self._settings.accounts.hash_iterations
         accounts = Accounts(db, run_in_thread, time.time, iterations=iterations)
-        return offline_operations(db, accounts, list(self._settings.hosts))
+        return offline_operations(db, accounts, self._settings)
 
 
 def run_in_reactor(work: Callable[[SelectReactor], Coroutine[Any, Any, T]]) -> T:
