@@ -328,13 +328,16 @@ class Sending(BotTestCase):
         faulty = ("<message to='a@example.org'>", "</message>", "<a/>", "text", "</stream:stream>", "<!-- --><iq/>")
         for text in faulty:
             self.bot.recorder.send(text)
-        control = _message("romeo@example.org/orchard")
-        control.addElement("subject", content="\x07")
-        self.bot.recorder.send(control)
         self.romeo.expect_nothing()
-        self.assertEqual(len(self.warnings), len(faulty) + 1)
+        self.assertEqual(len(self.warnings), len(faulty))
         self.bot.recorder.send(_message("romeo@example.org/orchard"))
         self.romeo.expect("<message><body>hi</body></message>")
+
+    def test_what_xml_can_not_say_is_replaced(self) -> None:
+        control = _message("romeo@example.org/orchard")
+        control.addElement("x", content="\x07")
+        self.bot.recorder.send(control)
+        self.romeo.expect("<message><body>hi</body><x>\ufffd</x></message>")
 
     def test_stanzas_that_break_the_rules_are_refused(self) -> None:
         for text in (
