@@ -11,16 +11,20 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+from twisted.logger import Logger
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface import Interface, implementer
 
 from xmppd.api.plugin import Component, Plugin
 
 __all__ = ["DirectorySource", "IPluginSource", "PackageSource", "PluginError", "Source", "find_sources"]
+
+_log = Logger()
 
 
 class PluginError(Exception):
@@ -60,8 +64,12 @@ class PackageSource:
         self.bundled = bundled
 
     def names(self) -> list[str]:
-        """See :class:`Source`. Importing the package itself is all it does."""
-        package = importlib.import_module(self.name)
+        """See :class:`Source`. Importing the package itself is all it does; one that can't be holds nothing."""
+        try:
+            package = importlib.import_module(self.name)
+        except Exception as error:
+            _log.warn("plugins of {name} can't be found: {error!r}", name=self.name, error=error)
+            return []
         return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name[0] != "_")
 
     def load(self, name: str) -> type[Plugin]:
@@ -97,6 +105,7 @@ class DirectorySource:
         dotted = f"xmppd_dropin_{name}"
         for loaded in [m for m in sys.modules if m == dotted or m.startswith(dotted + ".")]:
             del sys.modules[loaded]
+        _forget_bytecode(package.parent.rglob("*.py") if is_package else [file])
         importlib.invalidate_caches()
         spec = importlib.util.spec_from_file_location(
             dotted,
@@ -113,6 +122,13 @@ class DirectorySource:
             del sys.modules[dotted]
             raise PluginError(f"plugin {name} ({file}) can't be imported: {type(error).__name__}: {error}") from error
         return _plugin_class(module, name)
+
+
+def _forget_bytecode(files: Iterable[Path]) -> None:
+    """Python takes bytecode for current if second and size of the source are the same, which an edit may leave so."""
+    for file in files:
+        with suppress(OSError):
+            Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 def _plugin_class(module: ModuleType, name: str) -> type[Plugin]:
