@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from xmppd.core.limits import TokenBucket
 from xmppd.net.negotiation import Negotiation
-from xmppd.wire import stream
+from xmppd.wire import ns, stream
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, Malformed, StreamEnd
 from xmppd.wire.jid import Jid, JidError
@@ -161,6 +161,8 @@ class ClientStream:
             return
         if isinstance(frame, StreamError):
             self.close(frame)
+        elif isinstance(frame, Nonza) and (frame.namespace, frame.name) == (ns.STREAM, "error"):
+            self.close()  # the client has seen an error of ours: nothing to add (RFC 6120 4.9.1.1)
         elif isinstance(frame, StreamEnd):
             self.close()
         elif self.negotiation is not None:
@@ -288,7 +290,8 @@ class ClientStream:
             return
         data = b"" if error is None else error.to_bytes()
         if not self.opened:
-            data = stream.header(secrets.token_urlsafe(12), str(self.host.jid) if self.host else None) + data
+            host = self.host or self.listener.server.host_for(None)
+            data = stream.header(secrets.token_urlsafe(12), str(host.jid) if host else "") + data
         self.write(data + stream.END)
         self._closing = True
         if error is not None:

@@ -112,7 +112,8 @@ class Negotiation:
         if of.account is None:
             of.host = host
         of.id, of.lang = secrets.token_urlsafe(12), opened.lang
-        of.write(stream.header(of.id, str(host.jid) if host else None, opened.from_, opened.lang))
+        shown = host or self._listener.server.host_for(None)
+        of.write(stream.header(of.id, str(shown.jid) if shown else "", _bare(opened.from_), opened.lang))
         of.opened = True
         stream.check_header(opened)
         if host is None:
@@ -207,6 +208,8 @@ class Negotiation:
         """Only binding, and what plugins answer on streams without a session, may be asked for now."""
         of = self._stream
         assert of.host is not None
+        if of.account is not None and stanza.from_ is not None and stanza.from_.bare != of.account:
+            raise StreamError(StreamCondition.INVALID_FROM)
         if isinstance(stanza, Iq) and stanza.answerable:
             fault = iq_fault(stanza)
             if fault is not None:
@@ -268,6 +271,14 @@ def _wanted_resource(iq: Iq) -> str | None:
         if element.name == "resource" and element.uri == ns.BIND and str(element):
             return Jid.parse("x@x/" + str(element)).resource
     return None
+
+
+def _bare(text: str | None) -> Jid | None:
+    """Return the bare address of what a header says it is from; None if it says nothing, or it is no address."""
+    try:
+        return Jid.parse(text).bare if text else None
+    except JidError:
+        return None
 
 
 async def _await(pending: Awaitable[None]) -> None:

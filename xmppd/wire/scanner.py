@@ -278,9 +278,8 @@ def _stanza(
 ) -> Frame:
     pop = attributes.pop
     to, from_ = pop("to", None), pop("from", None)
-    id, type_, lang = pop("id", None), pop("type", None), pop(_LANG, None) or lang
-    # What is left are attributes nobody knows; those with a namespace can't be passed on without their prefix.
-    extra = {k: v for k, v in attributes.items() if SEPARATOR not in k} if attributes else None
+    id, type_, lang = pop("id", None), pop("type", None), pop(_LANG, lang)
+    extra = _extra(attributes) if attributes else None  # what is left are attributes nobody knows
     try:
         return cls(
             Jid.parse(to) if to else None, Jid.parse(from_) if from_ else None, id, type_, lang, payload, names, extra
@@ -288,6 +287,19 @@ def _stanza(
     except JidError as error:
         stanza = cls(None, None, id, type_, lang, payload, names, extra)
         return Malformed(stanza, StanzaError(Condition.JID_MALFORMED, text=str(error)), from_)
+
+
+def _extra(attributes: dict[str, str]) -> dict[str, str]:
+    """Return attributes as they can be written on any stream: those with a namespace get a prefix, declared here."""
+    extra: dict[str, str] = {}
+    for number, (key, value) in enumerate(attributes.items()):
+        uri, _, name = key.rpartition(SEPARATOR)
+        if uri and uri != ns.XML:
+            extra[f"xmlns:a{number}"] = uri
+            extra[f"a{number}:{name}"] = value
+        else:
+            extra[f"xml:{name}" if uri else name] = value
+    return extra
 
 
 def _self_contained(raw: bytes, name: str, context: Context) -> bytes:

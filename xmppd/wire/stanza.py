@@ -7,6 +7,7 @@ and :meth:`Stanza.error` return new ones, which share the payload.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, TypeVar
 
 from xmppd.wire import ns
@@ -18,7 +19,8 @@ from xmppd.wire.xml import SEPARATOR, Element, Payload, parse, to_payload
 __all__ = ["Iq", "Message", "Nonza", "Presence", "Stanza"]
 
 S = TypeVar("S", bound="Stanza")
-_LANG = f"{ns.XML}{SEPARATOR}lang"
+#: The lexical form of `xs:byte`, with the whitespace that may be around it.
+_BYTE = re.compile(r"[ \t\r\n]*[+-]?0{0,9}[0-9]{1,3}[ \t\r\n]*\Z")
 
 
 class Stanza:
@@ -199,10 +201,9 @@ class Presence(Stanza):
         """The priority between -128 and 127; 0 when there is none or it is no such number (RFC 6121 4.7.2.3)."""
         if f"{ns.CLIENT}{SEPARATOR}priority" not in self.raw_names:
             return 0
-        try:
-            value = int((self.text("priority") or "").strip())
-        except ValueError:
+        if _BYTE.match(text := self.text("priority") or "") is None:
             return 0
+        value = int(text)
         return value if -128 <= value <= 127 else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from xmppd.wire import ns
@@ -13,17 +14,18 @@ __all__ = ["END", "check_header", "features", "header"]
 
 #: The closing tag (RFC 6120 4.4).
 END = b"</stream:stream>"
+_VERSION = re.compile(r"0*([0-9]{1,9})(?:\.[0-9]+)?\Z", re.ASCII)
 
 
-def header(stream_id: str, from_: str | None, to: str | None = None, lang: str | None = None) -> bytes:
+def header(stream_id: str, from_: str, to: str | None = None, lang: str | None = None) -> bytes:
     """Return the response header (RFC 6120 4.7).
 
-    :param from_: the host; None if it isn't known yet because the stream ends in an error.
-    :param to: whom the initial header said it was from, if it did.
+    :param from_: the host; where the stream ends in an error before it is known, any of ours, or "" (4.9.1.3).
+    :param to: the bare address that the initial header said it was from, if it did (4.7.2).
     :param lang: of text meant for people.
     """
     attributes = {"id": stream_id, "from": from_, "to": to, "version": "1.0", "xml:lang": lang or "en"}
-    text = "".join(f" {key}='{escape_attribute(value)}'" for key, value in attributes.items() if value)
+    text = "".join(f" {key}='{escape_attribute(value)}'" for key, value in attributes.items() if value is not None)
     opening = f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'{text}>"
     return opening.encode()
 
@@ -40,6 +42,6 @@ def check_header(opened: StreamHeader) -> None:
     """
     if opened.content != ns.CLIENT:
         raise StreamError(StreamCondition.INVALID_NAMESPACE, f"the content namespace is {ns.CLIENT}")
-    major = (opened.version or "0.9").partition(".")[0]
-    if not major.isdigit() or int(major) < 1:
+    version = _VERSION.match(opened.version or "0.9")
+    if version is None or int(version[1]) < 1:
         raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "this server speaks version 1.0")

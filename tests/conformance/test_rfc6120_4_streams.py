@@ -1,0 +1,84 @@
+"""RFC 6120 section 4: what the other tests of streams leave open."""
+
+from __future__ import annotations
+
+from xmppd.testing import Client, ServerTestCase
+from xmppd.wire.jid import Jid
+
+_HEAD = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
+_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
+
+
+class Header(ServerTestCase):
+    """4.7: the attributes of the response header."""
+
+    def open(self, attributes: str) -> Client:
+        client = self.connect()
+        client.send_raw(f"{_HEAD} {attributes}>")
+        return client
+
+    def answer(self, attributes: str) -> dict[str, str]:
+        client = self.open(attributes)
+        client.clear()
+        assert client.header is not None
+        return client.header
+
+    def test_4_7_2_to_is_the_bare_address(self) -> None:
+        header = self.answer("to='example.org' from='Romeo@example.org/orchard' version='1.0'")
+        self.assertEqual(header["to"], "romeo@example.org")
+
+    def test_4_7_2_no_to_without_from(self) -> None:
+        self.assertNotIn("to", self.answer("to='example.org' version='1.0'"))
+
+    def test_4_7_2_no_to_for_what_is_no_address(self) -> None:
+        self.assertNotIn("to", self.answer("to='example.org' from='a@@' version='1.0'"))
+
+    def test_4_7_4_language(self) -> None:
+        """The client's, or else that of what the server has to say."""
+        key = "http://www.w3.org/XML/1998/namespace lang"
+        self.assertEqual(self.answer("to='example.org' version='1.0' xml:lang='de'")[key], "de")
+        self.assertEqual(self.answer("to='example.org' version='1.0'")[key], "en")
+
+    def test_4_7_5_what_is_no_version(self) -> None:
+        for version in ("\u00b2", "\u0661.0", "-1.0", "1.x", "1.", "+1.0", "1.0.0", "", "9" * 30):
+            with self.subTest(version):
+                self.open(f"to='example.org' version='{version}'").expect_closed("unsupported-version")
+
+    def test_4_7_5_versions_that_are_at_least_ours(self) -> None:
+        for version in ("1.0", "1.1", "1.10", "01.0", "2.0", "10.3"):
+            with self.subTest(version):
+                self.assertEqual(self.answer(f"to='example.org' version='{version}'")["version"], "1.0")
+
+    def test_4_9_1_3_from_when_the_host_is_unknown(self) -> None:
+        """Never missing: a name of the server's."""
+        self.assertEqual(self.answer("to='example.com' version='1.0'")["from"], "example.org")
+
+    def test_4_9_1_2_header_before_any_error(self) -> None:
+        for data in ("<x/>", "hello", f"<!DOCTYPE x>{_HEAD}>", "</stream:stream>"):
+            with self.subTest(data):
+                client = self.connect()
+                client.send_raw(data + ">")
+                client.clear()
+                assert client.header is not None
+                self.assertEqual(client.header["from"], "example.org")
+                self.assertEqual(client.header["version"], "1.0")
+                self.assertTrue(client.header["id"])
+                client.expect_closed()
+
+
+class Errors(ServerTestCase):
+    """4.9.1.1: an error of the client's ends the stream and is not answered by another one."""
+
+    error = f"<stream:error><not-well-formed xmlns='{_ERRORS}'/></stream:error>"
+
+    def test_4_9_1_1_before_logging_in(self) -> None:
+        client = self.connect()
+        client.open()
+        client.send_raw(self.error)
+        client.expect_closed()
+
+    def test_4_9_1_1_in_a_session(self) -> None:
+        client = self.login("romeo@example.org/orchard")
+        client.send_raw(self.error + "</stream:stream>")
+        client.expect_closed()
+        self.assertIsNone(self.host.session(Jid.parse("romeo@example.org/orchard")))
