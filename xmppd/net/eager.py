@@ -8,11 +8,15 @@ usual way. See docs/decisions/0008-eager-writes.md.
 
 from __future__ import annotations
 
+from errno import EAGAIN, EWOULDBLOCK
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.main import CONNECTION_LOST
 
 __all__ = ["make_eager"]
+
+_READ = 8_192  # octets
 
 
 class _Turn:
@@ -38,6 +42,14 @@ class _EagerServer(tcp.Server):
 
     turn: _Turn
     _due = False
+
+    def doRead(self) -> Any:
+        """Read what is there, up to some stanzas: Python allocates in advance what it asks the kernel for."""
+        try:
+            data = self.socket.recv(_READ)
+        except OSError as error:
+            return None if error.args[0] in (EAGAIN, EWOULDBLOCK) else CONNECTION_LOST
+        return self._dataReceived(data)
 
     def startWriting(self) -> None:
         """There is something to write, or the connection is to be closed once all is written."""

@@ -20,6 +20,9 @@ _REFERENCES = {
     "\r": "&#13;",
 }
 
+# Printable ASCII without any of the special characters: nearly every attribute there is.
+_PLAIN = re.compile("[ !#-%(-;=?-~]*").fullmatch
+
 
 def _reference(match: re.Match[str]) -> str:
     return _REFERENCES[match[0]]
@@ -32,4 +35,6 @@ def escape_text(text: str) -> str:
 
 def escape_attribute(text: str) -> str:
     """Return `text` as an attribute's value, for either kind of quotes; forbidden characters become U+FFFD."""
+    if _PLAIN(text):
+        return text
     return _ATTRIBUTE_SPECIAL.sub(_reference, _NOT_CHAR.sub("\ufffd", text))

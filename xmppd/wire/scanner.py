@@ -66,6 +66,7 @@ class ScannerPool:
         scanner = free.pop() if free else Scanner.resumed(context)
         scanner.context = context
         scanner.limits = limits
+        scanner._most_attributes = limits.attributes
         return scanner
 
     def give(self, scanner: Scanner) -> None:
@@ -87,12 +88,13 @@ class Scanner:
     """
 
     __slots__ = (
-        "_attributes", "_base", "_buffer", "_declared", "_done", "_frames", "_name", "_names", "_parser", "_start_at",
-        "_work", "context", "depth", "life", "limits", "rest",
+        "_attributes", "_base", "_buffer", "_declared", "_done", "_frames", "_most_attributes", "_name", "_names",
+        "_parser", "_start_at", "_work", "context", "depth", "life", "limits", "rest",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self._most_attributes = limits.attributes
         self.context: Context | None = None
         self.depth = 0
         self.rest: bytes | bytearray = b""
@@ -201,7 +203,7 @@ class Scanner:
             self._open(name, attributes)
         elif depth > self.limits.depth:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "elements are nested too deeply")
-        if len(attributes) > self.limits.attributes:
+        if len(attributes) > self._most_attributes:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many attributes")
 
     def _end(self, name: str) -> None:
