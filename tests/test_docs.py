@@ -90,6 +90,14 @@ class Text(unittest.TestCase):
                     at = [ROOT / code, ROOT / "xmppd" / code, page.path.parent / code]
                     self.assertTrue(any(path.exists() for path in at), f"{page}: there is no {code}")
 
+    def test_pages_that_sources_mention(self) -> None:
+        files = [
+            path for top in ("xmppd", "plugins", "tests", "bench", "contrib") for path in (ROOT / top).rglob("*.*")
+        ]
+        for path in {path.resolve() for path in files if path.suffix in (".py", ".toml", ".service", ".socket")}:
+            for name in re.findall(r"docs/[\w/.-]+\.md", path.read_text("utf-8")):
+                self.assertTrue((ROOT / name).exists(), f"{path}: there is no {name}")
+
     def test_names(self) -> None:
         """Architecture names functions beside their files."""
         found = list(Page(ROOT / "docs/architecture.md").named())
@@ -99,11 +107,17 @@ class Text(unittest.TestCase):
             with self.subTest(name=name):
                 attrgetter(name)(module)
 
-    def test_there_is_a_page_for_everybody(self) -> None:
-        linked = {(README.path.parent / link.partition("#")[0]).resolve() for link in README.links()}
-        for page in pages():
-            if "decisions" not in page.path.parts:
-                self.assertTrue(page.path in linked or page.path == README.path, f"README.md does not lead to {page}")
+    def test_the_readme_leads_to_every_page(self) -> None:
+        """By links, over other pages if need be; the decisions are linked as a folder."""
+        reached, left = set(), [README]
+        while left:
+            page = left.pop()
+            if page not in reached:
+                reached.add(page)
+                targets = {(page.path.parent / link.partition("#")[0]).resolve() for link in page.links()}
+                left += [Page(target) for target in targets if target.suffix == ".md" and target.exists()]
+        missing = [str(page) for page in pages() if page not in reached and page.path.parent.name != "decisions"]
+        self.assertEqual(missing, [])
 
     def test_decisions_are_numbered(self) -> None:
         numbers = [page.path.name[:4] for page in pages() if page.path.parent.name == "decisions"]
