@@ -1,0 +1,63 @@
+"""The XMPP extensions that are implemented: their names, and what is left out. Data of docs/xeps.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["CORE", "XEPS"]
+
+#: What the server does without plugins, and in which version.
+CORE: Mapping[int, str] = {82: "1.1.1", 178: "1.2", 368: "1.1.0", 440: "1.0.0"}
+
+#: By number: the name, and what is left out or done otherwise.
+XEPS: Mapping[int, tuple[str, str]] = {
+    12: ("Last Activity", ""),
+    30: ("Service Discovery", "Accounts have no nodes but those that plugins give them."),
+    49: (
+        "Private XML Storage",
+        "Data of others: service-unavailable, as if there were no such account. Reserved namespaces are refused.",
+    ),
+    50: (
+        "Ad-Hoc Commands",
+        "The server doesn't announce its commands by messages (section 2.3). All its texts are English; the option"
+        " `only_english` refuses requests in other languages.",
+    ),
+    54: ("vcard-temp", "Who has no vCard is told so by item-not-found. The server has none of its own."),
+    77: (
+        "In-Band Registration",
+        "Username and password are all that is asked for. There is no key element (obsolete).",
+    ),
+    82: ("XMPP Date and Time Profiles", "Dates without a time, and times without a date: nothing here uses them."),
+    92: ("Software Version", "The operating system is told only if an option says so."),
+    115: (
+        "Entity Capabilities",
+        "The server tells its own, by SHA-1. It does not strip those of clients (caps optimization, section 8.4).",
+    ),
+    128: ("Service Discovery Extensions", ""),
+    133: (
+        "Service Administration",
+        "Blacklist and whitelist (4.11, 4.12), welcome messages (4.27, 4.28), editing the list of administrators (4.29)"
+        " and restarting (4.30). No e-mail addresses, names, or counts of stanzas and log-ins are kept.",
+    ),
+    157: ("Contact Addresses for XMPP Services", ""),
+    160: ("Best Practices for Handling Offline Messages", ""),
+    175: (
+        "Best Practices for Use of SASL ANONYMOUS",
+        "Off unless a host's `mechanisms` name it. Trace data is not looked at.",
+    ),
+    178: (
+        "Best Practices for Use of SASL EXTERNAL with Certificates",
+        "Clients only. A certificate without an XMPP address lets nobody in.",
+    ),
+    191: ("Blocking Command", "There are no privacy lists (XEP-0016)."),
+    199: ("XMPP Ping", ""),
+    202: ("Entity Time", ""),
+    203: ("Delayed Delivery", "Stored messages are stamped; presence is not. XEP-0091 stamps are not written."),
+    237: ("Roster Versioning", ""),
+    334: (
+        "Message Processing Hints",
+        "`store` and `no-store`. `no-copy` and `no-permanent-store` are about copies and archives that are not made.",
+    ),
+    368: ("SRV records for XMPP over TLS", "Clients only. `xmppctl check` tells which records are missing."),
+    440: ("SASL Channel-Binding Type Capability", "For SASL of RFC 6120; there is no SASL2."),
+}
