@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from xmppd.api.plugin import Component, Dependency, Plugin
@@ -74,6 +77,7 @@ class Registry:
         self._plugins: dict[str, Plugin] = {}  # in the order they were started
         self._errors: dict[str, str] = {}
         self._owners: dict[str, str] = {}  # domain -> plugin
+        self._changing = DeferredLock()  # one change at a time: each takes a while
 
     # Reading
 
@@ -127,37 +131,57 @@ class Registry:
                 close = nearest(name, {n for source in self._sources for n in source.names()})
                 hint = f"; did you mean {close!r}?" if close else ""
                 raise PluginError(f"{self._host.jid} has options for {name!r}, but there is no such plugin{hint}")
-        for name in _by_need(classes):
-            await self._start(name, classes[name])
+        async with _held(self._changing):
+            for name in _by_need(classes):
+                await self._start(name, classes[name])
 
     async def enable(self, name: str) -> None:
         """Start one plugin while the server runs.
 
         :raises PluginError: if it can't be, or runs already; nothing is left behind.
         """
-        if name in self._plugins:
-            raise PluginError(f"plugin {name} is enabled already")
-        await self._start(name, self.load_class(name))
+        async with _held(self._changing):
+            if name in self._plugins:
+                raise PluginError(f"plugin {name} is enabled already")
+            await self._start(name, self.load_class(name))
 
     async def disable(self, name: str) -> None:
         """Stop one plugin; its handlers, timers and domains are gone.
 
         :raises PluginError: if it isn't running, or another one needs it.
         """
-        plugin = self._running(name)
-        for other in self.loaded():
-            if other is not plugin and any(
-                dependency.required and other.provided.get(dependency.interface) is plugin
-                for dependency in _dependencies(type(other))
-            ):
+        async with _held(self._changing):
+            plugin = self._running(name)
+            for other in self._needing(plugin):
                 raise PluginError(f"plugin {name} can't be disabled: plugin {other.name} needs it")
-        await self._stop(plugin)
+            await self._stop(plugin)
 
     async def reload(self, name: str) -> None:
-        """Stop a plugin and start it again from its source. :raises PluginError: as enable and disable."""
-        cls = self.load_class(name)
-        await self.disable(name)
-        await self._start(name, cls)
+        """Stop a plugin and start it again from its source; those that need it stop before and start after it.
+
+        :raises PluginError: if it isn't running, or one of them can't be started; that one, and what needs it, is off.
+        """
+        async with _held(self._changing):
+            plugin = self._running(name)
+            cls = self.load_class(name)
+            stopped = [plugin]
+            for other in self.loaded():  # in the order they were started, so those that need others come later
+                if any(self._needs(other, one) for one in stopped):
+                    stopped.append(other)
+            for one in reversed(stopped):
+                await self._stop(one)
+            await self._start(name, cls)
+            for one in stopped[1:]:
+                await self._start(one.name, type(one))
+
+    def _needing(self, plugin: Plugin) -> Iterable[Plugin]:
+        return (other for other in self.loaded() if self._needs(other, plugin))
+
+    def _needs(self, other: Plugin, plugin: Plugin) -> bool:
+        return other is not plugin and any(
+            dependency.required and other.provided.get(dependency.interface) is plugin
+            for dependency in _dependencies(type(other))
+        )
 
     def changed_options(self, tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Name the plugins whose options table differs from the one in force."""
@@ -174,17 +198,25 @@ class Registry:
         :param table: its whole table, as in the settings.
         :raises PluginError: if they are not valid; then the old ones stay.
         """
-        plugin = self._running(name)
-        plugin._options = self._options(name, type(plugin), table)
-        self._raw[name] = dict(table)
-        if isinstance(plugin, Component):
-            self._rebuild()
-        await plugin.reconfigured(plugin.options)
+        async with _held(self._changing):
+            plugin = self._running(name)
+            old = plugin._options
+            plugin._options = self._options(name, type(plugin), table)
+            if isinstance(plugin, Component):
+                try:
+                    self._rebuild()
+                except Conflict as error:
+                    plugin._options = old
+                    self._rebuild()
+                    raise PluginError(f"plugin {name}: {error}") from None
+            self._raw[name] = dict(table)
+            await plugin.reconfigured(plugin.options)
 
     async def stop(self) -> None:
         """Stop all plugins, in the opposite order of their start."""
-        for plugin in reversed(list(self.loaded())):
-            await self._stop(plugin)
+        async with _held(self._changing):
+            for plugin in reversed(list(self.loaded())):
+                await self._stop(plugin)
 
     # How
 
@@ -202,18 +234,22 @@ class Registry:
 
     async def _start(self, name: str, cls: type[Plugin]) -> None:
         plugin: Plugin | None = None
+        started = False
         try:
             plugin = cls(self._host, self._options(name, cls, self._raw.get(name, {})))
             self._bind(plugin)
             await self._migrate(cls)
             await plugin.start()
+            started = True
             self._plugins[name] = plugin
             self._rebuild()
         except Exception as error:
             self._plugins.pop(name, None)
             if plugin is not None:
-                plugin.cancel_timers()
                 self._rebuild()
+                plugin.cancel_timers()
+                if started:
+                    await self._let_stop(plugin)
             known = isinstance(error, PluginError | Conflict)
             self._errors[name] = str(error) if known else f"{type(error).__name__}: {error}"
             raise PluginError(f"plugin {name} could not be started: {self._errors[name]}") from error
@@ -223,6 +259,9 @@ class Registry:
         del self._plugins[plugin.name]
         self._rebuild()
         plugin.cancel_timers()
+        await self._let_stop(plugin)
+
+    async def _let_stop(self, plugin: Plugin) -> None:
         try:
             await plugin.stop()
         except Exception:
@@ -247,15 +286,16 @@ class Registry:
         host.tables = compile_tables(self.loaded(), host.tables.handlers())
         for plugin in self.loaded():
             self._bind(plugin)
-        for domain in self._owners:
-            router.owners.pop(domain, None)
+        old = {domain: router.owners.pop(domain, None) for domain in self._owners}
         self._owners = {}
         for plugin in self.loaded():
             if isinstance(plugin, Component):
                 domain = plugin.jid.domain
                 if domain in router.owners:
                     raise Conflict(f"the domain {domain} is taken already")
-                router.owners[domain] = ComponentOwner(host, plugin, compile_tables([plugin], (), plugin))
+                before = old.get(domain)
+                figures = before.tables.handlers() if isinstance(before, ComponentOwner) else ()
+                router.owners[domain] = ComponentOwner(host, plugin, compile_tables([plugin], figures, plugin))
                 self._owners[domain] = plugin.name
 
 
@@ -264,20 +304,52 @@ def _dependencies(cls: type[Plugin]) -> list[Dependency[Any]]:
 
 
 def _by_need(classes: Mapping[str, type[Plugin]]) -> list[str]:
-    """Order plugins so that providers come before those that need or use them."""
+    """Order plugins so that providers come before those that need them, and if possible before those that use them.
+
+    :raises PluginError: if plugins need each other in a circle.
+    """
     providers = {interface: name for name, cls in classes.items() for interface in cls.provides}
+    before: dict[str, set[str]] = {name: set() for name in sorted(classes)}
+    wishes: list[tuple[str, str]] = []
+    for name in before:
+        for dependency in _dependencies(classes[name]):
+            provider = providers.get(dependency.interface)
+            if provider is None or provider == name:
+                continue
+            if dependency.required:
+                before[name].add(provider)
+            else:
+                wishes.append((name, provider))
+    try:
+        list(TopologicalSorter(before).static_order())
+    except CycleError as error:
+        raise PluginError(f"plugins need each other in a circle: {' -> '.join(reversed(error.args[1]))}") from None
+    for name, provider in wishes:  # those that use each other start in some order, and then each has the other
+        if not _comes_after(before, provider, name):
+            before[name].add(provider)
     ordered: list[str] = []
 
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            raise PluginError(f"plugins need each other in a circle: {' -> '.join((*path, name))}")
+    def visit(name: str) -> None:
         if name not in ordered:
-            for dependency in _dependencies(classes[name]):
-                provider = providers.get(dependency.interface)
-                if provider is not None:
-                    visit(provider, (*path, name))
+            for provider in sorted(before[name]):
+                visit(provider)
             ordered.append(name)
 
-    for name in sorted(classes):
-        visit(name, ())
+    for name in before:
+        visit(name)
     return ordered
+
+
+def _comes_after(before: Mapping[str, set[str]], name: str, other: str) -> bool:
+    """Does `other` have to be started before `name`?"""
+    return other in before[name] or any(_comes_after(before, provider, other) for provider in before[name])
+
+
+@asynccontextmanager
+async def _held(lock: DeferredLock) -> AsyncIterator[None]:
+    """Hold a lock that is taken in turn."""
+    await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

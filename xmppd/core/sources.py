@@ -12,8 +12,9 @@ import pkgutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -110,6 +111,7 @@ class DirectorySource:
         spec = importlib.util.spec_from_file_location(
             dotted,
             package if is_package else file,
+            loader=_SourceLoader(dotted, str(package if is_package else file)),
             submodule_search_locations=[str(package.parent)] if is_package else None,
         )
         if spec is None or spec.loader is None:
@@ -131,15 +133,24 @@ def _forget_bytecode(files: Iterable[Path]) -> None:
             Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
 
 
+class _SourceLoader(SourceFileLoader):
+    """Compiles the file each time: compiled files are kept by time and size, and miss two changes in one second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _plugin_class(module: ModuleType, name: str) -> type[Plugin]:
-    """Return the one plugin class that a module defines."""
+    """Return the one plugin class that a module defines; those whose names begin with an underscore don't count."""
     found = [
         item
         for item in vars(module).values()
         if isinstance(item, type) and issubclass(item, Plugin) and item not in (Plugin, Component)
     ]
     own = [
-        cls for cls in found if cls.__module__ == module.__name__ or cls.__module__.startswith(module.__name__ + ".")
+        cls
+        for cls in found
+        if (cls.__module__ + ".").startswith(module.__name__ + ".") and not cls.__name__.startswith("_")
     ]
     if len(own) != 1:
         count = "no plugin class" if not own else f"{len(own)} plugin classes ({', '.join(c.__name__ for c in own)})"
