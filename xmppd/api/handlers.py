@@ -168,7 +168,7 @@ class HandlerComponent(Component):
 
     def _refuse(self, reason: object, obj: object, stanza: Stanza | None = None) -> None:
         text = reason.text if isinstance(reason, StanzaError | StreamError) and reason.text else "it is no stanza"
-        shown = serialise(obj) if isinstance(obj, Element) else obj
+        shown = serialise(obj).decode() if isinstance(obj, Element) else obj
         self.log.warn(
             "plugin {plugin}: a handler sent what can't be passed on ({why}): {stanza}",
             plugin=self.name, why=text, stanza=str(shown)[:500],
