@@ -92,9 +92,13 @@ class Adhoc(Plugin):
             event.identities.append(Identity("automation", "command-list", "Commands"))
             return
         command = self._find(event.node)
-        if command is not None and command.allowed(event.asker):
+        if command is None:
+            return
+        if command.allowed(event.asker):
             event.identities.append(Identity("automation", "command-node", command.name))
             event.features += [NS, FORMS]
+        else:
+            event.refusal = StanzaError(Condition.FORBIDDEN)
 
     # Execution (section 2.4)
 

@@ -199,7 +199,12 @@ class DiscoveryTests(AdhocCase):
     def test_a_command_one_may_not_execute(self) -> None:
         self.romeo.send(f"<iq type='get' id='1' to='example.org'><query xmlns='{INFO}' node='xmppd#user add'/></iq>")
         self.romeo.expect(
-            "<iq type='error' id='1'>{...}<error type='cancel'>"
+            "<iq type='error' id='1'>{...}<error type='auth'>"
+            "<forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        )
+        self.romeo.send(f"<iq type='get' id='2' to='example.org'><query xmlns='{INFO}' node='xmppd#no such'/></iq>")
+        self.romeo.expect(
+            "<iq type='error' id='2'>{...}<error type='cancel'>"
             "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
         )
 
@@ -208,6 +213,7 @@ class StagesTests(AdhocCase):
     """Section 2.4."""
 
     def test_onward_to_the_end(self) -> None:
+        """XEP-0050, examples 10 to 15."""
         self.begin()
         self.submit("node='config' sessionid='{session}'", service="httpd")
         self.expect_second()
@@ -218,6 +224,7 @@ class StagesTests(AdhocCase):
         )
 
     def test_back(self) -> None:
+        """XEP-0050, examples 16 and 17."""
         self.begin()
         self.submit("node='config' sessionid='{session}' action='next'", service="httpd")
         self.expect_second()
@@ -279,6 +286,7 @@ class ErrorTests(AdhocCase):
         self.expect_error("modify", "bad-request", "malformed-action")
 
     def test_bad_locale(self) -> None:
+        """XEP-0050, examples 20 to 23."""
         french = (
             f"<iq type='set' id='exec' to='example.org' xml:lang='fr-ca'><command xmlns='{NS}' node='config'/></iq>"
         )

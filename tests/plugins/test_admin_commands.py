@@ -374,6 +374,7 @@ class MessageTests(AdminCase):
         self.expect_error("cancel", "item-not-found")
 
     def test_shutdown(self) -> None:
+        """XEP-0133, examples 103 to 106."""
         stopped: list[bool] = []
         self.server.server.begin_stop = lambda: stopped.append(True)
         self.wait(self.host.registry.reconfigure("admin_commands", {"shutdown": True}))

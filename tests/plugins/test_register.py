@@ -363,7 +363,7 @@ class PasswordTests(UserCase):
 
 
 class InsecureUserTests(ServerTestCase):
-    """A session that is not encrypted where the settings don't insist on it."""
+    """A session that is not encrypted where the settings don't insist on it: XEP-0077, example 21."""
 
     plugins = ("register",)
     config = {"tls": {"required": False}}

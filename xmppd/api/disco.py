@@ -48,6 +48,7 @@ class DiscoInfo:
     :ivar entity: the address of the host or of a component, or the bare address of an account.
     :ivar node: the node that is asked about, or "".
     :ivar asker: who asks; None if it is the server itself.
+    :ivar refusal: the error for a node that exists but is not for the asker; None: it is as if there were none.
     """
 
     entity: Jid
@@ -56,6 +57,7 @@ class DiscoInfo:
     identities: list[Identity] = field(default_factory=list)
     features: list[str] = field(default_factory=list)
     forms: list[Element] = field(default_factory=list)
+    refusal: StanzaError | None = None
 
     def add_form(self, form: Element) -> None:
         """Add a data form of type ``result``.
@@ -116,13 +118,13 @@ def node_of(request: Iq) -> str:
 async def answer_info(host: IHost, event: DiscoInfo, request: Iq) -> Iq:
     """Have observers add to the event, and return the reply to a disco#info request.
 
-    :raises StanzaError: item-not-found for a node that nobody knows.
+    :raises StanzaError: item-not-found for a node that nobody knows, or the refusal of who knows it.
     """
     pending = host.notify(event)
     if pending is not None:
         await pending
     if event.node and not event.identities:
-        raise StanzaError(Condition.ITEM_NOT_FOUND)
+        raise event.refusal or StanzaError(Condition.ITEM_NOT_FOUND)
     event.features.append(INFO)  # XEP-0030 section 3.1: every entity supports at least this one
     return request.result(event.info().query(event.node))
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 from xml.parsers import expat
 
+from cryptography.x509 import Certificate
 from twisted.internet.task import Clock
 from twisted.trial.unittest import FailTest
 
+from xmppd.net.certificates import PrivateKey
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.tls import ClientTls
 from xmppd.testing.transport import MemoryTransport, Peer
@@ -29,6 +31,7 @@ class Client(Mailbox):
     :ivar header: the attributes of the server's last stream header, or None.
     :ivar features: the last ``<stream:features/>`` as XML.
     :ivar tls: the client's side of TLS, once it has begun.
+    :ivar credentials: key and certificates to show in TLS, or None.
     :ivar ended: has the server sent the closing tag of the stream?
     """
 
@@ -41,6 +44,7 @@ class Client(Mailbox):
         self.features = ""
         self.ended = False
         self.tls: ClientTls | None = None
+        self.credentials: tuple[PrivateKey, Sequence[Certificate]] | None = None
         self._opened_with: dict[str, str | None] = {}
         self._broken: str | None = None  # what was wrong with the server's XML
         self._splitter = _Splitter(self)
@@ -80,7 +84,8 @@ class Client(Mailbox):
 
     def encrypt(self, server_name: str = "example.org") -> None:
         """Begin TLS at once, as on a port of direct TLS (XEP-0368)."""
-        self.tls = ClientTls(self.transport.receive, server_name)
+        key, certificates = self.credentials or (None, ())
+        self.tls = ClientTls(self.transport.receive, server_name, key, certificates)
         self.tls.begin()
         self._settle()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from cryptography.x509 import Certificate
 from OpenSSL import SSL
+
+from xmppd.net.certificates import PrivateKey
 
 __all__ = ["ClientTls"]
 
@@ -18,12 +21,21 @@ class ClientTls:
 
     :param send: takes what goes over the network.
     :param server_name: what SNI asks for.
+    :param key, certificates: what it shows if it is asked for a certificate: its own first, then those above it.
     """
 
-    def __init__(self, send: Callable[[bytes], None], server_name: str) -> None:
+    def __init__(
+        self, send: Callable[[bytes], None], server_name: str, key: PrivateKey | None = None,
+        certificates: Sequence[Certificate] = (),
+    ) -> None:  # fmt: skip
         self._send = send
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_verify(SSL.VERIFY_NONE, lambda *_: True)
+        if certificates and key is not None:
+            context.use_privatekey(key)
+            context.use_certificate(certificates[0])
+            for certificate in certificates[1:]:
+                context.add_extra_chain_cert(certificate)
         self._early = b""  # written before the handshake was complete
         self._ready = False
         self.connection = SSL.Connection(context, None)
