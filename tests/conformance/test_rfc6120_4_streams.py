@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from xmppd.testing import Client, ServerTestCase
 from xmppd.wire.jid import Jid
 
@@ -82,3 +84,75 @@ class Errors(ServerTestCase):
         client.send_raw(self.error + "</stream:stream>")
         client.expect_closed()
         self.assertIsNone(self.host.session(Jid.parse("romeo@example.org/orchard")))
+
+
+class Closing(ServerTestCase):
+    """4.4: whoever closes its stream first waits for the other, and then the connection ends."""
+
+    plugins = ("roster",)
+    tls = True
+
+    def clients(self) -> Iterator[Client]:
+        for number, tls in enumerate((False, True)):
+            with self.subTest(tls=tls):
+                client = self.login(f"romeo@example.org/{number}", tls=tls)
+                client.transport.stays = True
+                yield client
+
+    def test_4_4_server_waits_for_the_client(self) -> None:
+        for client in self.clients():
+            client.send("<x xmlns='urn:example:x'/>")
+            client.expect_closed("unsupported-stanza-type")
+            self.pump(2)
+            self.assertFalse(client.transport.closed)
+            client.send_raw("</stream:stream>")
+            self.assertTrue(client.transport.closed)
+            self.assertFalse(client.transport.aborted)
+
+    def test_4_4_but_not_for_ever(self) -> None:
+        for client in self.clients():
+            client.send("<x xmlns='urn:example:x'/>")
+            client.expect_closed("unsupported-stanza-type")
+            self.pump(10)
+            self.assertTrue(client.transport.closed)
+
+    def test_4_4_what_comes_behind_an_error_does_nothing(self) -> None:
+        for client in self.clients():
+            client.send("<x xmlns='urn:example:x'/><message to='{romeo}'><body>hi</body></message>")
+            client.expect_closed("unsupported-stanza-type")
+            client.send("<message to='{romeo}'><body>hi</body></message>not even <XML")
+            client.expect_nothing()
+            self.assertFalse(client.transport.closed)
+
+    def test_4_4_both_in_one_packet(self) -> None:
+        for client in self.clients():
+            client.send("<x xmlns='urn:example:x'/></stream:stream>")
+            client.expect_closed("unsupported-stanza-type")
+            self.assertTrue(client.transport.closed)
+
+    def test_4_4_client_closes_first(self) -> None:
+        for client in self.clients():
+            client.send_raw("</stream:stream>")
+            client.expect_closed()
+            self.assertTrue(client.transport.closed)
+
+    def test_4_4_client_hears_what_it_has_asked_for(self) -> None:
+        for client in self.clients():
+            client.send(
+                "<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='a@example.net'/></query></iq>"
+                "<iq type='get' id='2'><query xmlns='jabber:iq:roster'/></iq></stream:stream>"
+            )
+            client.expect("<iq type='result' id='1'/>", "<iq type='result' id='2'>{any}</iq>")
+            client.expect_closed()
+
+    def test_4_4_nothing_is_read_meanwhile(self) -> None:
+        """A stream that was paused when it was closed hears the client's end all the same."""
+        client = self.login("romeo@example.org/orchard")
+        client.transport.stays = True
+        session = self.host.session(Jid.parse("romeo@example.org/orchard"))
+        assert session is not None and session.stream is not None
+        session.stream.pause()
+        session.close()
+        client.expect_closed()
+        client.send_raw("</stream:stream>")
+        self.assertTrue(client.transport.closed)

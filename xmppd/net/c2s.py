@@ -50,7 +50,7 @@ class ClientStream:
     """
 
     __slots__ = (
-        "_bucket", "_closing", "_counted", "_farewell", "_out", "_out_size", "_paused", "account",
+        "_bucket", "_closing", "_counted", "_done", "_farewell", "_out", "_out_size", "_paused", "account",
         "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session",
         "tls", "transport",
     )  # fmt: skip
@@ -71,7 +71,8 @@ class ClientStream:
         self.heard = False
         self.idle = 0
         self._bucket: TokenBucket | None = None
-        self._closing = False
+        self._closing = False  # our closing tag is sent
+        self._done = False  # nothing is expected from the client any more
         self._counted = False
         self._farewell: IDelayedCall | None = None
         self._out: deque[bytes] | None = None  # exists while the transport is congested
@@ -99,6 +100,7 @@ class ClientStream:
         listener = self.listener
         refused = listener.peers.enter(self.peer)
         if refused is not None:
+            self._done = True
             self.close(StreamError(StreamCondition.RESOURCE_CONSTRAINT, refused))
             return
         self._counted = True
@@ -137,6 +139,9 @@ class ClientStream:
     def dataReceived(self, data: bytes) -> None:
         """See IProtocol. Once a resource is bound, a stanza takes the short way through here."""
         self.heard = True
+        if self._closing:
+            self._listen_for_end(data)
+            return
         session = self.session
         framer = self.framer
         frames = framer.feed(data)
@@ -152,6 +157,8 @@ class ClientStream:
                 self.receive(frame)
                 session = self.session
             if self._closing or self.framer is not framer:
+                if self._closing:
+                    self._listen_for_end(data)
                 return  # what came behind is not to be believed (RFC 6120 5.4.3.3, 6.4.6)
         self._limit_rate(len(data), len(frames), session)
 
@@ -164,7 +171,8 @@ class ClientStream:
         elif isinstance(frame, Nonza) and (frame.namespace, frame.name) == (ns.STREAM, "error"):
             self.close()  # the client has seen an error of ours: nothing to add (RFC 6120 4.9.1.1)
         elif isinstance(frame, StreamEnd):
-            self.close()
+            self._done = True
+            self._client_has_closed()
         elif self.negotiation is not None:
             self.negotiation.receive(frame)
         elif isinstance(frame, Malformed):
@@ -173,6 +181,20 @@ class ClientStream:
             self.plugin_nonza(frame)
         elif isinstance(frame, Stanza) and self.session is not None:
             self._waited(frame)
+
+    def _client_has_closed(self) -> None:
+        """RFC 6120 4.4: finish what the client has asked for, then close our side as well."""
+        if self.session is None:
+            self.close()
+        else:
+            self.session.when_idle(lambda session: self.close())
+
+    def _listen_for_end(self, data: bytes) -> None:
+        """Our side is closed: take no notice of what comes, but of the client's closing tag."""
+        if stream.END in data and not self._done:
+            self._done = True
+            if self._out is None and self.transport is not None:
+                self.transport.loseConnection()
 
     def _waited(self, stanza: Stanza) -> None:
         """Take a stanza that waited while the resource was being bound."""
@@ -277,7 +299,7 @@ class ClientStream:
         if queue and self.transport is not None:
             self.transport.write(b"".join(queue))
             if self._closing:
-                self.transport.loseConnection()
+                self._part()
 
     def stopProducing(self) -> None:
         """The connection is gone."""
@@ -285,7 +307,11 @@ class ClientStream:
     # The end
 
     def close(self, error: StreamError | None = None) -> None:
-        """Close the stream: an error if there is one, the closing tag, then the connection (RFC 6120 4.4, 4.9.1)."""
+        """Close the stream: an error if there is one, the closing tag, then the connection (RFC 6120 4.4, 4.9.1).
+
+        Only our direction of the connection ends until the client has closed its side too, or :data:`_FAREWELL` is
+        over: to close it altogether while the client is still sending would make its system throw our last words away.
+        """
         if self._closing:
             return
         data = b"" if error is None else error.to_bytes()
@@ -299,8 +325,18 @@ class ClientStream:
         self._let_go()
         if self.transport is not None:
             if self._out is None:
-                self.transport.loseConnection()
+                self._part()
             self._farewell = self.listener.clock.callLater(_FAREWELL, self.abort)
+
+    def _part(self) -> None:
+        """All is written: end the connection, or what of it is ours."""
+        if self._done:
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+            if self._paused:
+                self._paused.clear()
+                self.transport.resumeProducing()
 
     def abort(self) -> None:
         """Cut the connection without a word."""

@@ -205,6 +205,17 @@ class TlsTransport:
             self._flush(connection)
         self._tcp.loseConnection()
 
+    def loseWriteConnection(self) -> None:
+        """See ITCPTransport: close_notify, then the end of our direction; what the client still sends is read."""
+        connection = self._connection
+        if connection is None or not self._established:
+            self.loseConnection()
+            return
+        with contextlib.suppress(SSL.Error):
+            connection.shutdown()
+        self._flush(connection)
+        self._tcp.loseWriteConnection()
+
     def abortConnection(self) -> None:
         """See ITCPTransport."""
         self._connection = None

@@ -34,6 +34,7 @@ class MemoryTransport:
     :ivar paused: has the server stopped reading?
     :ivar unread: what was sent to the server while it did not read.
     :ivar unsent: what the server wrote while the other side did not read.
+    :ivar stays: does the other side keep the connection open when the server has closed its direction?
     :ivar closed: is the connection at its end? `aborted`: without a word.
     """
 
@@ -45,6 +46,7 @@ class MemoryTransport:
         self._producer_paused = False
         self.protocol: Any = None
         self.stalled = False
+        self.stays = False
         self.paused = False
         self.unread = b""
         self.unsent = b""
@@ -63,7 +65,7 @@ class MemoryTransport:
         """Send bytes to the server; they wait while it does not read."""
         if self.paused:
             self.unread += data
-        elif not self.closed and not self.disconnecting:
+        elif not self.closed and (not self.disconnecting or self.stays):
             self.protocol.dataReceived(data)
 
     def read_on(self) -> None:
@@ -75,7 +77,7 @@ class MemoryTransport:
         if self._producer is not None and self._producer_paused:
             self._producer_paused = False
             self._producer.resumeProducing()
-        if self.disconnecting and not self.unsent:
+        if self.disconnecting and not self.unsent and not self.stays:
             self._end(ConnectionDone())
 
     def cut(self) -> None:
@@ -108,10 +110,14 @@ class MemoryTransport:
 
     def loseConnection(self) -> None:
         """See ITransport."""
-        if not self.disconnecting:
-            self.disconnecting = True
-            if not self.unsent:
-                self._end(ConnectionDone())
+        self.stays = False
+        self.loseWriteConnection()
+
+    def loseWriteConnection(self) -> None:
+        """See ITCPTransport. The other side does the same in answer, unless it `stays`."""
+        self.disconnecting = True
+        if not self.unsent and not self.stays:
+            self._end(ConnectionDone())
 
     def abortConnection(self) -> None:
         """See ITCPTransport."""
