@@ -221,6 +221,14 @@ class FailedLogins(ServerTestCase):
         self.pump(0.5)
         client.expect(f"<failure xmlns='{_SASL}'><not-authorized/>{{...}}</failure>")
 
+    def test_nobody_is_locked_out_by_others(self) -> None:
+        """Who has logged in from an address may do so again from there, whatever others try elsewhere."""
+        self.assertEqual(self.attempt("romeo", "secret"), "success")
+        for number in range(4):
+            self.assertEqual(self.attempt("romeo", "wrong", f"198.51.100.{number}"), "not-authorized")
+        self.assertEqual(self.attempt("romeo", "secret", "198.51.100.9"), "temporary-auth-failure")
+        self.assertEqual(self.attempt("romeo", "secret"), "success")
+
     def test_per_account(self) -> None:
         """From wherever they come; the right password doesn't help then, until the window has passed."""
         for number in range(4):

@@ -164,7 +164,7 @@ class Limits(Section):
     failed_logins_per_address: Annotated[int, Field(ge=1)] = 50
     """Failed logins from one address (IPv6: one /64) within the window before it has to wait."""
     failed_logins_per_account: Annotated[int, Field(ge=1)] = 10
-    """Failed logins to one account within the window before it has to wait."""
+    """Failed logins to one account within the window before it has to wait, except where it last logged in from."""
     failed_login_window_seconds: Annotated[float, Field(gt=0)] = 600.0
     """How long a failed login is remembered."""
     failed_login_delay_seconds: Annotated[float, Field(ge=0)] = 1.0

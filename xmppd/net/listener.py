@@ -9,12 +9,14 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from zope.interface import implementer
 
 from xmppd.core.limits import FailureWindow
+from xmppd.core.lru import Lru
 from xmppd.core.settings import LOOPBACK
 from xmppd.net.c2s import ClientStream
 from xmppd.net.peers import Networks, PeerCounter
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import Limits as WireLimits
 from xmppd.wire.framing import ScannerPool
+from xmppd.wire.jid import Jid
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IDelayedCall
@@ -27,6 +29,8 @@ __all__ = ["ClientFactory", "ClientListener"]
 
 #: Seconds between two looks at all streams for those that have died.
 _LOOK = 5.0
+#: How many pairs of account and address are remembered from successful log-ins.
+_LOGINS = 50_000
 
 
 class ClientListener:
@@ -48,6 +52,8 @@ class ClientListener:
         self.peers = PeerCounter()
         self.address_failures = FailureWindow(server.clock.seconds)
         self.account_failures = FailureWindow(server.clock.seconds)
+        #: Who has logged in from where, lately: they are not held up by others' failures.
+        self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
         self._next_look: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
         self.reconfigure()

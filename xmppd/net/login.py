@@ -88,6 +88,7 @@ class Login:
         if exchange.exhausted:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts to log in")
         if isinstance(outcome, Success):
+            self._listener.logins.put((outcome.identity.account, network_of(of.peer)), True)
             _log.debug(
                 "{account} logged in from {peer} with {mechanism}",
                 account=outcome.identity.account, peer=of.peer, mechanism=outcome.identity.mechanism,
@@ -102,7 +103,7 @@ class Login:
         try:
             while True:
                 if isinstance(outcome, LookUp):
-                    if self._listener.account_failures.blocked(outcome.account):
+                    if self._guessed_at(outcome.account):
                         text = "too many failures; try again later"
                         return exchange.fail(SaslCondition.TEMPORARY_AUTH_FAILURE, text)
                     asked = outcome.account
@@ -130,6 +131,16 @@ class Login:
         if account.locked is not None:
             return self._exchange.fail(SaslCondition.ACCOUNT_DISABLED, account.locked or None)
         return success
+
+    def _guessed_at(self, account: Jid) -> bool:
+        """Must nobody try this account for a while? Its owner may still, from where the last log-in came from.
+
+        Otherwise anybody could lock anybody out by guessing wrong on purpose.
+        """
+        listener = self._listener
+        if not listener.account_failures.blocked(account):
+            return False
+        return listener.logins.get((account, network_of(self._stream.peer))) is None
 
     def _blocked(self) -> bool:
         of = self._stream

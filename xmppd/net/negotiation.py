@@ -221,7 +221,7 @@ class Negotiation:
             handler = of.host.tables.iq[Scope.STREAM].get(key)
             if handler is not None and (of.account is not None or not self._needs_tls()):
                 return self._answer(handler, stanza)
-        # RFC 6120 6.3.? and 7.1: nothing else before authentication and binding.
+        # RFC 6120 7.1: nothing else before authentication and binding.
         raise StreamError(StreamCondition.NOT_AUTHORIZED, "log in and bind a resource first")
 
     async def _answer(self, handler: Handler, iq: Iq) -> None:
