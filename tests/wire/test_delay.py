@@ -17,6 +17,7 @@ MOON = datetime(1969, 7, 21, 2, 56, 15, tzinfo=UTC).timestamp()
 
 class DateTimes(SynchronousTestCase):
     def test_examples(self) -> None:
+        """XEP-0082, examples 2 and 3."""
         self.assertEqual(format_datetime(MOON), "1969-07-21T02:56:15Z")
         self.assertEqual(parse_datetime("1969-07-21T02:56:15Z"), MOON)
         self.assertEqual(parse_datetime("1969-07-20T21:56:15-05:00"), MOON)

@@ -1,0 +1,114 @@
+"""Every example of the XMPP extensions is played by a test that names its number, or it is said here why not.
+
+Scenarios name examples in comments, tests of other kinds in docstrings: "XEP-0030, examples 1, 2 and 5 to 8". In a file
+called ``xepNNNN-...`` the number of the XEP may be left out.
+"""
+
+from __future__ import annotations
+
+import re
+import unittest
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from xmppd.app.docs import ROOT
+from xmppd.app.docs_xeps import XEPS
+
+_WORDS = re.compile(r"XEP-(\d{4})|[Ee]xamples? (\d+(?:(?:, and |, | and | to )\d+)*)")
+_RANGE = re.compile(r"(\d+)(?: to (\d+))?")
+_URIS = "URIs that clients understand"
+_NODES = "nodes and services that no plugin has"
+
+#: How many examples there are, in the versions that docs/xeps.md names.
+EXAMPLES: Mapping[int, int] = {
+    12: 13, 30: 28, 49: 5, 50: 25, 54: 14, 77: 34, 82: 4, 92: 4, 115: 9, 128: 2, 133: 106, 157: 2, 160: 5, 175: 10,
+    191: 15, 199: 17, 202: 4, 203: 3, 237: 5, 440: 2,
+}  # fmt: skip
+#: Extensions whose text has no numbered examples of anything that a server does.
+WITHOUT = frozenset({178, 334, 368})
+LEFT_OUT: Mapping[int, Mapping[str, str]] = {
+    30: {
+        "7": "a room",
+        "12": "services beneath the host: tests/plugins/test_disco.py has one",
+        "18 to 21": _NODES,
+        "22 and 23": "users have no nodes of their own",
+        "25 to 28": _URIS,
+    },
+    50: {"7": "commands are not announced by messages", "24 and 25": _URIS},
+    54: {"4": "another way to say what example 3 says", "13 and 14": _URIS},
+    77: {"8 to 10": "a service that has its own questions", "29 to 34": _URIS},
+    82: {"1": "dates alone are not used", "4": "times alone are not used"},
+    115: {"8 and 9": "caps optimization is not done"},
+    128: {"2": "a room"},
+    133: {"37 to 44": "no blacklist, no whitelist", "89 to 102": "no welcome message; admins are in the settings"},
+    203: {"2": "presence is not stamped", "3": "a room"},
+    440: {"2": "there is no SASL2"},
+}
+
+
+def numbers(text: str) -> set[int]:
+    """Return the numbers in a list as "1, 2 and 5 to 8"."""
+    found: set[int] = set()
+    for first, last in _RANGE.findall(text):
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def named(lines: Iterable[str], xep: int | None = None) -> Iterator[tuple[int, int]]:
+    """Find (XEP, example) in text.
+
+    :param xep: what is meant where a line names none.
+    """
+    for line in lines:
+        meant = xep
+        for match in _WORDS.finditer(line):
+            if match[1]:
+                meant = int(match[1])
+            elif meant is not None:
+                yield from ((meant, number) for number in numbers(match[2]))
+
+
+def in_scenario(path: Path) -> Iterator[tuple[int, int]]:
+    """Find what a scenario's comments name."""
+    own = re.match(r"xep(\d{4})", path.name)
+    comments = (line for line in path.read_text("utf-8").splitlines() if line.startswith("#"))
+    return named(comments, int(own[1]) if own else None)
+
+
+class ExampleTests(unittest.TestCase):
+    def setUp(self) -> None:
+        self.played: dict[int, set[int]] = {}
+        tests = ROOT / "tests"
+        for path in sorted((tests / "scenarios").glob("*.txt")):
+            self.note(in_scenario(path))
+        for path in tests.rglob("test_*.py"):
+            if path != Path(__file__).resolve():
+                self.note(named(path.read_text("utf-8").splitlines()))
+
+    def note(self, found: Iterable[tuple[int, int]]) -> None:
+        for xep, number in found:
+            self.played.setdefault(xep, set()).add(number)
+
+    def test_all_are_played(self) -> None:
+        wrong = []
+        for xep, total in EXAMPLES.items():
+            left_out = set[int]().union(*map(numbers, LEFT_OUT.get(xep, {})))
+            played = self.played.get(xep, set())
+            missing = sorted(set(range(1, total + 1)) - played - left_out)
+            wrong += [f"XEP-{xep:04d}, example {number}: not played" for number in missing]
+            wrong += [f"XEP-{xep:04d}, example {number}: played after all" for number in sorted(played & left_out)]
+            wrong += [f"XEP-{xep:04d}, example {number}: there is none" for number in sorted(played) if number > total]
+        self.assertEqual(wrong, [])
+
+    def test_all_extensions_are_looked_at(self) -> None:
+        self.assertEqual(EXAMPLES.keys() | WITHOUT, XEPS.keys())
+
+
+class ReadingTests(unittest.TestCase):
+    def test_numbers(self) -> None:
+        self.assertEqual(numbers("1, 3 to 5 and 7"), {1, 3, 4, 5, 7})
+
+    def test_named(self) -> None:
+        lines = ["# Examples 1 to 3, and XEP-0203, example 1", "Example 4: 5", "there is an example"]
+        self.assertEqual(list(named(lines, 160)), [(160, 1), (160, 2), (160, 3), (203, 1), (160, 4)])
+        self.assertEqual(list(named(lines)), [(203, 1)])
