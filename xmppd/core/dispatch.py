@@ -168,14 +168,15 @@ def _in_order(wanted: list[tuple[FilterMark, Handler]]) -> Filters:
     for phase in sorted({mark.phase for mark, _ in wanted}):
         members = sorted((p for p in wanted if p[0].phase == phase), key=lambda p: (p[1].plugin.name, p[1].label))
         by_plugin: dict[str, list[Handler]] = {}
-        graph: dict[str, set[str]] = {}
-        for mark, handler in members:
+        for _, handler in members:
             by_plugin.setdefault(handler.plugin.name, []).append(handler)
-            graph.setdefault(handler.plugin.name, set()).update(mark.after)
-            for later in mark.before:
-                graph.setdefault(later, set()).add(handler.plugin.name)
+        graph: dict[str, set[str]] = {name: set() for name in by_plugin}
+        for mark, handler in members:
+            graph[handler.plugin.name].update(graph.keys() & mark.after)
+            for later in graph.keys() & mark.before:
+                graph[later].add(handler.plugin.name)
         for name in _sorted(graph):
-            ordered += by_plugin.get(name, ())
+            ordered += by_plugin[name]
     return tuple(ordered)
 
 

@@ -90,6 +90,8 @@ class Host:
 
     def _availability(self, session: Session, presence: Presence) -> Awaitable[None] | None:
         """Presence to nobody in particular (RFC 6121 4.2, 4.4, 4.5)."""
+        if self._directory.by_jid.get(session.jid) is not session:
+            return None  # it has ended; the client had sent this before
         if presence.type not in ("available", "unavailable"):
             text = f"presence of type {presence.type} needs a recipient"
             return self._router.bounce(presence, StanzaError(Condition.BAD_REQUEST, text=text), self.jid)
@@ -221,7 +223,7 @@ class Host:
             reply = handler(iq)
         except Exception as error:
             return self._router.bounce(iq, error_for(error, handler, iq))
-        if isinstance(reply, Iq):
+        if isinstance(reply, Iq) and reply.to is not None:
             return self.reply(reply)
         return self._answer_later(handler, iq, reply)
 

@@ -119,7 +119,7 @@ class Session:
         inbox = self._inbox
         assert inbox is not None
         while inbox:
-            pending = self.host.from_client(inbox.popleft(), self)
+            pending = self._next(inbox.popleft())
             if pending is not None:
                 deferred = as_deferred(pending)
                 if not deferred.called or deferred.paused:
@@ -134,6 +134,13 @@ class Session:
             self._pauses = False
             if self.stream:
                 self.stream.resume()
+
+    def _next(self, stanza: Stanza) -> Awaitable[None] | None:
+        try:
+            return self.host.from_client(stanza, self)
+        except Exception:
+            _log.failure("a stanza of {jid} could not be handled", jid=self.jid)
+            return None
 
     def when_idle(self, done: Callable[[Session], None]) -> None:
         """Call `done` as soon as what the client has sent is handled; at once if nothing is left."""
