@@ -27,9 +27,9 @@ from xmppd.api import (
     tag,
 )
 from xmppd.api.accounts import AccountExists
+from xmppd.api.limits import Window, network_of
 from xmppd.plugins.register import forms
 from xmppd.plugins.register.forms import NS, Submitted
-from xmppd.plugins.register.limits import Window, network_of
 from xmppd.wire.sasl import PasswordError
 
 FEATURE = "http://jabber.org/features/iq-register"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import unittest
-
-from xmppd.plugins.register.limits import Window, network_of
 from xmppd.testing import Client, ServerTestCase
 from xmppd.wire.jid import Jid
 
@@ -429,35 +426,3 @@ class CancelTests(UserCase):
         self.set(self.bill, form(f"{NS}:cancel", username="bill@example.org", password="theglobe"))
         self.expect_result(self.bill)
         self.bill.expect_closed("not-authorized")
-
-
-class WindowTests(unittest.TestCase):
-    def test_slides(self) -> None:
-        window = Window(2, 10)
-        window.add("a", 0)
-        self.assertFalse(window.full("a", 1))
-        window.add("a", 5)
-        self.assertTrue(window.full("a", 9.9))
-        self.assertFalse(window.full("a", 10))
-        self.assertFalse(window.full("b", 9))
-        window.add("a", 10)
-        self.assertTrue(window.full("a", 14))
-        self.assertFalse(window.full("a", 100))
-        self.assertEqual(len(window._times), 0)
-
-    def test_bounded(self) -> None:
-        window = Window(1, 10)
-        for number in range(10_050):
-            window.add(str(number), 0)
-        self.assertEqual(len(window._times), 10_000)
-
-    def test_networks(self) -> None:
-        for address, network in (
-            ("192.0.2.1", "192.0.2.1"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("fe80::1%eth0", "fe80::/64"),
-            ("/run/socket", "/run/socket"),
-        ):
-            self.assertEqual(network_of(address), network)

@@ -1,11 +1,10 @@
-"""Limits on rates: token buckets for what is sent, windows for failed log-ins. Time is passed in, in seconds."""
+"""Limits on rates: token buckets for what is sent. The clock is passed in, in seconds."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable
 
-__all__ = ["FailureWindow", "TokenBucket"]
+__all__ = ["TokenBucket"]
 
 
 class TokenBucket:
@@ -32,41 +31,3 @@ class TokenBucket:
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
         return -self._tokens / self._rate if self._tokens < 0 else 0.0
-
-
-class FailureWindow:
-    """Counts failures by key (an address, an account) in a sliding window; forgets the oldest keys when it is full."""
-
-    def __init__(self, seconds: Callable[[], float], keys: int = 100_000) -> None:
-        self._limit = 1
-        self._window = 0.0
-        self._seconds = seconds
-        self._most_keys = keys
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def set_limits(self, limit: int, window: float) -> None:
-        """Say how many failures within how many seconds are too many."""
-        self._limit, self._window = limit, window
-
-    def failed(self, key: str) -> None:
-        """Note a failure."""
-        times = self._failures.get(key)
-        if times is None:
-            times = self._failures[key] = deque()
-        self._failures.move_to_end(key)
-        times.append(self._seconds())
-        while len(times) > self._limit:
-            times.popleft()
-        if len(self._failures) > self._most_keys:
-            self._failures.popitem(last=False)
-
-    def blocked(self, key: str) -> bool:
-        """Were there `limit` failures within the window?"""
-        times = self._failures.get(key)
-        if times is None:
-            return False
-        while times and times[0] <= self._seconds() - self._window:
-            times.popleft()
-        if not times:
-            del self._failures[key]
-        return len(times) >= self._limit

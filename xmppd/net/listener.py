@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from zope.interface import implementer
 
-from xmppd.core.limits import FailureWindow
+from xmppd.api.limits import Window
 from xmppd.core.lru import Lru
 from xmppd.core.settings import LOOPBACK
 from xmppd.net.c2s import ClientStream
@@ -50,8 +50,8 @@ class ClientListener:
         self.streams: set[ClientStream] = set()
         self.parsers = ScannerPool()
         self.peers = PeerCounter()
-        self.address_failures = FailureWindow(server.clock.seconds)
-        self.account_failures = FailureWindow(server.clock.seconds)
+        self.address_failures = Window(1, 0.0)
+        self.account_failures = Window(1, 0.0)
         #: Who has logged in from where, lately: they are not held up by others' failures.
         self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
         self._next_look: IDelayedCall | None = None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from xmppd.api.limits import network_of
 from xmppd.api.storage import StorageUnavailable
-from xmppd.net.peers import network_of
 from xmppd.wire import sasl
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid
@@ -138,13 +138,15 @@ class Login:
         Otherwise anybody could lock anybody out by guessing wrong on purpose.
         """
         listener = self._listener
-        if not listener.account_failures.blocked(account):
+        if not listener.account_failures.full(account, listener.clock.seconds()):
             return False
         return listener.logins.get((account, network_of(self._stream.peer))) is None
 
     def _blocked(self) -> bool:
         of = self._stream
-        return of.peer not in self._listener.exempt and self._listener.address_failures.blocked(network_of(of.peer))
+        if of.peer in self._listener.exempt:
+            return False
+        return self._listener.address_failures.full(network_of(of.peer), self._listener.clock.seconds())
 
     async def _failed(self, failure: Failure) -> None:
         """Note it, tell the log, and make the client wait."""
@@ -155,9 +157,10 @@ class Login:
         )  # fmt: skip
         if failure.condition is not SaslCondition.NOT_AUTHORIZED:
             return
-        listener.address_failures.failed(network_of(of.peer))
+        now = listener.clock.seconds()
+        listener.address_failures.add(network_of(of.peer), now)
         if failure.account is not None:
-            listener.account_failures.failed(failure.account)
+            listener.account_failures.add(failure.account, now)
         if listener.limits.failed_login_delay_seconds:
             waited: Deferred[None] = Deferred()
             listener.clock.callLater(listener.limits.failed_login_delay_seconds, waited.callback, None)

@@ -6,20 +6,9 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterable
 
-__all__ = ["Networks", "PeerCounter", "network_of"]
+from xmppd.api.limits import network_of
 
-
-def network_of(address: str) -> str:
-    """Return what limits by address count: an IPv4 address, or the /64 an IPv6 address is in."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)
+__all__ = ["Networks", "PeerCounter"]
 
 
 class Networks:
@@ -47,7 +36,7 @@ class PeerCounter:
         self._by_address: Counter[str] = Counter()
 
     def set_limits(self, total: int, per_address: int, exempt: Networks) -> None:
-        """Say how many there may be in total, and from one address (see :func:`network_of`) that is not exempt."""
+        """Say how many there may be in total, and from one address that is not exempt."""
         self._total, self._per_address, self._exempt = total, per_address, exempt
 
     def enter(self, address: str) -> str | None:

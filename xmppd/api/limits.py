@@ -1,4 +1,4 @@
-"""How often registering may be tried, by network address and in total. Pure; time is passed in, in seconds."""
+"""Limits on how often something may happen: counted by key in a sliding window. Time is passed in, in seconds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from collections import OrderedDict, deque
 
 __all__ = ["Window", "network_of"]
 
-_KEYS = 10_000  # addresses remembered; beyond that the least recent is forgotten
-
 
 class Window:
-    """Counts events by key in a sliding window."""
+    """Counts events by key, such as an address or an account.
 
-    def __init__(self, limit: int, seconds: float) -> None:
-        self._limit = limit
-        self._seconds = seconds
+    :param limit: how many events within the window are full.
+    :param seconds: the length of the window.
+    :param keys: how many keys are remembered; beyond that the one that was added to longest ago is forgotten.
+    """
+
+    def __init__(self, limit: int, seconds: float, keys: int = 100_000) -> None:
+        self._keys = keys
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self.set_limits(limit, seconds)
+
+    def set_limits(self, limit: int, seconds: float) -> None:
+        """Change the limit and the length; what is counted stays."""
+        self._limit, self._seconds = limit, seconds
 
     def full(self, key: str, now: float) -> bool:
         """Were there `limit` events within the window?"""
@@ -30,15 +37,18 @@ class Window:
         return len(times) >= self._limit
 
     def add(self, key: str, now: float) -> None:
-        """Count one."""
-        self._times.setdefault(key, deque(maxlen=self._limit)).append(now)
+        """Count an event."""
+        times = self._times.setdefault(key, deque())
+        times.append(now)
+        while len(times) > self._limit:
+            times.popleft()
         self._times.move_to_end(key)
-        if len(self._times) > _KEYS:
+        if len(self._times) > self._keys:
             self._times.popitem(last=False)
 
 
 def network_of(address: str) -> str:
-    """Return what is counted: an IPv4 address, or the /64 network of an IPv6 address, which is one customer's."""
+    """Return what a limit by address counts: an IPv4 address, or an IPv6 /64, which is one customer's."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
