@@ -41,7 +41,7 @@ class Configure:
 class Commands(Plugin):
     """A command of its own, and operations."""
 
-    commands = need(ICommands)  # type: ignore[type-abstract]
+    commands = need(ICommands)
 
     async def start(self) -> None:
         self._command = Configure()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from xmppd.api import Component, Iq, iq_get
+from typing import ClassVar
+
+from xmppd.api import Component, Iq, Plugin, iq_get
 from xmppd.testing import Client, ServerTestCase
 
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -10,7 +12,7 @@ PRIVATE = "<query xmlns='jabber:iq:private'><x xmlns='x:prefs'>{}</x></query>"
 
 
 class GuestCase(ServerTestCase):
-    plugins = ("anonymous", "private", "roster", "presence")
+    plugins: ClassVar[tuple[str | type[Plugin], ...]] = ("anonymous", "private", "roster", "presence")
     hosts = {"example.org": {"mechanisms": ["PLAIN", "ANONYMOUS"]}}
 
     def guest(self) -> Client:

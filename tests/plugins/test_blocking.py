@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import select
 
 from tests.plugins.kit import PluginTestCase
+from xmppd.api import Plugin
 from xmppd.api.roster import Subscription
 from xmppd.plugins.blocking.blocklist import ITEMS
 from xmppd.testing import Client
@@ -31,7 +32,7 @@ def push(name: str, *jids: str) -> str:
 
 
 class BlockingTestCase(PluginTestCase):
-    plugins = ("disco", "roster", "blocking", "ping", "offline")
+    plugins: ClassVar[tuple[str | type[Plugin], ...]] = ("disco", "roster", "blocking", "ping", "offline")
 
     def setUp(self) -> None:
         super().setUp()
