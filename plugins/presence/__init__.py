@@ -98,9 +98,9 @@ class PresencePlugin(Plugin):
             if initial:
                 self._probe(session, view, pending)
         else:
-            self._show_own_devices(session, presence, False, pending)
             told: IRosterView | None = None
             if event.previous is not None:
+                self._show_own_devices(session, presence, False, pending)
                 self._broadcast(session, presence, view, pending)
                 told = view
             self._end_directed(session, presence, told, pending)

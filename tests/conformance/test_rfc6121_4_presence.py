@@ -17,3 +17,47 @@ class Priority(ServerTestCase):
         ):  # fmt: skip
             romeo.send(f"<presence><priority>{text}</priority></presence>")
             self.assertEqual(session.priority, counts_as, text[:20])
+
+
+class Unavailable(ServerTestCase):
+    """4.5: who has not been available has nothing to take back."""
+
+    plugins = ("roster", "presence")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.juliet = self.login("juliet@example.org/balcony", presence=True)
+        self.romeo = self.login("romeo@example.org/orchard")
+        self.phone = self.login("romeo@example.org/phone", presence=True)
+
+    def test_4_5_without_having_been_available(self) -> None:
+        self.romeo.send("<presence type='unavailable'/>")
+        for client in (self.romeo, self.phone, self.juliet):
+            client.expect_nothing()
+
+    def test_4_5_twice(self) -> None:
+        self.romeo.send("<presence/><presence type='unavailable'/>")
+        self.phone.clear()
+        self.romeo.clear()
+        self.romeo.send("<presence type='unavailable'/>")
+        self.romeo.expect_nothing()
+        self.phone.expect_nothing()
+
+    def test_4_6_3_directed_presence_alone_is_taken_back(self) -> None:
+        self.romeo.send("<presence to='{juliet}'/><presence type='unavailable'><status>bye</status></presence>")
+        self.juliet.expect(
+            "<presence from='{romeo}'/>", "<presence type='unavailable' from='{romeo}'><status>bye</status></presence>"
+        )
+        self.phone.expect_nothing()
+
+    def test_8_1_2_1_stanzas_after_unavailable_presence(self) -> None:
+        """The resource is connected still: it can send and, at its full address, receive."""
+        self.romeo.send("<presence/><presence type='unavailable'/>")
+        self.romeo.clear()
+        self.romeo.send("<message to='{juliet}'><body>hi</body></message>")
+        self.juliet.expect("<message from='{romeo}'><body>hi</body></message>")
+        self.juliet.send("<message to='{romeo}'><body>ho</body></message>")
+        self.romeo.expect("<message from='{juliet}'><body>ho</body></message>")
+        self.juliet.send("<message to='romeo@example.org'><body>ha</body></message>")
+        self.phone.clear()
+        self.romeo.expect_nothing()
