@@ -94,7 +94,7 @@ class Commands(Plugin):
 
 class AdhocCase(ServerTestCase):
     plugins = ("disco", "adhoc", Commands)
-    hosts = {"example.org": {"admins": ["bard@example.org"]}}  # noqa: RUF012
+    hosts = {"example.org": {"admins": ["bard@example.org"]}}
 
     def setUp(self) -> None:
         super().setUp()
@@ -345,7 +345,7 @@ class ErrorTests(AdhocCase):
 
 
 class LimitTests(AdhocCase):
-    config = {"adhoc": {"sessions_per_account": 2, "sessions": 3, "session_seconds": 10}}  # noqa: RUF012
+    config = {"adhoc": {"sessions_per_account": 2, "sessions": 3, "session_seconds": 10}}
 
     def test_session_expired(self) -> None:
         self.begin()

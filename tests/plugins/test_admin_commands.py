@@ -24,7 +24,7 @@ def field(var: str, *values: str, label: str = "") -> str:
 
 class AdminCase(ServerTestCase):
     plugins = ("adhoc", "admin_commands", "announce", "disco", "roster")
-    hosts = {"shakespeare.lit": {"admins": ["bard@shakespeare.lit"]}, "verona.lit": {}}  # noqa: RUF012
+    hosts = {"shakespeare.lit": {"admins": ["bard@shakespeare.lit"]}, "verona.lit": {}}
 
     def setUp(self) -> None:
         super().setUp()
@@ -255,7 +255,7 @@ class UserTests(AdminCase):
 class ListTests(AdminCase):
     """Sections 4.13 to 4.22."""
 
-    config = {"admin_commands": {"longest_list": 3}}  # noqa: RUF012
+    config = {"admin_commands": {"longest_list": 3}}
 
     def setUp(self) -> None:
         super().setUp()
