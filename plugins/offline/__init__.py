@@ -21,6 +21,7 @@ from xmppd.api import (
     Plugin,
     Result,
     StanzaError,
+    StorageUnavailable,
     Undeliverable,
     Verdict,
     filter,
@@ -34,6 +35,7 @@ from xmppd.wire.delay import delay
 
 _BATCH = 100  # messages read, handed over and deleted together
 _DAY = 86400.0
+_AGAIN = 30.0  # seconds until delivering is tried again after the database failed
 _NOTHING: store.Usage = (0, 0)
 _c = store.MESSAGES.c
 
@@ -61,6 +63,9 @@ class Offline(Plugin):
         self._usage = await self.db.read(lambda c: store.usage(c, store.of_host(self.host.jid)))
         self._position = await self.db.read(store.last_position)
         self._delivering: set[Jid] = set()
+        self._late: set[Jid] = set()  # delivered to when the database works again
+        # Up to which position messages were handed over, of accounts where they could not be deleted afterwards.
+        self._handed_over: dict[Jid, int] = {}
         await self._expire()
         self.every(3600.0, self._expire)
 
@@ -114,21 +119,33 @@ class Offline(Plugin):
         return self._deliver(session) if session.account in self._usage and _takes_messages(session) else None
 
     async def _deliver(self, session: ISession | None) -> None:
-        assert session is not None
+        if session is None:
+            return
         account = session.account
         if account in self._delivering:
             return  # to another device, which gets all
         self._delivering.add(account)
         try:
             while session is not None and account in self._usage:
+                if account in self._handed_over:
+                    await self._delete_handed_over(account)
                 messages = await self.db.read(lambda c: store.first(c, account, _BATCH))
                 if not messages:
                     break  # one is being written; it is looked after when that is done
                 await self._hand_over(session, messages)
                 if not self._reachable(session):
                     session = self._device(account)
+        except StorageUnavailable as error:
+            self.log.warn("messages still wait for {account}: {reason}", account=account, reason=error.reason)
+            if account not in self._late:
+                self._late.add(account)
+                self.later(_AGAIN, lambda: self._deliver_late(account))
         finally:
             self._delivering.discard(account)
+
+    def _deliver_late(self, account: Jid) -> Awaitable[None]:
+        self._late.discard(account)
+        return self._deliver(self._device(account))
 
     async def _hand_over(self, session: ISession, messages: Sequence[StoredMessage]) -> None:
         """Send messages to a device and delete them afterwards: an end in between sends twice, and loses none."""
@@ -142,7 +159,12 @@ class Offline(Plugin):
                 await pending
             last = stored.position
         if last:
-            await self._take_away(_c.account == str(session.account), _c.position <= last)
+            self._handed_over[session.account] = last
+            await self._delete_handed_over(session.account)
+
+    async def _delete_handed_over(self, account: Jid) -> None:
+        await self._take_away(_c.account == str(account), _c.position <= self._handed_over[account])
+        del self._handed_over[account]
 
     def _reachable(self, session: ISession) -> bool:
         return self.host.session(session.jid) is session and _takes_messages(session)

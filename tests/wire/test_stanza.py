@@ -148,3 +148,12 @@ class Made(SynchronousTestCase):
             self.assertRaises(ValueError, stanza.error, StanzaError(Condition.FORBIDDEN))
         for stanza in (Message(), Message(type="headline"), Presence(type="subscribe"), Iq(type="get")):
             self.assertTrue(stanza.answerable)
+
+
+class Shown(SynchronousTestCase):
+    def test_logs_show_no_content(self) -> None:
+        to, from_ = Jid.parse("example.org"), Jid.parse("romeo@example.org/orchard")
+        iq = Iq(to, from_, "1", "set", None, b"<query xmlns='jabber:iq:register'><password>x</password></query>")
+        self.assertEqual(repr(iq), "<Iq set from romeo@example.org/orchard to example.org: query>")
+        self.assertEqual(repr(Message()), "<Message normal from None to None>")
+        self.assertEqual(repr(Message(payload=b"<a/>" * 9)).count(" a"), 8)

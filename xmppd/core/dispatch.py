@@ -200,8 +200,14 @@ def error_for(failure: BaseException, handler: Handler, stanza: object = None) -
         return failure
     handler.stats.failures += 1
     if isinstance(failure, StorageUnavailable):
-        _log.warn("plugin {plugin}: {reason}", plugin=handler.plugin.name, reason=str(failure))
-        return StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait" if failure.wait else None)
+        _log.warn(
+            "plugin {plugin} could not do {label} on {stanza!r}: {reason}",
+            plugin=handler.plugin.name,
+            label=handler.label,
+            stanza=stanza,
+            reason=str(failure),
+        )
+        return unavailable(failure)
     _log.failure(
         "plugin {plugin} failed in {label} on {stanza!r}; the stanza is refused, the session goes on",
         failure=Failure(failure, type(failure), failure.__traceback__),
@@ -210,6 +216,11 @@ def error_for(failure: BaseException, handler: Handler, stanza: object = None) -
         stanza=stanza,
     )
     return StanzaError(Condition.INTERNAL_SERVER_ERROR)
+
+
+def unavailable(failure: StorageUnavailable) -> StanzaError:
+    """Return the error a sender gets while the database can't work (RFC 6120 8.3.3.18)."""
+    return StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait" if failure.wait else None)
 
 
 def decide(filters: Filters, event: StanzaEvent) -> Verdict | Awaitable[Verdict | None] | None:

@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from xmppd.api.events.sessions import AvailabilityChanged
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToHost, Undeliverable
 from xmppd.api.hooks import Scope
 from xmppd.api.plugin import Component, Plugin
+from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.core.delivery import Rule, row_for
-from xmppd.core.dispatch import Handler, Tables, decide, error_for
+from xmppd.core.dispatch import Handler, Tables, decide, error_for, unavailable
 from xmppd.core.operations import HostOperations
 from xmppd.core.routing import all_of, iq_fault, iq_key, presence_fault
 from xmppd.wire.errors import Condition, StanzaError
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Host"]
 
+_log = Logger()
 Onward = Callable[[Stanza], Awaitable[None] | None]
 
 
@@ -120,7 +124,14 @@ class Host:
         return self._to_account(stanza, account)
 
     async def _look_up(self, stanza: Stanza, account: Jid) -> None:
-        exists = await self.accounts.exists(account)
+        try:
+            exists = await self.accounts.exists(account)
+        except StorageUnavailable as error:
+            _log.warn("{stanza!r}: can't look up the account: {reason}", stanza=stanza, reason=str(error))
+            pending = self._router.bounce(stanza, unavailable(error))
+            if pending is not None:
+                await pending
+            return
         pending = self._to_account(stanza, account) if exists else self._nobody(stanza)
         if pending is not None:
             await pending

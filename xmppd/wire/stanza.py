@@ -20,6 +20,7 @@ __all__ = ["Iq", "Message", "Nonza", "Presence", "Stanza"]
 
 S = TypeVar("S", bound="Stanza")
 #: The lexical form of `xs:byte`, with the whitespace that may be around it.
+_SHOWN = 8  # names of children that logs show
 _BYTE = re.compile(r"[ \t\r\n]*[+-]?0{0,9}[0-9]{1,3}[ \t\r\n]*\Z")
 
 
@@ -173,7 +174,10 @@ class Stanza:
         return (head + "/>").encode()
 
     def __repr__(self) -> str:
-        return f"<{self.__class__.__name__} {self.to_bytes().decode('utf-8', 'replace')}>"
+        """For logs: header and the names of the children, but no content, which is private and may be a password."""
+        names = [name for _, name in self.names[:_SHOWN]] + ["..."] * (len(self.names) > _SHOWN)
+        holding = f": {' '.join(names)}" if names else ""
+        return f"<{self.__class__.__name__} {self.type} from {self.from_} to {self.to}{holding}>"
 
 
 class Message(Stanza):
