@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
 from collections import deque
@@ -211,12 +210,12 @@ async def befriend(sessions: list[Session], contacts: int) -> None:
 
 async def login(load: Load) -> Result:
     """`window` times 25 logins at once: stream, TLS if wanted, SASL PLAIN, bind, presence, end of the stream."""
-    meter = Meter()
+    meter, ended = Meter(), False
     context = trusting() if load.tls else None
     free = deque(range(load.users))
 
     async def again_and_again() -> None:
-        while True:
+        while not ended:
             user = free.popleft()
             began = time.perf_counter()
             session = await connect(load.port)
@@ -229,10 +228,8 @@ async def login(load: Load) -> Result:
 
     slots = [asyncio.ensure_future(again_and_again()) for _ in range(min(load.window * 25, load.users // 2))]
     result = await meter.measure(load)
-    for slot in slots:
-        slot.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await slot
+    ended = True
+    await asyncio.wait(slots, timeout=10)
     return result
 
 

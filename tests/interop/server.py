@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import random
 import shutil
 import signal
 import socket
@@ -31,10 +32,16 @@ XMPPCTL = (sys.executable, "-c", "from xmppd.app.cli import main; main()")
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of 127.0.0.1 that nobody uses, below those the kernel gives to clients."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def write_certificate(folder: Path, domain: str) -> None:
