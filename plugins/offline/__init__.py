@@ -19,9 +19,11 @@ from xmppd.api import (
     OperationError,
     Phase,
     Plugin,
+    Replace,
     Result,
     StanzaError,
     StorageUnavailable,
+    ToAccount,
     Undeliverable,
     Verdict,
     filter,
@@ -31,6 +33,7 @@ from xmppd.api import (
 from xmppd.api.offline import IOfflineStore, StoredMessage
 from xmppd.plugins.offline import store
 from xmppd.plugins.offline.rules import is_stored, without_forged_delay
+from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
 
 _BATCH = 100  # messages read, handed over and deleted together
@@ -71,13 +74,22 @@ class Offline(Plugin):
 
     # In
 
+    @filter(ToAccount, Phase.REWRITE, kinds=(Message,))
+    def believe_no_other(self, event: ToAccount) -> Verdict | None:
+        """Take out delay stamps that others made in our name (XEP-0203 section 6), also if it needn't wait."""
+        message = event.stanza
+        if not message.has(DELAY, "delay") or not isinstance(message, Message):
+            return None
+        honest = without_forged_delay(message, self.host.jid)
+        return None if honest is message else Replace(honest)
+
     @filter(Undeliverable, Phase.DELIVER, kinds=(Message,))
     async def keep(self, event: Undeliverable) -> Verdict | None:
         """Store the message before its sender's turn ends."""
         if not is_stored(event.stanza):
             return None
         account = event.account
-        message = without_forged_delay(event.stanza, self.host.jid)
+        message = event.stanza
         octets = len(message.to_bytes())
         count, used = self._usage.get(account, _NOTHING)
         if count >= self.options.max_messages or used + octets > self.options.max_octets:

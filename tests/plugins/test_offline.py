@@ -141,7 +141,15 @@ class Delivery(OfflineTestCase):
               <body>Hör &amp; sieh</body><x xmlns='urn:example:x'><y xmlns='' a='b'/></x>{DELAY}</message>"""
         )
 
-    def test_forgedformat_datetime(self) -> None:
+    def test_forged_stamps_of_those_who_are_there(self) -> None:
+        forged = "<delay xmlns='urn:xmpp:delay' from='example.org' stamp='1999-01-01T00:00:00Z'/>"
+        theirs = "<delay xmlns='urn:xmpp:delay' from='room.example.net' stamp='1999-01-01T00:00:00Z'/>"
+        juliet = self.juliet()
+        self.romeo.send(f"<message to='juliet@example.org'><body>hi</body>{forged}{theirs}</message>")
+        self.romeo.send(f"<message to='{juliet.jid}'><body>you</body>{theirs}</message>")
+        juliet.expect(f"<message><body>hi</body>{theirs}</message><message><body>you</body>{theirs}</message>")
+
+    def test_forged_stamps(self) -> None:
         forged = "<delay xmlns='urn:xmpp:delay' from='example.org' stamp='1999-01-01T00:00:00Z'/>"
         self.romeo.send(f"<message to='juliet@example.org'><body>hi</body>{forged}</message>")
         self.juliet().expect(f"<message from='{{romeo}}'><body>hi</body>{DELAY}</message>")
