@@ -247,6 +247,8 @@ class PresencePlugin(Plugin):
         before, after = event.before, event.after
         if before is None or not before.from_ or (after is not None and after.from_):
             return None
+        if self.blocking is not None and self.blocking.blocks(event.account, event.contact):
+            return None  # Leave was taken when the contact was blocked (XEP-0191 section 3.3).
         pending: Pending = []
         for session in self.host.sessions(event.account):
             if session.presence is not None:
