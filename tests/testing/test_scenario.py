@@ -51,6 +51,31 @@ the server restarts
 Romeo is closed with system-shutdown
 """.replace(" id='{any}'", "")
 
+STREAMS = """
+[plugins] ping
+[hosts] example.org example.net
+[admins] romeo@example.net
+[host] mechanisms = ["PLAIN"]
+[tls] yes
+Romeo opens a stream over TLS
+Romeo is offered:
+    <stream:features>
+      <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>
+    </stream:features>
+Romeo is romeo@example.org/orchard
+Romeo sends:
+    <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>
+Romeo receives:
+    <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
+Romeo opens a stream
+Romeo is offered:
+    <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>
+Romeo closes the stream
+Romeo opens a stream
+Romeo is offered:
+    <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>
+"""
+
 
 class Files(SynchronousTestCase):
     def play(self, text: str) -> str:
@@ -64,6 +89,12 @@ class Files(SynchronousTestCase):
 
     def test_everything(self) -> None:
         self.assertEqual(self.play(GOOD), "")
+
+    def test_streams(self) -> None:
+        problem = self.play(STREAMS)
+        self.assertIn("some-thing.txt:22: Romeo is offered:", problem)
+        self.assertIn("there is a child <mechanisms", problem)
+        self.assertEqual(self.play(STREAMS.replace("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "{any}")), "")
 
     def test_failure_names_the_line(self) -> None:
         problem = self.play(GOOD.replace("<body>hi</body>", "<body>ho</body>", 1))
@@ -89,6 +120,9 @@ class Files(SynchronousTestCase):
         self.assertEqual(scenario.config, {"limits": {"idle_ping_seconds": 60}})
         self.assertEqual(scenario.steps[0].text, "Romeo is romeo@example.org/orchard")
         self.assertIsNone(parse("", "x.txt").plugins)
+        streams = parse(STREAMS, "x.txt")
+        self.assertEqual((streams.admins, streams.tls), (("romeo@example.net",), True))
+        self.assertEqual(streams.host, {"mechanisms": ["PLAIN"]})
         self.assertIsNone(parse("[plugins] default", "x.txt").plugins)
 
     def test_mistakes_in_the_syntax(self) -> None:
