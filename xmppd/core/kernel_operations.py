@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xmppd.api.accounts import IAccounts
@@ -28,9 +28,16 @@ __all__ = ["account_keeper", "declared_operations", "offline_operations", "serve
 def account_keeper(server: Server) -> AccountKeeper:
     """Return what makes and deletes accounts while `server` runs."""
 
-    def notify(domain: str, event: object) -> Awaitable[None] | None:
+    async def notify(domain: str, event: object) -> bool:
         host = server.hosts.get(domain)
-        return host.notify(event) if host is not None else None
+        if host is None:
+            return False
+        figures = [observer.stats for observer in host.tables.observers.get(type(event), ())]
+        failures = sum(stats.failures for stats in figures)
+        pending = host.notify(event)
+        if pending is not None:
+            await pending
+        return sum(stats.failures for stats in figures) == failures
 
     async def close(jid: Jid) -> int:
         error = StreamError(StreamCondition.NOT_AUTHORIZED, text="The account was deleted.")

@@ -59,7 +59,10 @@ class ClientListener:
         self.reconfigure()
 
     def reconfigure(self) -> None:
-        """Take the limits from the server's settings as they are now; new streams get them."""
+        """Take the limits from the server's settings as they are now; new streams get them.
+
+        Streams to a host that is served no more end (RFC 6120 4.9.3.5), those without a session as well.
+        """
         limits = self.limits = self.server.settings.limits
         self.limits_before = _wire_limits(limits, limits.stanza_octets_before_auth)
         self.limits_after = _wire_limits(limits, limits.stanza_octets)
@@ -68,6 +71,9 @@ class ClientListener:
         self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
         self.address_failures.set_limits(limits.failed_logins_per_address, window)
         self.account_failures.set_limits(limits.failed_logins_per_account, window)
+        for stream in list(self.streams):
+            if stream.host is not None and stream.host not in self.server.hosts.values():
+                stream.close(StreamError(StreamCondition.HOST_GONE))
 
     def start(self) -> None:
         """Begin to look after the streams."""

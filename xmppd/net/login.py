@@ -24,10 +24,14 @@ _log = Logger()
 
 
 class Login:
-    """The attempts of one stream to authenticate."""
+    """The attempts of one stream to authenticate.
+
+    :ivar guest: was it let in without an account (XEP-0175)?
+    """
 
     def __init__(self, of: ClientStream) -> None:
         self._stream = of
+        self.guest = False
         self._listener = of.listener
         host, settings = of.host, of.listener.server.settings
         assert host is not None
@@ -120,7 +124,8 @@ class Login:
     async def _admit(self, success: Success) -> Success | Failure:
         """The identity is proven; may it come in?"""
         identity: Identity = success.identity
-        if identity.anonymous:
+        self.guest = identity.anonymous
+        if self.guest:
             return success
         try:
             account = await self._listener.accounts.get(identity.account)

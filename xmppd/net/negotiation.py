@@ -47,6 +47,7 @@ class Negotiation:
         self._listener = of.listener
         self._waiting: deque[Frame] | None = None
         self._login: Login | None = None
+        self._guest = False  # logged in without an account
         self._restarting = True  # a header must come next
         seconds = self._listener.limits.negotiation_seconds
         self._timeout = self._listener.clock.callLater(seconds, self._too_slow)
@@ -199,6 +200,7 @@ class Negotiation:
         if account is None:
             return
         of.account = account
+        self._guest = login.guest
         self._login = None
         self._restart()
 
@@ -240,6 +242,8 @@ class Negotiation:
         assert of.host is not None and of.account is not None
         try:
             wanted = _wanted_resource(iq)
+            if not self._guest:
+                await self._check_account(of.account)
             session = await self._listener.server.bind(of.host, of.account, wanted, of)
         except JidError as error:
             of.write(iq.error(StanzaError(Condition.BAD_REQUEST, text=str(error))).to_bytes())
@@ -260,6 +264,13 @@ class Negotiation:
         of.session = session
         bound = tag("bind", tag("jid", str(session.jid)), xmlns=ns.BIND)
         of.write(Iq(None, None, iq.id, "result", None, bound).to_bytes())
+
+    async def _check_account(self, jid: Jid) -> None:
+        """Locking or deleting an account ends its sessions; this stream has none yet, and must not get one."""
+        account = await self._listener.accounts.get(jid)
+        if account is None or account.locked is not None:
+            gone = "deleted" if account is None else "locked"
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, f"The account is {gone}.")
 
 
 def _wanted_resource(iq: Iq) -> str | None:
