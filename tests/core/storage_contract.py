@@ -251,6 +251,12 @@ class DatabaseContract:
         self.assertIsInstance(second, IntegrityError)
         self.assertEqual(await database.read(names), ["a", "c"])
 
+    async def test_errors_do_not_show_values(self) -> None:
+        """They end in the log, and values are what people write to each other, or keys."""
+        (error,) = await outcomes([self.database.append(ROOMS, [row("a", "private"), row("a", "private")])])
+        self.assertIsInstance(error, IntegrityError)
+        self.assertEqual(str(error).count("private"), 0)
+
     async def test_appends_take_their_turn_among_writes(self) -> None:
         database = self.database
         waiting: list[Deferred[Any]] = [

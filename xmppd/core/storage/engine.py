@@ -65,7 +65,9 @@ def open_engines(url: str | URL, *, readers: int = 4, busy_timeout: float = 5.0)
 
 
 def _open_memory() -> Engines:
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    engine = create_engine(
+        "sqlite://", hide_parameters=True, poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
     event.listen(engine, "connect", _connected({"foreign_keys": "ON"}))
     event.listen(engine, "begin", _say("BEGIN"))
     # The one connection both writes and reads. Its reads can't write either, so that tests find what would
@@ -81,8 +83,8 @@ def _open_file(url: URL, readers: int, busy_timeout: float) -> Engines:
     _make_private(str(url.database))
     arguments = {"check_same_thread": False, "timeout": busy_timeout}
     # One connection of the writer, and one for migrations while it runs.
-    write = create_engine(url, connect_args=arguments, pool_size=1, max_overflow=1)
-    read = create_engine(url, connect_args=arguments, pool_size=readers, max_overflow=0)
+    write = create_engine(url, hide_parameters=True, connect_args=arguments, pool_size=1, max_overflow=1)
+    read = create_engine(url, hide_parameters=True, connect_args=arguments, pool_size=readers, max_overflow=0)
     settings = {
         "journal_mode": "WAL",
         "synchronous": "FULL",
@@ -103,10 +105,11 @@ def _open_postgres(url: URL, readers: int) -> Engines:
     url = url.set(drivername="postgresql+psycopg")
     missing = {name: value for name, value in _POSTGRES_DEFAULTS.items() if name not in url.query}
     url = url.update_query_dict(missing)
-    write = create_engine(url, pool_size=1, max_overflow=1)
+    write = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=1)
     # REPEATABLE READ: all statements of one read see the same state.
     read = create_engine(
         url,
+        hide_parameters=True,
         pool_size=readers,
         max_overflow=0,
         isolation_level="REPEATABLE READ",
