@@ -93,6 +93,25 @@ class SystemdTests(unittest.TestCase):
         self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)  # twistd ends by the signal it was sent
         self.assertIn('"level": "info"', (self.folder / "log").read_text())
 
+    def test_broken_settings_change_nothing(self) -> None:
+        process = self.start()
+        self.heard("READY=1")
+        (self.folder / "xmppd.toml").write_text(SETTINGS.replace("[server]", "[server]\nlog_level = 'loud'"))
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+            self.heard("READY=1")
+        (self.folder / "xmppd.toml").write_text(SETTINGS + '[hosts."example.net"]\n')
+        process.send_signal(signal.SIGHUP)
+        self.heard("READY=1")
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+        log = (self.folder / "log").read_text()
+        self.assertEqual(log.count("the settings were not reloaded, the old ones stay in force"), 2)
+        self.assertIn("log_level", log)
+        self.assertIn("host example.net is served from now on", log)
+        self.assertNotIn("Traceback", log)
+        self.assertNotIn("Unhandled", log)
+
     def test_wrong_settings(self) -> None:
         (self.folder / "xmppd.toml").write_text(SETTINGS + "admin = []")
         ended = subprocess.run(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.logger import ILogObserver, Logger
@@ -64,6 +64,7 @@ class XmppdService(MultiService):
         self._lock: DataLock | None = None
         self._ports: list[Any] = []
         self._starting: Deferred[None] | None = None
+        self._reloading = DeferredLock()
         self._old_hangup: Any = None
 
     def setServiceParent(self, parent: Any) -> None:
@@ -136,10 +137,14 @@ class XmppdService(MultiService):
 
     def _hangup(self, number: int, frame: object) -> None:
         """SIGHUP."""
-        self._reactor.callFromThread(lambda: ensureDeferred(self._reload()))
+        self._reactor.callFromThread(lambda: ensureDeferred(self._reload()).addErrback(self._not_reloaded))
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        if failure.check(SettingsError) is None:  # those are logged already
+            _log.failure("the settings could not be reloaded", failure=failure)
 
     async def _reload(self) -> Sequence[str]:
-        """Read settings and certificates again.
+        """Read settings and certificates again; one reload at a time.
 
         :returns: what could not be applied, in plain words.
         :raises SettingsError: if the settings are not valid; then everything stays as it is.
@@ -147,18 +152,21 @@ class XmppdService(MultiService):
         assembly, listener, tls = self._assembly, self._listener, self._tls
         if assembly is None or listener is None or tls is None:
             return ["the server is still starting"]
+        await self._reloading.acquire()
         self._notifier.reloading()
         try:
             settings = self._options.load()
             problems = [f"{name} needs a restart" for name in needs_restart(assembly.server.settings, settings)]
             problems += tls.reload(settings, datetime.now(UTC))
             problems += await reload.apply(assembly.server, settings)
+            assembly.accounts.iterations = settings.accounts.hash_iterations
             listener.reconfigure()
         except SettingsError as error:
             _log.error("the settings were not reloaded, the old ones stay in force: {error}", error=str(error))
             raise
         finally:
             self._notifier.ready()
+            self._reloading.release()
         for problem in problems:
             _log.warn("reload: {problem}", problem=problem)
         _log.info("settings and certificates reloaded")
