@@ -481,3 +481,16 @@ class Shared(SynchronousTestCase):
         for number in range(300):
             framer.feed(b"<message><x%d/>" % number + b"x" * 10_000 + b"</message>")
             self.assertLessEqual(sum(s.life for free in pool._free.values() for s in free), 1 << 20)
+
+    def test_names_are_forgotten_inside_an_element(self) -> None:
+        """Not even if the network always cuts in the middle of a stanza."""
+        framer = Framer()
+        framer.feed(HEADER)
+        number, seen = 300, 0
+        framer.feed(b"<message><x0>")
+        for n in range(number):
+            frames = framer.feed(b"x" * 10_000 + b"</x%d></message> <message to='romeo@example.org'><x%d>" % (n, n + 1))
+            seen += len([frame for frame in frames if isinstance(frame, Message)])
+            assert framer._scanner is not None
+            self.assertLessEqual(framer._scanner.life, (1 << 20) + 20_000)
+        self.assertEqual(seen, number)

@@ -86,7 +86,7 @@ class Framer:
         elif scanner.depth < 0:
             self._end()
         else:
-            self._scanner = scanner
+            self._scanner = scanner.renewed() if scanner.worn else scanner
 
     def _end(self) -> None:
         self._scanner = None

@@ -135,6 +135,23 @@ class Scanner:
         parser.EndElementHandler = scanner._end
         return scanner
 
+    @property
+    def worn(self) -> bool:
+        """Has the parser seen so much that it should be replaced, and that is cheap?"""
+        return self.life > _LIFE and self.life > 4 * len(self.rest)
+
+    def renewed(self) -> Scanner:
+        """Return a scanner that is where this one is inside an element, but remembers no older names.
+
+        A client may cut its packets so that its scanner is never between two elements, and never given back.
+        """
+        assert self.context is not None
+        new = Scanner.resumed(self.context)
+        new.context, new.limits, new._most_attributes = self.context, self.limits, self._most_attributes
+        new.scan(bytes(self.rest), [])
+        new._work = self._work
+        return new
+
     def scan(self, data: bytes, frames: list[Frame]) -> None:
         """Take bytes; add what they complete to `frames`.
 
@@ -197,6 +214,8 @@ class Scanner:
             at = self._start_at = self._parser.CurrentByteIndex
             if at != self._done:
                 self._only_space(self._buffer[self._done - self._base : at - self._base])
+            if name == _STREAM:
+                raise StreamError(StreamCondition.BAD_FORMAT, "the stream has begun already")
             self._name = name
             self._attributes = attributes
         elif depth == 1:
