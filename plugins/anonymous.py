@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from sqlalchemy import Column, Connection, MetaData, Table, Text, delete, insert, select
+
 from xmppd.api import (
     AccountDeleted,
     Bounce,
@@ -21,6 +23,8 @@ from xmppd.api import (
     observe,
 )
 
+#: Those who are there, so that those whose end was missed can be forgotten later.
+GUESTS = Table("anonymous_guests", MetaData(), Column("account", Text, primary_key=True))
 _REFUSED = Bounce(StanzaError(Condition.FORBIDDEN, text="users without an account reach this server only"))
 
 
@@ -28,6 +32,7 @@ class Anonymous(Plugin):
     """Keep users without an account (SASL ANONYMOUS) to this server, and forget all about them when they leave."""
 
     xep = (175, "1.2")
+    tables = (GUESTS,)
 
     class Options(Plugin.Options):
         """What they may do."""
@@ -35,9 +40,18 @@ class Anonymous(Plugin):
         remote: bool = Field(False, description="May they write to users of other servers?")
 
     async def start(self) -> None:
-        self._guests: set[Jid] = set()
+        mine = GUESTS.c.account.endswith(f"@{self.host.jid}", autoescape=True)
+        known = await self.db.read(lambda c: c.execute(select(GUESTS.c.account).where(mine)).scalars().all())
+        self._guests = {Jid.parse(account) for account in known}
         for account in {session.account for session in self.host.all_sessions()}:
             await self._look_up(account)
+        # When all plugins are there to hear of it.
+        self.later(0, self._forget_the_lost)
+
+    async def _forget_the_lost(self) -> None:
+        """Forget those who were there when the server ended without warning."""
+        for account in [account for account in self._guests if not self.host.sessions(account)]:
+            await self._forget(account)
 
     @observe(SessionBound)
     def came(self, event: SessionBound) -> Awaitable[None] | None:
@@ -46,8 +60,9 @@ class Anonymous(Plugin):
         return None if self.host.accounts.known(account) else self._look_up(account)
 
     async def _look_up(self, account: Jid) -> None:
-        if not await self.host.accounts.exists(account):
+        if account not in self._guests and not await self.host.accounts.exists(account):
             self._guests.add(account)
+            await self.db.write(lambda c: c.execute(insert(GUESTS).values(account=str(account))) and None)
 
     @filter(FromClient, Phase.POLICY)
     def outgoing(self, event: FromClient) -> Verdict | None:
@@ -63,5 +78,15 @@ class Anonymous(Plugin):
         account = event.session.account
         if account not in self._guests or self.host.sessions(account):
             return None
+        return self._forget(account)
+
+    async def _forget(self, account: Jid) -> None:
+        pending = self.host.notify(AccountDeleted(account))
+        if pending is not None:
+            await pending
+        await self.db.write(lambda c: _remove(c, account))
         self._guests.discard(account)
-        return self.host.notify(AccountDeleted(account))
+
+
+def _remove(connection: Connection, account: Jid) -> None:
+    connection.execute(delete(GUESTS).where(GUESTS.c.account == str(account)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from xmppd.api import Component, Iq, Plugin, iq_get
+from xmppd.api import Component, Iq, Plugin, SessionEnded, iq_get
 from xmppd.testing import Client, ServerTestCase
 
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -58,6 +58,18 @@ class EndTests(GuestCase):
         romeo.send(f"<iq type='set' id='p'>{PRIVATE.format('y')}</iq>")
         romeo.close()
         self.assertEqual(self.stored(), 1)
+
+    def test_a_server_that_ended_without_warning(self) -> None:
+        guest = self.guest()
+        guest.send(f"<iq type='set' id='p'>{PRIVATE.format('y')}</iq>")
+        guest.expect("<iq type='result' id='p'/>")
+        # Nobody is told of the end: as if the process had been killed.
+        self.host.tables.observers.pop(SessionEnded)
+        self.restart()
+        self.pump(1)
+        self.assertEqual(self.stored(), 0)
+        [table] = self.plugin("anonymous").tables
+        self.assertEqual(self.wait(self.server.server.db.read(lambda c: c.execute(table.select()).all())), [])
 
     def stored(self) -> int:
         [table] = self.plugin("private").tables
