@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+from twisted.internet.defer import DeferredLock
+
 from xmppd.api import (
     HOST,
     OWN_ACCOUNT,
@@ -89,6 +91,7 @@ class Register(Plugin):
         """Begin to count."""
         self._set_limits()
         self._used: OrderedDict[str, None] = OrderedDict()
+        self._making = DeferredLock()
 
     async def reconfigured(self, options: object) -> None:
         """Count anew, with other limits."""
@@ -184,13 +187,18 @@ class Register(Plugin):
         self._throttle(stream)
         account = self._new_address(submitted)
         password = self._new_password(submitted)
+        # One after the other: an account is counted when it is made, which takes a while.
+        await self._making.acquire()
         try:
+            self._check_made(network_of(stream.peer))
             await self.host.create_account(account, password)
+            self._note_made(stream)
         except AccountExists:
             raise StanzaError(Condition.CONFLICT) from None
         except PasswordError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text=str(error)) from None
-        self._note_made(stream)
+        finally:
+            self._making.release()
         self.log.info("{account} was registered from {address}", account=account, address=stream.peer)
 
     def _throttle(self, stream: IStream) -> None:
@@ -198,10 +206,16 @@ class Register(Plugin):
         now, address = self.clock.seconds(), network_of(stream.peer)
         if stream.id in self._used:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text="you have registered; log in now")
-        full = self._attempts.full(address, now) or self._made.full(address, now)
+        full = self._attempts.full(address, now)
         self._attempts.add(address, now)
-        if full or self._made_in_total.full("", now):
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "wait", "there were too many registrations; try again later")
+        if full:
+            raise _too_many()
+        self._check_made(address)
+
+    def _check_made(self, address: str) -> None:
+        now = self.clock.seconds()
+        if self._made.full(address, now) or self._made_in_total.full("", now):
+            raise _too_many()
 
     def _note_made(self, stream: IStream) -> None:
         now = self.clock.seconds()
@@ -285,6 +299,10 @@ class Register(Plugin):
             raise error
         if not await self.host.accounts.check_password(account, submitted.values.get(field, "")):
             raise error
+
+
+def _too_many() -> StanzaError:
+    return StanzaError(Condition.NOT_ACCEPTABLE, "wait", "there were too many registrations; try again later")
 
 
 def _insecure() -> StanzaError:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
 from xmppd.testing import Client, ServerTestCase
 from xmppd.wire.jid import Jid
 
@@ -205,6 +209,24 @@ class LimitTests(RegisterCase):
         self.expect_error(self.attempt("one-more", "127.0.0.9"), 406, "wait", "not-acceptable")
         self.pump(601, step=50)
         self.expect_result(self.attempt("one-more", "127.0.0.9"))
+
+    def test_at_the_same_time(self) -> None:
+        """The limits hold for those that come while another's password is being hashed."""
+        for peers in (["127.0.0.1"] * 4, [f"127.0.0.{number}" for number in range(2, 6)]):
+            with self.subTest(peers=peers):
+                slow: list[Deferred[Any]] = []
+
+                def run_slowly(fn: Any, slow: list[Deferred[Any]] = slow) -> Deferred[Any]:
+                    slow.append(Deferred().addCallback(lambda _: fn()))  # type: ignore[arg-type]
+                    return slow[-1]
+
+                self.patch(self.server.accounts, "_run_in_thread", run_slowly)
+                clients = [self.attempt(f"at-once{n}-{peers[-1][-1]}", peer) for n, peer in enumerate(peers)]
+                while slow:
+                    slow.pop(0).callback(None)
+                self.pump()
+                made = [client for client in clients if "type='result'" in client.received[-1]]
+                self.assertEqual(len(made), 2 if len(set(peers)) == 1 else 1)
 
     def test_attempts(self) -> None:
         """Or else one could find out who has an account."""
