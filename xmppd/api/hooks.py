@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 __all__ = [
-    "FilterMark", "IqMark", "NonzaMark", "ObserveMark", "Phase", "Scope", "StreamFeatureMark",
+    "FilterMark", "IqMark", "Mark", "NonzaMark", "ObserveMark", "Phase", "Scope", "StreamFeatureMark",
     "filter", "iq_get", "iq_set", "marks", "nonza", "observe", "stream_feature",
 ]  # fmt: skip
 

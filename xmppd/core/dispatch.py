@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from time import perf_counter
 from typing import Any
@@ -16,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
-from xmppd.api.hooks import FilterMark, IqMark, NonzaMark, ObserveMark, Scope, StreamFeatureMark, marks
+from xmppd.api.hooks import FilterMark, IqMark, Mark, NonzaMark, ObserveMark, Scope, StreamFeatureMark, marks
 from xmppd.api.plugin import Component, Plugin
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Pass, Replace, Verdict
@@ -119,30 +120,35 @@ def compile_tables(
     filters: dict[tuple[str, str], list[tuple[FilterMark, Handler]]] = {}
     observers: dict[type, list[Handler]] = {}
     for plugin in plugins:
-        for attribute in dir(type(plugin)):
-            for mark in marks(getattr(type(plugin), attribute, None)):
-                handler = Handler(plugin, getattr(plugin, attribute), f"{attribute} {_subject(mark)}")
-                handler.stats = figures.get((plugin, handler.label), handler.stats)
-                if isinstance(mark, IqMark):
-                    if isinstance(plugin, Component) and plugin is not component:
-                        continue  # these answer in the component's own domain
-                    table = tables.iq[mark.scope]
-                    _claim(table, f"{mark.type}{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
-                elif isinstance(mark, NonzaMark):
-                    _claim(tables.nonzas, f"{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
-                elif isinstance(mark, ObserveMark):
-                    observers.setdefault(mark.event, []).append(handler)
-                elif isinstance(mark, StreamFeatureMark):
-                    tables.stream_features += (handler,)
-                elif mark.event in _FILTERABLE:
-                    for cls in mark.kinds:
-                        filters.setdefault((_FILTERABLE[mark.event], cls.kind), []).append((mark, handler))
-                else:
-                    raise Conflict(f"plugin {plugin.name}: {mark.event.__name__} can only be observed, not filtered")
+        for attribute, mark in _declared(type(plugin)):  # type: ignore[arg-type]  # a class can be hashed
+            handler = Handler(plugin, getattr(plugin, attribute), f"{attribute} {_subject(mark)}")
+            handler.stats = figures.get((plugin, handler.label), handler.stats)
+            if isinstance(mark, IqMark):
+                if isinstance(plugin, Component) and plugin is not component:
+                    continue  # these answer in the component's own domain
+                table = tables.iq[mark.scope]
+                _claim(table, f"{mark.type}{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
+            elif isinstance(mark, NonzaMark):
+                _claim(tables.nonzas, f"{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
+            elif isinstance(mark, ObserveMark):
+                observers.setdefault(mark.event, []).append(handler)
+            elif isinstance(mark, StreamFeatureMark):
+                tables.stream_features += (handler,)
+            elif mark.event in _FILTERABLE:
+                for cls in mark.kinds:
+                    filters.setdefault((_FILTERABLE[mark.event], cls.kind), []).append((mark, handler))
+            else:
+                raise Conflict(f"plugin {plugin.name}: {mark.event.__name__} can only be observed, not filtered")
     tables.observers = {event: tuple(handlers) for event, handlers in observers.items()}
     for (slot, kind), wanted in filters.items():
         getattr(tables, slot)[kind] = _in_order(wanted)
     return tables
+
+
+@lru_cache(maxsize=512)
+def _declared(cls: type[Plugin]) -> tuple[tuple[str, Mark], ...]:
+    """What the methods of a class are marked for. Every change to what is loaded asks for it again."""
+    return tuple((name, mark) for name in dir(cls) for mark in marks(getattr(cls, name, None)))
 
 
 def _subject(mark: object) -> str:

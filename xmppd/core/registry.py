@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -299,8 +300,13 @@ class Registry:
                 self._owners[domain] = plugin.name
 
 
-def _dependencies(cls: type[Plugin]) -> list[Dependency[Any]]:
-    return [found for name in dir(cls) if isinstance(found := getattr(cls, name, None), Dependency)]
+def _dependencies(cls: type[Plugin]) -> tuple[Dependency[Any], ...]:
+    return _find_dependencies(cls)  # type: ignore[arg-type]  # a class can be hashed
+
+
+@lru_cache(maxsize=512)
+def _find_dependencies(cls: type[Plugin]) -> tuple[Dependency[Any], ...]:
+    return tuple(found for name in dir(cls) if isinstance(found := getattr(cls, name, None), Dependency))
 
 
 def _by_need(classes: Mapping[str, type[Plugin]]) -> list[str]:
