@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from twisted.internet.defer import Deferred
+
+from xmppd.api import HOST, Iq, Plugin, iq_get
 from xmppd.testing import Client, ServerTestCase
 from xmppd.wire.jid import Jid
 
@@ -156,3 +159,46 @@ class Closing(ServerTestCase):
         client.expect_closed()
         client.send_raw("</stream:stream>")
         self.assertTrue(client.transport.closed)
+
+
+class Stuck(Plugin):
+    """Never come to an end."""
+
+    @iq_get("urn:example:stuck", "stuck", to=HOST)
+    async def stuck(self, request: Iq) -> Iq:
+        await Deferred()
+        return request.result()
+
+
+class ClosingMeanwhile(ServerTestCase):
+    plugins = (Stuck,)
+
+    def test_4_4_what_takes_too_long_is_not_waited_for(self) -> None:
+        romeo = self.login("romeo@example.org/orchard")
+        romeo.send("<iq type='get' id='1' to='example.org'><stuck xmlns='urn:example:stuck'/></iq></stream:stream>")
+        self.pump(3)
+        romeo.expect_open()
+        self.pump(3)
+        romeo.expect_closed()
+
+    def test_4_4_connection_lost_meanwhile(self) -> None:
+        romeo = self.login("romeo@example.org/orchard")
+        romeo.send("<iq type='get' id='1' to='example.org'><stuck xmlns='urn:example:stuck'/></iq></stream:stream>")
+        romeo.disconnect()
+        self.pump(10)
+        self.assertTrue(romeo.transport.closed)
+
+
+class SecondHeader(ServerTestCase):
+    """4.9.3.1: a stream has one header."""
+
+    def test_4_9_3_1_before_logging_in(self) -> None:
+        client = self.connect()
+        client.open()
+        client.send_raw(f"{_HEAD} to='example.org' version='1.0'>")
+        client.expect_closed("bad-format")
+
+    def test_4_9_3_1_in_a_session(self) -> None:
+        client = self.login("romeo@example.org/orchard")
+        client.send_raw(f"{_HEAD} to='example.org' version='1.0'>")
+        client.expect_closed("bad-format")

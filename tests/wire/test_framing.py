@@ -275,9 +275,8 @@ class Hostile(SynchronousTestCase):
         self.assertRefused("bad-format", b"<stream:x xmlns:stream='http://etherx.jabber.org/streams'>")
 
     def test_a_stream_in_a_stream(self) -> None:
-        """It is an element like others: the limits hold for it."""
-        limits = Limits(depth=10)
-        self.assertRefused("policy-violation", HEADER, *[HEADER] * 12, limits=limits)
+        """RFC 6120 4.9.3.1: nothing would come of it but a stream that waits for ever."""
+        self.assertRefused("bad-format", HEADER, HEADER)
 
 
 class Sizes(SynchronousTestCase):

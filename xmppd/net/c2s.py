@@ -35,7 +35,8 @@ __all__ = ["ClientStream"]
 
 _log = Logger()
 _STANZAS = frozenset((Message, Presence, Iq))
-#: Seconds a peer gets to take the last bytes and close its side before the connection is cut.
+#: Seconds a peer gets to take the last bytes and close its side before the connection is cut; and seconds that what a
+#: client has asked for may take once it has closed its side.
 _FAREWELL = 5.0
 
 
@@ -114,9 +115,7 @@ class ClientStream:
     def connectionLost(self, reason: Failure) -> None:
         """See IProtocol."""
         self._closing = True
-        if self._farewell is not None and self._farewell.active():
-            self._farewell.cancel()
-        self._farewell = None
+        self._no_farewell()
         if self._counted:
             self._counted = False
             self.listener.peers.leave(self.peer)
@@ -124,6 +123,11 @@ class ClientStream:
         self._out = None
         self.transport = None
         self.listener.left(self)
+
+    def _no_farewell(self) -> None:
+        farewell, self._farewell = self._farewell, None
+        if farewell is not None and farewell.active():
+            farewell.cancel()
 
     def _let_go(self) -> None:
         """The client will not send any more: end what depends on it."""
@@ -187,6 +191,7 @@ class ClientStream:
         if self.session is None:
             self.close()
         else:
+            self._farewell = self.listener.clock.callLater(_FAREWELL, self.close)
             self.session.when_idle(lambda session: self.close())
 
     def _listen_for_end(self, data: bytes) -> None:
@@ -320,6 +325,7 @@ class ClientStream:
             data = stream.header(secrets.token_urlsafe(12), str(host.jid) if host else "") + data
         self.write(data + stream.END)
         self._closing = True
+        self._no_farewell()
         if error is not None:
             _log.debug("closing the stream of {jid} ({peer}): {error}", jid=self._who(), peer=self.peer, error=error)
         self._let_go()
