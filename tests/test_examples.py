@@ -17,7 +17,6 @@ from xmppd.app.docs_xeps import XEPS
 _WORDS = re.compile(r"XEP-(\d{4})|[Ee]xamples? (\d+(?:(?:, and |, | and | to )\d+)*)")
 _RANGE = re.compile(r"(\d+)(?: to (\d+))?")
 _URIS = "URIs that clients understand"
-_NODES = "nodes and services that no plugin has"
 
 #: How many examples there are, in the versions that docs/xeps.md names.
 EXAMPLES: Mapping[int, int] = {
@@ -27,13 +26,7 @@ EXAMPLES: Mapping[int, int] = {
 #: Extensions whose text has no numbered examples of anything that a server does.
 WITHOUT = frozenset({178, 334, 368})
 LEFT_OUT: Mapping[int, Mapping[str, str]] = {
-    30: {
-        "7": "a room",
-        "12": "services beneath the host: tests/plugins/test_disco.py has one",
-        "18 to 21": _NODES,
-        "22 and 23": "users have no nodes of their own",
-        "25 to 28": _URIS,
-    },
+    30: {"25 to 28": _URIS},
     50: {"7": "commands are not announced by messages", "24 and 25": _URIS},
     54: {"4": "another way to say what example 3 says", "13 and 14": _URIS},
     77: {"8 to 10": "a service that has its own questions", "29 to 34": _URIS},
