@@ -27,6 +27,7 @@ from xmppd.api import (
     filter,
     observe,
     operation,
+    settled,
     tag,
 )
 from xmppd.api.operations import Progress
@@ -104,18 +105,14 @@ class Announce(Plugin):
         return len(sessions)
 
     async def _give(self, session: ISession, content: bytes) -> None:
-        pending = session.send(Message(session.jid, self.host.jid, type="headline", payload=content))
-        if pending is not None:
-            await pending
+        await settled(session.send(Message(session.jid, self.host.jid, type="headline", payload=content)))
 
     async def _to_all(self, content: bytes, progress: Progress | None = None) -> int:
         total, done, after = await self.host.accounts.count(str(self.host.jid)), 0, ""
         while page := await self.host.accounts.list(str(self.host.jid), after, _PAGE):
             for account in page:
                 # Of a type that is stored for those who are not there.
-                pending = self.host.route(Message(account.jid, self.host.jid, payload=content))
-                if pending is not None:
-                    await pending
+                await settled(self.host.route(Message(account.jid, self.host.jid, payload=content)))
             after, done = str(page[-1].jid), done + len(page)
             if progress is not None:
                 progress(done, max(total, done))

@@ -32,6 +32,7 @@ from xmppd.api import (
     iq_get,
     iq_set,
     observe,
+    settled,
     tag,
     use,
 )
@@ -181,7 +182,7 @@ class Blocking(Plugin):
             if session in self._informed:
                 pending = session.send(Iq(session.jid, None, f"block{next(self._ids)}", "set", payload=payload))
                 if pending is not None:
-                    self.host.spawn(_wait(pending), f"telling {session.jid} of a changed block list")
+                    self.host.spawn(settled(pending), f"telling {session.jid} of a changed block list")
 
 
 def _refusal(stanza: Stanza) -> Verdict:
@@ -208,7 +209,3 @@ def _items(request: Element) -> list[Jid]:
 async def _after(pending: Awaitable[None]) -> Verdict:
     await pending
     return _HANDLED
-
-
-async def _wait(pending: Awaitable[None]) -> None:
-    await pending

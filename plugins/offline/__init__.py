@@ -29,6 +29,7 @@ from xmppd.api import (
     filter,
     observe,
     operation,
+    settled,
 )
 from xmppd.api.offline import IOfflineStore, StoredMessage
 from xmppd.plugins.offline import store
@@ -166,9 +167,7 @@ class Offline(Plugin):
             if not self._reachable(session):
                 break
             stamp = delay(self.host.jid, stored.stored_at, "Offline Storage")
-            pending = session.send(stored.message.adding(stamp))
-            if pending is not None:
-                await pending
+            await settled(session.send(stored.message.adding(stamp)))
             last = stored.position
         if last:
             self._handed_over[session.account] = last

@@ -29,6 +29,7 @@ from xmppd.api import (
     filter,
     need,
     observe,
+    settled,
     use,
 )
 from xmppd.api.blocking import IBlocking
@@ -84,7 +85,7 @@ class PresencePlugin(Plugin):
         view = await self.roster.load(event.session.account)
         if event.presence.type == "available" and event.session.presence is not event.presence:
             return  # The session has ended while the roster was read.
-        await settled(_settle(self._change(event, view)))
+        await settled(*self._change(event, view))
 
     def _change(self, event: AvailabilityChanged, view: IRosterView) -> Pending:
         session, presence = event.session, event.presence
@@ -269,15 +270,4 @@ def _add(pending: Pending, outcome: Awaitable[None] | None) -> None:
 
 
 def _settle(pending: Pending) -> Awaitable[None] | None:
-    return _all(pending) if pending else None
-
-
-async def _all(pending: Pending) -> None:
-    for one in pending:
-        await one
-
-
-async def settled(pending: Awaitable[None] | None) -> None:
-    """Wait for what may be there to wait for."""
-    if pending is not None:
-        await pending
+    return settled(*pending) if pending else None

@@ -35,6 +35,7 @@ from xmppd.api import (
     iq_get,
     iq_set,
     observe,
+    settled,
     stream_feature,
 )
 from xmppd.plugins.roster import forms
@@ -42,7 +43,7 @@ from xmppd.plugins.roster.operations import RosterOperations
 from xmppd.plugins.roster.rosters import Change, Roster, Rosters
 from xmppd.plugins.roster.rules import SUBSCRIBE, TYPES, State
 from xmppd.plugins.roster.store import TABLES, read_request
-from xmppd.plugins.roster.subscriptions import RequestLimits, Subscriptions, settled
+from xmppd.plugins.roster.subscriptions import RequestLimits, Subscriptions
 
 __all__ = ["RosterPlugin"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from xmppd.api import (
     StanzaError,
     SubscriptionApproved,
     Verdict,
+    settled,
 )
 from xmppd.plugins.roster import rules
 from xmppd.plugins.roster.rosters import Change, Roster, Rosters
@@ -188,9 +189,3 @@ def _item(before: RosterItem | None, contact: Jid, state: State, approved: bool 
         approved = item.approved
     # An approval in advance has served its purpose once there is a subscription.
     return replace(item, approved=approved and not item.from_)
-
-
-async def settled(pending: Awaitable[None] | None) -> None:
-    """Wait for what may be there to wait for."""
-    if pending is not None:
-        await pending

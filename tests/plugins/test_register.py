@@ -217,7 +217,7 @@ class LimitTests(RegisterCase):
                 slow: list[Deferred[Any]] = []
 
                 def run_slowly(fn: Any, slow: list[Deferred[Any]] = slow) -> Deferred[Any]:
-                    slow.append(Deferred().addCallback(lambda _: fn()))  # type: ignore[arg-type]
+                    slow.append(Deferred().addCallback(lambda _: fn()))
                     return slow[-1]
 
                 self.patch(self.server.accounts, "_run_in_thread", run_slowly)

@@ -14,6 +14,7 @@ from xmppd.api.plugin import Component, Plugin, need, use
 from xmppd.api.roster import IRoster, IRosterView, RosterChanged, RosterItem, Subscription, SubscriptionApproved
 from xmppd.api.storage import IDatabase, Migration, StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Handled, Pass, Replace, Verdict
+from xmppd.api.waiting import settled
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
@@ -31,5 +32,5 @@ __all__ = [
     "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "Stanza", "StanzaError",
     "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "Subscription",
     "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "filter", "iq_get",
-    "iq_set", "need", "nonza", "observe", "operation", "stream_feature", "tag", "use",
+    "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Protocol
 from xmppd.api.hooks import iq_get
 from xmppd.api.interfaces import IHost
 from xmppd.api.plugin import Component
+from xmppd.api.waiting import settled
 from xmppd.wire.disco import INFO, ITEMS, Identity, Info, Item, form_type, items_query
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
@@ -120,9 +121,7 @@ async def answer_info(host: IHost, event: DiscoInfo, request: Iq) -> Iq:
 
     :raises StanzaError: item-not-found for a node that nobody knows, or the refusal of who knows it.
     """
-    pending = host.notify(event)
-    if pending is not None:
-        await pending
+    await settled(host.notify(event))
     if event.node and not event.identities:
         raise event.refusal or StanzaError(Condition.ITEM_NOT_FOUND)
     event.features.append(INFO)  # XEP-0030 section 3.1: every entity supports at least this one
@@ -135,9 +134,7 @@ async def answer_items(host: IHost, event: DiscoItems, request: Iq) -> Iq:
     :raises StanzaError: item-not-found for a node that nobody knows; those who may not know get an empty answer, the
         same as for an account that does not exist (XEP-0030 section 8).
     """
-    pending = host.notify(event)
-    if pending is not None:
-        await pending
+    await settled(host.notify(event))
     if event.node and event.trusted and not event.items and not event.known:
         raise StanzaError(Condition.ITEM_NOT_FOUND)
     return request.result(items_query(event.items, event.node))

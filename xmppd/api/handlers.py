@@ -30,6 +30,7 @@ from tx_xmpp.subprotocols import StreamManager
 
 from xmppd.api.interfaces import IClock
 from xmppd.api.plugin import Component
+from xmppd.api.waiting import settled
 from xmppd.wire import ns
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, Malformed
@@ -190,9 +191,7 @@ class HandlerComponent(Component):
         while outgoing:
             stanza = outgoing.popleft()
             try:
-                pending = self.host.route(stanza)
-                if pending is not None:
-                    await pending
+                await settled(self.host.route(stanza))
             except Exception:
                 self.log.failure("plugin {plugin}: {stanza!r} could not be sent", plugin=self.name, stanza=stanza)
         if outgoing is self._outgoing:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from xmppd.api.hooks import Scope
 from xmppd.api.plugin import Component
+from xmppd.api.waiting import settled
 from xmppd.core.dispatch import Handler, Tables, error_for
-from xmppd.core.routing import iq_fault, iq_key
+from xmppd.core.routing import iq_key
+from xmppd.wire.rules import iq_fault
 from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 if TYPE_CHECKING:
@@ -61,6 +63,4 @@ class ComponentOwner:
         try:
             await outcome
         except Exception as error:
-            pending = self._host.server.router.bounce(stanza, error_for(error, self._direct, stanza))
-            if pending is not None:
-                await pending
+            await settled(self._host.server.router.bounce(stanza, error_for(error, self._direct, stanza)))

@@ -14,12 +14,14 @@ from xmppd.api.hooks import Scope
 from xmppd.api.plugin import Component, Plugin
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Verdict
+from xmppd.api.waiting import settled
 from xmppd.core.delivery import Rule, row_for
 from xmppd.core.dispatch import Handler, Tables, decide, error_for, unavailable
 from xmppd.core.operations import HostOperations
-from xmppd.core.routing import all_of, iq_fault, iq_key, presence_fault
+from xmppd.core.routing import iq_key
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
+from xmppd.wire.rules import iq_fault, presence_fault
 from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 if TYPE_CHECKING:
@@ -128,13 +130,9 @@ class Host:
             exists = await self.accounts.exists(account)
         except StorageUnavailable as error:
             _log.warn("{stanza!r}: can't look up the account: {reason}", stanza=stanza, reason=str(error))
-            pending = self._router.bounce(stanza, unavailable(error))
-            if pending is not None:
-                await pending
+            await settled(self._router.bounce(stanza, unavailable(error)))
             return
-        pending = self._to_account(stanza, account) if exists else self._nobody(stanza)
-        if pending is not None:
-            await pending
+        await settled(self._to_account(stanza, account) if exists else self._nobody(stanza))
 
     def _nobody(self, stanza: Stanza) -> Awaitable[None] | None:
         """RFC 6121 8.5.1, no such account. The answer is the one an account gives that doesn't answer."""
@@ -182,7 +180,7 @@ class Host:
         if not sessions:
             return self._without_device(row.nobody, stanza)
         pending = [wait for session in sessions if (wait := session.send(stanza)) is not None]
-        return all_of(pending) if pending else None
+        return settled(*pending) if pending else None
 
     def _devices(self, account: Jid, rule: Rule) -> list[Session]:
         sessions = self._directory.of(account).values()
@@ -275,17 +273,12 @@ class Host:
         return self._with_also(pending, event.also)
 
     async def _finish_later(self, event: StanzaEvent, verdict: Awaitable[Verdict | None], onward: Onward) -> None:
-        pending = self.finish(event, await verdict, onward)
-        if pending is not None:
-            await pending
+        await settled(self.finish(event, await verdict, onward))
 
     async def _with_also(self, first: Awaitable[None] | None, also: Sequence[Stanza]) -> None:
-        if first is not None:
-            await first
+        await settled(first)
         for stanza in also:
-            pending = self._router.route(stanza)
-            if pending is not None:
-                await pending
+            await settled(self._router.route(stanza))
 
     # For plugins
 
@@ -300,7 +293,7 @@ class Host:
                 continue
             if outcome is not None:
                 pending.append(_guarded(handler, event, outcome))
-        return all_of(pending) if pending else None
+        return settled(*pending) if pending else None
 
     async def create_account(self, jid: Jid, password: str) -> None:
         """See :class:`xmppd.api.IHost`."""
@@ -314,7 +307,7 @@ class Host:
         """See :class:`xmppd.api.IHost`."""
         pending = self._router.route(stanza)
         if pending is not None:
-            self.spawn(_await(pending), f"routing {stanza.kind} to {stanza.to}")
+            self.spawn(settled(pending), f"routing {stanza.kind} to {stanza.to}")
 
     def route(self, stanza: Stanza) -> Awaitable[None] | None:
         """See :class:`xmppd.api.IHost`."""
@@ -367,10 +360,6 @@ class Host:
 
 def _ignore(stanza: Stanza) -> None:
     """Presence to the host itself that nobody handles (RFC 6121 8.4)."""
-
-
-async def _await(pending: Awaitable[None]) -> None:
-    await pending
 
 
 async def _guarded(handler: Handler, event: object, outcome: Awaitable[None]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xmppd.api.accounts import IAccounts
 from xmppd.api.plugin import Plugin
 from xmppd.api.storage import IDatabase
+from xmppd.api.waiting import settled
 from xmppd.core.account_keeper import AccountKeeper
 from xmppd.core.operations import OperationRegistry
 from xmppd.core.operations_plugins import PluginOperations
@@ -34,9 +35,7 @@ def account_keeper(server: Server) -> AccountKeeper:
             return False
         figures = [observer.stats for observer in host.tables.observers.get(type(event), ())]
         failures = sum(stats.failures for stats in figures)
-        pending = host.notify(event)
-        if pending is not None:
-            await pending
+        await settled(host.notify(event))
         return sum(stats.failures for stats in figures) == failures
 
     async def close(jid: Jid) -> int:

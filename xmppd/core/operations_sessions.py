@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xmppd.api.operations import OperationError, Permission, operation
+from xmppd.api.waiting import settled
 from xmppd.core.words import duration, plural
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.errors import Condition, StreamCondition, StreamError
@@ -79,9 +80,7 @@ class SessionOperations:
             sessions = [session for host in self._hosts(jid.domain) for session in host.all_sessions()]
         payload = (tag("subject", subject) if subject else b"") + tag("body", text)
         for session in sessions:
-            pending = session.send(Message(session.jid, session.host.jid, payload=payload))
-            if pending is not None:
-                await pending
+            await settled(session.send(Message(session.jid, session.host.jid, payload=payload)))
         if not sessions and jid.local:
             raise OperationError(f"{jid} has no session", Condition.ITEM_NOT_FOUND)
         return f"Sent to {plural(len(sessions), 'session')}."

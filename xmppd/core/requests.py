@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from itertools import count
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from xmppd.api.interfaces import IClock, IDelayedCall
+from xmppd.api.waiting import as_deferred
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq, Stanza
@@ -35,8 +36,7 @@ class Requests:
         self._waiting[key] = (answer, self._clock.callLater(timeout, self._timed_out, key))
         pending = self._route(request)
         if pending is not None:
-            routed = pending if isinstance(pending, Deferred) else ensureDeferred(pending)  # type: ignore[arg-type]
-            routed.addErrback(self._not_routed, key)
+            as_deferred(pending).addErrback(self._not_routed, key)
         return answer
 
     def answered(self, iq: Iq) -> bool:

@@ -7,21 +7,14 @@ from typing import Protocol
 
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
-from xmppd.wire.rules import iq_fault, presence_fault
 from xmppd.wire.stanza import Iq, Presence, Stanza
 
-__all__ = ["Elsewhere", "Owner", "Router", "all_of", "iq_fault", "iq_key", "presence_fault"]
+__all__ = ["Elsewhere", "Owner", "Router", "iq_key"]
 
 
 def iq_key(iq: Iq) -> str:
     """Return the key of a get or set in the handler tables."""
     return iq.type + iq.raw_names[0]
-
-
-async def all_of(pending: list[Awaitable[None]]) -> None:
-    """Wait for all of them."""
-    for one in pending:
-        await one
 
 
 class Owner(Protocol):

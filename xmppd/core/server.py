@@ -13,6 +13,7 @@ from xmppd.api.accounts import IAccounts
 from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded
 from xmppd.api.interfaces import IClock
 from xmppd.api.storage import IDatabase
+from xmppd.api.waiting import settled
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
 from xmppd.core.limits import TokenBucket
@@ -153,9 +154,7 @@ class Server:
             raise BindRefused(conflict=False)
         session = Session(host, jid, stream, self._bucket(account))
         self.directory.add(session)
-        pending = host.notify(SessionBound(session))
-        if pending is not None:
-            await pending
+        await settled(host.notify(SessionBound(session)))
         return session
 
     def _bucket(self, account: Jid) -> TokenBucket:
@@ -176,16 +175,11 @@ class Server:
         if not self.directory.of(session.account):
             self._buckets.pop(session.account, None)
         host, previous = session.host, session.presence
-        pending: Awaitable[None] | None
         if previous is not None:
             session.presence = None
             unavailable = Presence(from_=session.jid, type="unavailable")
-            pending = host.notify(AvailabilityChanged(session, unavailable, previous))
-            if pending is not None:
-                await pending
-        pending = host.notify(SessionEnded(session))
-        if pending is not None:
-            await pending
+            await settled(host.notify(AvailabilityChanged(session, unavailable, previous)))
+        await settled(host.notify(SessionEnded(session)))
 
 
 def _new_resource() -> str:

@@ -10,31 +10,24 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.events.stanzas import ToDevice
+from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import decide
 from xmppd.core.limits import TokenBucket
 from xmppd.wire.errors import StreamError
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Presence, Stanza
+from xmppd.wire.stanza import Iq, Presence, Stanza
 
 if TYPE_CHECKING:
     from xmppd.core.hosts import Host
 
-__all__ = ["Directory", "Output", "Session", "as_deferred"]
+__all__ = ["Directory", "Output", "Session"]
 
 _log = Logger()
 _NONE: Mapping[str, Session] = {}
-
-
-def as_deferred(pending: Awaitable[None]) -> Deferred[None]:
-    """Return a Deferred for anything that can be awaited."""
-    if isinstance(pending, Deferred):
-        return pending
-    return ensureDeferred(pending)  # type: ignore[arg-type]
 
 
 class Output(Protocol):
@@ -102,6 +95,8 @@ class Session:
         self.received += 1
         inbox = self._inbox
         if inbox is not None:
+            if isinstance(stanza, Iq) and self._answers(stanza):
+                return
             inbox.append(stanza)
             if len(inbox) >= self.host.limits.input_queue_stanzas and not self._pauses and self.stream:
                 self._pauses = True
@@ -111,6 +106,10 @@ class Session:
         if pending is not None:
             self._inbox = deque()
             as_deferred(pending).addBoth(self._proceed)
+
+    def _answers(self, iq: Iq) -> bool:
+        """Is it the answer to a request of the server? What is being waited for may wait for just that."""
+        return not iq.answerable and iq.to == self.host.jid and self.host.server.requests.answered(iq)
 
     def _proceed(self, outcome: object) -> None:
         """What was waited for is done: go on with those that came meanwhile."""

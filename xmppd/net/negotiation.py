@@ -11,20 +11,21 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.hooks import Scope
 from xmppd.api.storage import StorageUnavailable
+from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import Handler, error_for
-from xmppd.core.routing import iq_fault, iq_key
+from xmppd.core.routing import iq_key
 from xmppd.core.server import BindRefused
 from xmppd.net.login import Login
 from xmppd.wire import ns, stream
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Malformed, StreamHeader
 from xmppd.wire.jid import Jid, JidError
+from xmppd.wire.rules import iq_fault
 from xmppd.wire.stanza import Iq, Nonza, Stanza
 from xmppd.wire.xml import SEPARATOR, tag
 
@@ -71,7 +72,7 @@ class Negotiation:
         if pending is not None:
             self._waiting = deque()
             self._stream.pause("negotiation")
-            ensureDeferred(_await(pending)).addBoth(self._proceed)
+            as_deferred(pending).addBoth(self._proceed)
 
     def _proceed(self, outcome: object) -> None:
         of = self._stream
@@ -290,7 +291,3 @@ def _bare(text: str | None) -> Jid | None:
         return Jid.parse(text).bare if text else None
     except JidError:
         return None
-
-
-async def _await(pending: Awaitable[None]) -> None:
-    await pending

@@ -19,12 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
-from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import FailTest, SynchronousTestCase
 
 from xmppd.api.plugin import Plugin
+from xmppd.api.waiting import as_deferred
 from xmppd.app.assembly import Assembly, assemble_on
 from xmppd.core.hosts import Host
 from xmppd.core.settings import Settings
@@ -173,7 +173,7 @@ class ServerTestCase(SynchronousTestCase):
         :param seconds: how much time may pass until then.
         :raises AssertionError: if it isn't done by then; what it raised itself.
         """
-        deferred = coming if isinstance(coming, Deferred) else ensureDeferred(coming)  # type: ignore[arg-type]
+        deferred = as_deferred(coming)
         self.clock.advance(0)
         while seconds > 0 and not deferred.called:
             self.clock.advance(min(1.0, seconds))
@@ -183,7 +183,7 @@ class ServerTestCase(SynchronousTestCase):
 
     def spawn(self, coming: Awaitable[object]) -> None:
         """Run an awaitable; what it raises fails the test."""
-        ensureDeferred(coming).addErrback(self._failed_later)  # type: ignore[arg-type]
+        as_deferred(coming).addErrback(self._failed_later)
 
     def _failed_later(self, failure: Failure) -> None:
         self._failures.append(failure)
