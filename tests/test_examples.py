@@ -29,12 +29,10 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     30: {"25 to 28": _URIS},
     50: {"7": "commands are not announced by messages", "24 and 25": _URIS},
     54: {"4": "another way to say what example 3 says", "13 and 14": _URIS},
-    77: {"8 to 10": "a service that has its own questions", "29 to 34": _URIS},
+    77: {"29 to 34": _URIS},
     82: {"1": "dates alone are not used", "4": "times alone are not used"},
     115: {"8 and 9": "caps optimization is not done"},
-    128: {"2": "a room"},
     133: {"37 to 44": "no blacklist, no whitelist", "89 to 102": "no welcome message; admins are in the settings"},
-    203: {"2": "presence is not stamped", "3": "a room"},
     440: {"2": "there is no SASL2"},
 }
 

@@ -25,7 +25,8 @@ _XEPS = """\
 # What is implemented
 
 Besides RFC 6120, RFC 6121 and RFC 7622, these XMPP extensions, in the versions named. "The server" means what
-is there without any plugin. The examples of each are played by the tests, most as `tests/scenarios/xepNNNN-*.txt`.
+is there without any plugin. The examples of each are played by the tests, most as `tests/scenarios/xepNNNN-*.txt`;
+`tests/test_examples.py` lists those that are not, and why.
 
 This page is made from the code (`make docs`).
 
