@@ -11,11 +11,9 @@ from pydantic import BaseModel, Field
 from xmppd.core.options import (
     SettingsError,
     nearest,
-    select_names,
     table_name,
     unknown_name,
     validate_options,
-    validate_plugin_options,
 )
 
 WHERE = 'x.toml: [hosts."example.org".muc]'
@@ -41,11 +39,11 @@ class Options(BaseModel):
 class PluginOptionTests(unittest.TestCase):
     def problems(self, **table: object) -> tuple[str, ...]:
         with self.assertRaises(SettingsError) as caught:
-            validate_plugin_options(Options, {"domain": "d", **table}, WHERE)
+            validate_options(Options, {"domain": "d", **table}, WHERE)
         return caught.exception.problems
 
     def test_good(self) -> None:
-        options = validate_plugin_options(
+        options = validate_options(
             Options,
             {"domain": "d", "aliases": ["a", "b"], "store": "/y", "limits": {"history": 3}, "rooms": {"r": {}}},
             WHERE,
@@ -57,7 +55,7 @@ class PluginOptionTests(unittest.TestCase):
 
     def test_missing(self) -> None:
         with self.assertRaises(SettingsError) as caught:
-            validate_plugin_options(Options, {}, WHERE)
+            validate_options(Options, {}, WHERE)
         self.assertEqual(str(caught.exception), f'{WHERE}: "domain" is missing')
 
     def test_unknown_key_names_the_nearest(self) -> None:
@@ -120,8 +118,7 @@ class PluginOptionTests(unittest.TestCase):
 
 
 class NameTests(unittest.TestCase):
-    DEFAULTS = ("roster", "presence", "offline")
-    KNOWN = (*DEFAULTS, "greet", "muc")
+    KNOWN = ("roster", "presence", "offline", "greet", "muc")
 
     def test_nearest(self) -> None:
         self.assertEqual(nearest("ofline", self.KNOWN), "offline")
@@ -135,28 +132,3 @@ class NameTests(unittest.TestCase):
     def test_table_name_quotes_what_toml_quotes(self) -> None:
         self.assertEqual(table_name(["hosts", "example.org", "last_activity"]), '[hosts."example.org".last_activity]')
         self.assertEqual(table_name(["hosts", "münchen"]), '[hosts."münchen"]')
-
-    def test_select(self) -> None:
-        for entries, expected in (
-            ([], ["roster", "presence", "offline"]),
-            (["greet"], ["roster", "presence", "offline", "greet"]),
-            (["-offline"], ["roster", "presence"]),
-            (["greet", "-offline"], ["roster", "presence", "greet"]),
-            (["-*"], []),
-            (["-*", "offline", "muc"], ["offline", "muc"]),
-            (["roster", "roster"], ["roster", "presence", "offline"]),
-            (["-muc"], ["roster", "presence", "offline"]),
-        ):
-            self.assertEqual(select_names(entries, self.DEFAULTS, self.KNOWN, "w"), expected, entries)
-
-    def test_select_refuses(self) -> None:
-        with self.assertRaises(SettingsError) as caught:
-            select_names(["gret", "-ofline", "muc", "-muc"], self.DEFAULTS, self.KNOWN, "w")
-        self.assertEqual(
-            caught.exception.problems,
-            (
-                'w: there is no "gret"; did you mean "greet"?',
-                'w: "muc" is both added and taken away',
-                'w: there is no "ofline"; did you mean "offline"?',
-            ),
-        )

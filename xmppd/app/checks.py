@@ -21,7 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
 from xmppd.core import account_keeper, account_store
-from xmppd.core.options import SettingsError, table_name, validate_plugin_options
+from xmppd.core.options import SettingsError, table_name, validate_options
 from xmppd.core.registry import wanted_names
 from xmppd.core.settings import Settings, not_served
 from xmppd.core.sources import PluginError, Source, find_sources
@@ -108,7 +108,7 @@ def _check_plugin(name: str, sources: list[Source], settings: Settings, domain: 
     where = table_name(["hosts", domain, name])
     try:
         cls = next(source for source in sources if name in source.names()).load(name)
-        validate_plugin_options(cls.Options, settings.hosts[domain].plugin_options.get(name, {}), where)
+        validate_options(cls.Options, settings.hosts[domain].plugin_options.get(name, {}), where)
     except PluginError as error:
         yield Finding("error", "plugins", str(error), f'Repair it, or put "-{name}" into "plugins".')
     except SettingsError as error:

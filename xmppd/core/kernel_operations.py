@@ -22,6 +22,7 @@ from xmppd.wire.jid import Jid
 
 if TYPE_CHECKING:
     from xmppd.core.server import Server
+    from xmppd.core.sessions import Session
 
 __all__ = ["account_keeper", "declared_operations", "offline_operations", "server_operations"]
 
@@ -52,14 +53,14 @@ def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistr
         error = StreamError(StreamCondition.NOT_AUTHORIZED, text="The account is locked.")
         return await end_sessions(server, server.directory.of(jid).values(), error)
 
-    def sessions(jid: Jid) -> Sequence[object]:
+    def sessions(jid: Jid) -> Sequence[Session]:
         return list(server.directory.of(jid).values())
 
     def loaded() -> Iterable[tuple[str, Plugin]]:
         return [(domain, plugin) for domain, host in server.hosts.items() for plugin in host.registry.loaded()]
 
     kernel = (
-        UserOperations(server.accounts, keeper, server.hosts.keys(), sessions, close),  # type: ignore[arg-type]
+        UserOperations(server.accounts, keeper, server.hosts.keys(), sessions, close),
         SessionOperations(server),
         PluginOperations(server),
         ServerOperations(server),

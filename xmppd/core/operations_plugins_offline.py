@@ -7,7 +7,7 @@ from typing import Any
 
 from xmppd.api.operations import OperationError, operation
 from xmppd.core.operations_plugins import declared
-from xmppd.core.options import SettingsError, table_name, unknown_name, validate_plugin_options
+from xmppd.core.options import SettingsError, table_name, unknown_name, validate_options
 from xmppd.core.registry import wanted_names
 from xmppd.core.settings import Settings
 from xmppd.core.sources import PluginError, Source, find_sources
@@ -44,7 +44,7 @@ class OfflinePluginOperations:
         try:
             cls = _source_of(name, sources).load(name)
             table = self._settings.hosts[domain].plugin_options.get(name, {})
-            options = validate_plugin_options(cls.Options, table, table_name(["hosts", domain, name]))
+            options = validate_options(cls.Options, table, table_name(["hosts", domain, name]))
         except (PluginError, SettingsError) as error:
             raise OperationError(str(error)) from None
         enabled = name in self._wanted(domain, sources)

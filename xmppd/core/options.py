@@ -74,7 +74,8 @@ def validate_options(model: type[Model], table: Mapping[str, Any], where: str, p
 
     Types are taken strictly (``"5"`` is no number) and unknown keys are refused, whatever the model says.
 
-    :param where: what to call the source in errors: a file, or a file and a table.
+    :param where: what to call the source in errors: a file, or file and table as in
+        ``xmppd.toml: [hosts."example.org".muc]``.
     :param path: names of the tables that lead to this one.
     :raises SettingsError: with a line for every key that is unknown, missing or of the wrong type or value.
     """
@@ -84,37 +85,6 @@ def validate_options(model: type[Model], table: Mapping[str, Any], where: str, p
     except ValidationError as error:
         found = [_problem(model, table, where, path, detail) for detail in error.errors(include_url=False)]
         raise SettingsError(list(dict.fromkeys(found))) from None
-
-
-def validate_plugin_options(model: type[Model], table: Mapping[str, Any], where: str) -> Model:
-    """Check a plugin's table against the model of its options.
-
-    :param where: file and table for the errors, as in ``xmppd.toml: [hosts."example.org".muc]``.
-    :raises SettingsError: see :func:`validate_options`.
-    """
-    return validate_options(model, table, where)
-
-
-def select_names(entries: Sequence[str], defaults: Sequence[str], known: Collection[str], where: str) -> list[str]:
-    """Work out a list that is written relative to its defaults, such as the plugins of a host.
-
-    ``"greet"`` adds to the defaults, ``"-offline"`` takes away, ``"-*"`` takes all defaults away.
-
-    :returns: the defaults that remain, in their order, then what was added.
-    :raises SettingsError: an entry is unknown (the nearest name is given), or added and taken away at once.
-    """
-    added = [entry for entry in entries if not entry.startswith("-")]
-    removed = {entry[1:] for entry in entries if entry.startswith("-")}
-    problems = []
-    for name in dict.fromkeys([*added, *sorted(removed - {"*"})]):
-        if name not in known:
-            problems.append(unknown_name(name, known, where))
-        elif name in added and name in removed:
-            problems.append(f'{where}: "{name}" is both added and taken away')
-    if problems:
-        raise SettingsError(problems)
-    kept = [] if "*" in removed else [name for name in defaults if name not in removed]
-    return list(dict.fromkeys([*kept, *added]))
 
 
 def _problem(

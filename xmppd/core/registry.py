@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,8 +50,7 @@ def wanted_names(changes: Iterable[str], sources: Iterable[Source]) -> list[str]
     for change in changes:
         name = change.removeprefix("-")
         if name != "*" and name not in known:
-            close = nearest(name, known)
-            raise PluginError(f"there is no plugin {name!r}" + (f"; did you mean {close!r}?" if close else ""))
+            raise PluginError(f"there is no plugin {name!r}" + _meant(name, known))
         if change == "-*":
             wanted = []
         elif change.startswith("-"):
@@ -116,8 +115,7 @@ class Registry:
         for source in self._sources:
             if name in source.names():
                 return source.load(name)
-        close = nearest(name, {n for source in self._sources for n in source.names()})
-        raise PluginError(f"there is no plugin {name!r}" + (f"; did you mean {close!r}?" if close else ""))
+        raise PluginError(f"there is no plugin {name!r}" + _meant(name, self._known()))
 
     # Changing
 
@@ -127,11 +125,11 @@ class Registry:
         :raises PluginError: if one can't be started; those started before it keep running, see :meth:`stop`.
         """
         classes = {name: self.load_class(name) for name in names}
+        known = self._known()
         for name in self._raw:
-            if name not in classes and not any(name in source.names() for source in self._sources):
-                close = nearest(name, {n for source in self._sources for n in source.names()})
-                hint = f"; did you mean {close!r}?" if close else ""
-                raise PluginError(f"{self._host.jid} has options for {name!r}, but there is no such plugin{hint}")
+            if name not in known:
+                text = f"{self._host.jid} has options for {name!r}, but there is no such plugin"
+                raise PluginError(text + _meant(name, known))
         async with _held(self._changing):
             for name in _by_need(classes):
                 await self._start(name, classes[name])
@@ -221,6 +219,9 @@ class Registry:
 
     # How
 
+    def _known(self) -> set[str]:
+        return {name for source in self._sources for name in source.names()}
+
     def _running(self, name: str) -> Plugin:
         plugin = self._plugins.get(name)
         if plugin is None:
@@ -298,6 +299,12 @@ class Registry:
                 figures = before.tables.handlers() if isinstance(before, ComponentOwner) else ()
                 router.owners[domain] = ComponentOwner(host, plugin, compile_tables([plugin], figures, plugin))
                 self._owners[domain] = plugin.name
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """What to add to an error about a name that isn't known: the nearest that is."""
+    close = nearest(name, known)
+    return f"; did you mean {close!r}?" if close else ""
 
 
 def _dependencies(cls: type[Plugin]) -> tuple[Dependency[Any], ...]:

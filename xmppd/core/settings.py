@@ -11,18 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MECHANISMS = (
-    "SCRAM-SHA-512-PLUS",
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-1-PLUS",
-    "SCRAM-SHA-512",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-1",
-    "EXTERNAL",
-    "PLAIN",
-)
-"""SASL mechanisms on offer unless the settings say otherwise, best first; not among them is ANONYMOUS (XEP-0175)."""
-
 Mechanism = Literal[
     "SCRAM-SHA-512-PLUS",
     "SCRAM-SHA-256-PLUS",
@@ -34,6 +22,17 @@ Mechanism = Literal[
     "PLAIN",
     "ANONYMOUS",
 ]
+MECHANISMS: tuple[Mechanism, ...] = (
+    "SCRAM-SHA-512-PLUS",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-512",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "EXTERNAL",
+    "PLAIN",
+)
+"""SASL mechanisms on offer unless the settings say otherwise, best first; not among them is ANONYMOUS (XEP-0175)."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -177,7 +176,7 @@ class Limits(Section):
 class Accounts(Section):
     """How users log in and bind resources."""
 
-    mechanisms: Annotated[tuple[Mechanism, ...], Field(strict=False, min_length=1)] = MECHANISMS  # type: ignore[assignment]
+    mechanisms: Annotated[tuple[Mechanism, ...], Field(strict=False, min_length=1)] = MECHANISMS
     """SASL mechanisms on offer, best first. PLAIN is never offered without TLS (but see `plain_without_tls`);
     `ANONYMOUS` (XEP-0175) lets anybody in."""
     hash_iterations: Annotated[int, Field(ge=4_096, le=10_000_000)] = 10_000

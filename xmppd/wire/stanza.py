@@ -19,8 +19,8 @@ from xmppd.wire.xml import SEPARATOR, Element, Payload, parse, to_payload
 __all__ = ["Iq", "Message", "Nonza", "Presence", "Stanza"]
 
 S = TypeVar("S", bound="Stanza")
-#: The lexical form of `xs:byte`, with the whitespace that may be around it.
 _SHOWN = 8  # names of children that logs show
+#: The lexical form of `xs:byte`, with the whitespace that may be around it.
 _BYTE = re.compile(r"[ \t\r\n]*[+-]?0{0,9}[0-9]{1,3}[ \t\r\n]*\Z")
 
 

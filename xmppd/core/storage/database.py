@@ -111,13 +111,13 @@ class Database:
         self._turns.began()
         return waiting
 
-    def _batch_ended(self, jobs: Sequence[Job], outcomes: Sequence[Outcome], latency: float) -> None:
+    def _batch_ended(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
         # In the writer's thread. One crossing a batch.
-        self._call_from_thread(self._deliver_batch, jobs, outcomes, latency)
+        self._call_from_thread(self._deliver_batch, jobs, outcomes)
 
-    def _deliver_batch(self, jobs: Sequence[Job], outcomes: Sequence[Outcome], latency: float) -> None:
+    def _deliver_batch(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
         self._turns.ended(len(jobs))
-        self.counters.count(jobs, latency)
+        self.counters.count(jobs)
         self._note_availability(outcomes[0])
         for outcome in outcomes:
             _deliver(self._writes.popleft(), outcome)

@@ -28,32 +28,23 @@ class WriterLimits:
 
 @dataclass
 class WriterCounters:
-    """What the writer has done so far. Latencies are of whole transactions, in seconds."""
+    """What the writer has done so far."""
 
     batches: int = 0
     jobs: int = 0
     rows: int = 0
     failed_batches: int = 0
     refused: int = 0
-    last_latency: float = 0.0
-    total_latency: float = 0.0
 
-    @property
-    def average_latency(self) -> float:
-        """Seconds a transaction took on average; 0 before the first."""
-        return self.total_latency / self.batches if self.batches else 0.0
-
-    def count(self, jobs: Sequence[Job], latency: float) -> None:
+    def count(self, jobs: Sequence[Job]) -> None:
         """Add a transaction that was tried."""
         self.batches += 1
         self.jobs += len(jobs)
         self.rows += sum(len(job.rows) for job in jobs if isinstance(job, Append))
-        self.last_latency = latency
-        self.total_latency += latency
 
 
-Report = Callable[[Sequence[Job], Sequence[Outcome], float], None]
-"""Called in the writer's thread with the jobs of a batch, their outcomes, and the seconds it took."""
+Report = Callable[[Sequence[Job], Sequence[Outcome]], None]
+"""Called in the writer's thread with the jobs of a batch and their outcomes."""
 
 
 class GroupCommitWriter:
@@ -105,9 +96,7 @@ class GroupCommitWriter:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            began = time.perf_counter()
-            outcomes = run_batch(self._engine, batch)
-            self._report(batch, outcomes, time.perf_counter() - began)
+            self._report(batch, run_batch(self._engine, batch))
 
     def _next_batch(self) -> list[Job]:
         """Wait for work and return it; nothing when the writer has been stopped and everything is done."""
