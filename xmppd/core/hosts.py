@@ -72,6 +72,8 @@ class Host:
         if isinstance(stanza, Iq):
             fault = iq_fault(stanza)
         elif isinstance(stanza, Presence):
+            if session.stream is None and stanza.type in ("available", "unavailable"):
+                return None  # it has ended; the client had sent this before
             fault = presence_fault(stanza)
         else:
             fault = None

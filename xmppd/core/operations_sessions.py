@@ -29,6 +29,7 @@ async def end_sessions(server: Server, sessions: Iterable[Session], error: Strea
     """
     ended = list(sessions)
     for session in ended:
+        session.abandon()
         session.close(error)
         await server.unbind(session)
     return len(ended)

@@ -17,6 +17,7 @@ from xmppd.api.waiting import settled
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
 from xmppd.core.limits import TokenBucket
+from xmppd.core.operations_sessions import end_sessions
 from xmppd.core.registry import Migrate, Registry, wanted_names
 from xmppd.core.requests import Requests
 from xmppd.core.routing import Router
@@ -76,6 +77,7 @@ class Server:
         self._migrate = migrate
         self._buckets: dict[Jid, TokenBucket] = {}
         self._background: set[Deferred[None]] = set()
+        self._ending: dict[Session, list[Deferred[None]]] = {}  # with those that wait for the end
         for domain, options in settings.hosts.items():
             self.add_host(domain, options)
 
@@ -91,9 +93,7 @@ class Server:
         """Serve a domain no more: its sessions end with host-gone, its plugins are stopped."""
         host = self.hosts.pop(domain)
         del self.router.owners[domain]
-        for session in list(self.directory.on(host.jid)):
-            session.close(StreamError(StreamCondition.HOST_GONE))
-            await self.unbind(session)
+        await end_sessions(self, self.directory.on(host.jid), StreamError(StreamCondition.HOST_GONE))
         await host.registry.stop()
 
     async def start(self) -> None:
@@ -133,10 +133,18 @@ class Server:
 
     # Sessions
 
-    async def bind(self, host: Host, account: Jid, resource: str | None, stream: Output) -> Session:
+    async def bind(
+        self,
+        host: Host,
+        account: Jid,
+        resource: str | None,
+        stream: Output,
+        bound: Callable[[Session], object] = lambda session: None,
+    ) -> Session:
         """Bind a resource (RFC 6120 section 7).
 
         :param resource: what the client asks for; None lets the server choose.
+        :param bound: called before anything can be sent to the session.
         :raises BindRefused: if there are too many, or the name is in use and the settings say to refuse.
         """
         policy = self.settings.accounts.resource_conflict
@@ -153,6 +161,7 @@ class Server:
         if len(self.directory.of(account)) >= self.settings.limits.resources_per_account:
             raise BindRefused(conflict=False)
         session = Session(host, jid, stream, self._bucket(account))
+        bound(session)
         self.directory.add(session)
         await settled(host.notify(SessionBound(session)))
         return session
@@ -167,9 +176,24 @@ class Server:
         return bucket
 
     async def unbind(self, session: Session) -> None:
-        """End a session: nobody finds it any more, and whoever saw it is told. Doing it twice does nothing."""
-        if self.directory.by_jid.get(session.jid) is not session:
-            return
+        """End a session: nobody finds it any more, and whoever saw it is told.
+
+        Doing it twice does nothing but wait until the first time is done.
+        """
+        waiting = self._ending.get(session)
+        if waiting is not None:
+            done: Deferred[None] = Deferred()
+            waiting.append(done)
+            await done
+        elif self.directory.by_jid.get(session.jid) is session:
+            self._ending[session] = []
+            try:
+                await self._unbind(session)
+            finally:
+                for done in self._ending.pop(session):
+                    done.callback(None)
+
+    async def _unbind(self, session: Session) -> None:
         self.directory.remove(session)
         session.stream = None
         if not self.directory.of(session.account):

@@ -141,6 +141,11 @@ class Session:
             _log.failure("a stanza of {jid} could not be handled", jid=self.jid)
             return None
 
+    def abandon(self) -> None:
+        """Do nothing more of what the client has sent, but for what is under way: it is no longer entitled to it."""
+        if self._inbox is not None:
+            self._inbox.clear()
+
     def when_idle(self, done: Callable[[Session], None]) -> None:
         """Call `done` as soon as what the client has sent is handled; at once if nothing is left."""
         if self._inbox is None:

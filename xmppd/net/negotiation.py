@@ -30,6 +30,7 @@ from xmppd.wire.stanza import Iq, Nonza, Stanza
 from xmppd.wire.xml import SEPARATOR, tag
 
 if TYPE_CHECKING:
+    from xmppd.core.sessions import Session
     from xmppd.net.c2s import ClientStream
 
 __all__ = ["Negotiation"]
@@ -239,13 +240,17 @@ class Negotiation:
 
     async def _bind(self, iq: Iq) -> None:
         """RFC 6120 7.6 and 7.7."""
-        of = self._stream
+        of, server = self._stream, self._listener.server
         assert of.host is not None and of.account is not None
+
+        def bound(session: Session) -> None:
+            payload = tag("bind", tag("jid", str(session.jid)), xmlns=ns.BIND)
+            of.write(Iq(None, None, iq.id, "result", None, payload).to_bytes())
+
         try:
             wanted = _wanted_resource(iq)
-            if not self._guest:
-                await self._check_account(of.account)
-            session = await self._listener.server.bind(of.host, of.account, wanted, of)
+            await self._check_account(of.account)
+            session = await server.bind(of.host, of.account, wanted, of, bound)
         except JidError as error:
             of.write(iq.error(StanzaError(Condition.BAD_REQUEST, text=str(error))).to_bytes())
             return
@@ -257,17 +262,22 @@ class Negotiation:
             type_ = "modify" if refused.conflict else "wait"  # RFC 6120 7.7.2.2 and 7.6.2.1
             of.write(iq.error(StanzaError(condition, type=type_, text=str(refused))).to_bytes())
             return
+        try:
+            await self._check_account(of.account)  # an older session may have taken long to end
+        except Exception:
+            await server.unbind(session)
+            raise
         if of.negotiation is not self:  # the client left meanwhile
-            await self._listener.server.unbind(session)
+            await server.unbind(session)
             return
         self.stop()
         of.negotiation = None
         of.session = session
-        bound = tag("bind", tag("jid", str(session.jid)), xmlns=ns.BIND)
-        of.write(Iq(None, None, iq.id, "result", None, bound).to_bytes())
 
     async def _check_account(self, jid: Jid) -> None:
         """Locking or deleting an account ends its sessions; this stream has none yet, and must not get one."""
+        if self._guest:
+            return
         account = await self._listener.accounts.get(jid)
         if account is None or account.locked is not None:
             gone = "deleted" if account is None else "locked"
