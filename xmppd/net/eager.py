@@ -57,16 +57,46 @@ class _EagerServer(tcp.Server):
             self._due = True
             self.turn.add(self)
 
+    def write(self, data: bytes) -> None:
+        """Keep the bytes until the turn ends. What Twisted's own does, less its trip through the reactor."""
+        if not data or not self.connected or self._writeDisconnected:
+            return
+        self._tempDataBuffer.append(data)
+        self._tempDataLen += len(data)
+        if self._tempDataLen > self.bufferSize:
+            self._maybePauseProducer()
+        if not self._due:
+            self._due = True
+            self.turn.add(self)
+
     def flush(self) -> None:
         """Write; leave to the reactor what the kernel does not take."""
         self._due = False
         if not self.connected:
             return
-        why = self.doWrite()
+        waiting = self._tempDataBuffer
+        if waiting and not self.dataBuffer and not self.disconnecting and not self._writeDisconnecting:
+            why = self._send(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+        else:
+            why = self.doWrite()
         if why is not None:
             self.reactor._disconnectSelectable(self, why, False)
         elif self.dataBuffer or self._tempDataLen:
             super().startWriting()
+
+    def _send(self, data: bytes) -> Any:
+        """Send what waits, in the usual case: nothing is left of an earlier turn, and the connection stays open."""
+        sent = self.writeSomeData(data)
+        if isinstance(sent, Exception):
+            return sent
+        self._tempDataBuffer.clear()
+        self._tempDataLen = 0
+        if sent < len(data):
+            self.dataBuffer, self.offset = data, sent
+        elif self.producer is not None and self.producerPaused:
+            self.producerPaused = False
+            self.producer.resumeProducing()
+        return None
 
 
 def make_eager(port: Any, reactor: Any) -> None:

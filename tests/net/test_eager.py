@@ -1,0 +1,141 @@
+"""Connections that write when the turn ends, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from xmppd.net.eager import make_eager
+
+reactor: Any = _reactor
+LARGE = bytes(range(256)) * 20_000  # 5 MB: more than any socket's buffer
+
+
+class Talker(Protocol):
+    """A producer that notes when it is told to wait."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.made: Deferred[Talker] = Deferred()
+        self.lost: Deferred[Any] = Deferred()
+        self.received = b""
+        self.told: list[str] = []
+
+    def connectionMade(self) -> None:
+        self.transport.registerProducer(self, True)
+        self.made.callback(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.lost.callback(None)
+
+    def pauseProducing(self) -> None:
+        if self.told[-1:] != ["pause"]:  # Twisted says it at each write
+            self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        pass
+
+
+class EagerTests(TestCase):
+    async def setUp(self) -> None:  # type: ignore[override]
+        self.talker = Talker()
+        port = reactor.listenTCP(0, Factory.forProtocol(lambda: self.talker), interface="127.0.0.1")
+        make_eager(port, reactor)
+        self.addCleanup(port.stopListening)
+        self.client = socket.create_connection(("127.0.0.1", port.getHost().port))
+        self.addCleanup(self.client.close)
+        self.client.setblocking(False)
+        await self.talker.made
+
+    async def turns(self) -> None:
+        await deferLater(reactor, 0.01, lambda: None)
+
+    async def read(self, octets: int) -> bytes:
+        found = b""
+        for _ in range(5_000):
+            if len(found) >= octets:
+                break
+            try:
+                found += self.client.recv(1 << 20)
+            except BlockingIOError:
+                await self.turns()
+        return found
+
+    async def test_what_a_turn_wrote_goes_out_together(self) -> None:
+        sent: list[bytes] = []
+        transport = self.talker.transport
+        original: Callable[[bytes], int] = transport.writeSomeData
+
+        def noted(data: bytes) -> int:
+            sent.append(data)
+            return original(data)
+
+        self.patch(transport, "writeSomeData", noted)
+        transport.write(b"one ")
+        transport.writeSequence([b"two ", b"three"])
+        self.assertEqual(sent, [])
+        self.assertEqual(await self.read(13), b"one two three")
+        self.assertEqual(sent, [b"one two three"])
+
+    async def test_what_the_kernel_does_not_take_follows(self) -> None:
+        for start in range(0, len(LARGE), 10_000):
+            self.talker.transport.write(LARGE[start : start + 10_000])
+        self.assertEqual(self.talker.told, ["pause"])
+        await self.turns()
+        self.talker.transport.write(b"end")
+        self.assertEqual(self.talker.told, ["pause"])
+        self.assertEqual(await self.read(len(LARGE) + 3), LARGE + b"end")
+        await self.turns()
+        self.assertEqual(self.talker.told, ["pause", "resume"])
+
+    async def test_all_is_written_before_the_connection_ends(self) -> None:
+        self.talker.transport.write(LARGE)
+        self.talker.transport.loseConnection()
+        self.talker.transport.unregisterProducer()
+        self.assertEqual(await self.read(len(LARGE)), LARGE)
+        await self.talker.lost
+
+    async def test_half_a_connection_can_be_ended(self) -> None:
+        self.talker.transport.write(b"bye")
+        self.talker.transport.unregisterProducer()
+        self.talker.transport.loseWriteConnection()
+        self.assertEqual(await self.read(3), b"bye")
+        self.client.setblocking(True)
+        self.client.sendall(b"still here")
+        await self.turns()
+        self.assertEqual(self.talker.received, b"still here")
+        self.client.close()
+        await self.talker.lost
+
+    async def test_large_packets_are_read_whole(self) -> None:
+        self.client.setblocking(True)
+        self.client.sendall(LARGE[:100_000])
+        for _ in range(1_000):
+            if len(self.talker.received) >= 100_000:
+                break
+            await self.turns()
+        self.assertEqual(self.talker.received, LARGE[:100_000])
+
+    async def test_a_connection_that_was_cut(self) -> None:
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.client.close()
+        self.talker.transport.write(b"x")
+        await self.turns()
+        self.talker.transport.write(b"x")
+        await self.talker.lost
+        self.talker.transport.write(b"nobody reads this")
+        await self.turns()
