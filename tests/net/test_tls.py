@@ -231,6 +231,15 @@ class HandshakeTests(TlsTestCase):
             # The certificate and its signature are not sent again.
             self.assertLess(again.octets, first.octets - 500)
 
+    def test_session_tickets_may_be_switched_off(self) -> None:
+        server = ServerTls(make_settings(self.folder, "[tls]\nsession_tickets = false"), NOW)
+        for newest in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            first = Client("example.org", newest=newest)
+            connect(server.wrap(Application()), first)
+            again = Client("example.org", again=first)
+            connect(server.wrap(Application()), again)
+            self.assertGreater(again.octets, first.octets - 500)
+
 
 class ReloadTests(TlsTestCase):
     def certificate_seen(self) -> bytes | None:
@@ -253,6 +262,8 @@ class ReloadTests(TlsTestCase):
             ServerTls(settings, NOW).notices,
             [f"the certificate of example.com expires on 2026-03-11: {files.certificate}"],
         )
+        unworried = make_settings(self.folder, "[tls]\nexpires_soon_days = 9", hosts=("example.com",))
+        self.assertEqual(ServerTls(unworried, NOW).notices, [])
         self.assertEqual(
             self.server.reload(settings, NOW + timedelta(days=11)),
             [f"the certificate of example.com has expired on 2026-03-11: {files.certificate}"],

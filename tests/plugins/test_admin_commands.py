@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
+from xmppd.plugins.admin_commands.logins import LOGINS
 from xmppd.testing import Client, ServerTestCase
 
 ADMIN = "http://jabber.org/protocol/admin"
@@ -220,6 +223,18 @@ class UserTests(AdminCase):
                 self.restart()
                 self.pump(3600)
                 self.bard = self.login("bard@shakespeare.lit/globe")
+
+    def test_logins_are_written_down_in_time(self) -> None:
+        saved: list[float] = []
+        self.wait(self.host.registry.disable("admin_commands"))
+        self.host.registry.set_options("admin_commands", {"save_seconds": 5})
+        self.wait(self.host.registry.enable("admin_commands"))
+        self.login("juliet@shakespeare.lit/balcony")
+        query = select(LOGINS.c.account).where(LOGINS.c.account == "juliet@shakespeare.lit")
+        for seconds in (4, 2):
+            self.pump(seconds)
+            saved.append(len(self.wait(self.host.db.read(lambda c: c.execute(query).all()))))
+        self.assertEqual(saved, [0, 1])
 
     def test_lastlogin_of_somebody_deleted(self) -> None:
         self.login("juliet@shakespeare.lit/balcony").close()

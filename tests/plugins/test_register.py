@@ -236,6 +236,36 @@ class LimitTests(RegisterCase):
         self.expect_error(self.attempt("romeo", "127.0.0.1"), 406, "wait", "not-acceptable")
 
 
+class NameTests(RegisterCase):
+    config = {
+        "register": {
+            "registration": True,
+            "username_min_length": 3,
+            "username_max_length": 5,
+            "forbidden_names": ["romeo"],
+            "attempts_per_address": 20,
+        }
+    }
+
+    def test_what_usernames_are_refused(self) -> None:
+        for username, why in (
+            ("ab", "a username has 3 to 5 characters"),
+            ("abcdef", "a username has 3 to 5 characters"),
+            ("romeo", "romeo can't be had"),
+            ("ROMEO", "romeo can't be had"),
+        ):
+            client = self.stranger()
+            self.register(client, username)
+            self.assertIn(why.replace("'", "&apos;"), client.received[-1].replace("'", "&apos;"))
+            self.expect_error(client, 406, "modify", "not-acceptable")
+
+    def test_what_usernames_are_taken(self) -> None:
+        for username in ("abc", "abcde", "admin"):
+            client = self.stranger()
+            self.register(client, username)
+            self.expect_result(client)
+
+
 class InsecureTests(RegisterCase):
     """Connections that are not encrypted, where the settings don't insist that they are."""
 

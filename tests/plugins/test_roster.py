@@ -395,6 +395,16 @@ class Changes(RosterTestCase):
             with self.assertRaises(ValueError):
                 self.wait(self.plugin("roster").put(ROMEO, contact))
 
+    def test_rosters_of_the_absent_are_kept_in_memory(self) -> None:
+        plugin = self.plugin("roster")
+        for account in (JULIET, ROMEO):
+            self.wait(plugin.load(account))
+        self.assertIsNotNone(plugin.cached(JULIET))
+        self.wait(self.host.registry.reconfigure("roster", {"cached_rosters": 0}))
+        self.wait(plugin.load(Jid.parse("nurse@example.org")))
+        self.assertIsNone(plugin.cached(JULIET))
+        self.assertIsNotNone(plugin.cached(ROMEO))  # is connected
+
     def test_options_change_while_it_runs(self) -> None:
         self.put("<item jid='a@example.com'/>")
         self.wait(self.host.registry.reconfigure("roster", {"items": 1}))
