@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 
 from xmppd.api import HOST, Iq, Plugin, iq_get
 from xmppd.testing import Client, ServerTestCase
@@ -202,3 +202,22 @@ class SecondHeader(ServerTestCase):
         client = self.login("romeo@example.org/orchard")
         client.send_raw(f"{_HEAD} to='example.org' version='1.0'>")
         client.expect_closed("bad-format")
+
+
+class Stopping(ServerTestCase):
+    """4.9.3.20: the server stops, and is not kept from it by a client that doesn't close its side."""
+
+    tls = True
+
+    def test_4_9_3_20_client_that_stays(self) -> None:
+        for number, tls in enumerate((False, True)):
+            client = self.login(f"romeo@example.org/{number}", tls=tls)
+            client.transport.stays = True
+            assert self._listener is not None
+            drained = ensureDeferred(self._listener.drain())
+            client.expect_closed("system-shutdown")
+            self.assertFalse(client.transport.closed)
+            self.pump(1)
+            self.assertTrue(client.transport.closed)
+            self.assertFalse(client.transport.aborted)
+            self.successResultOf(drained)

@@ -344,6 +344,12 @@ class ClientStream:
                 self._paused.clear()
                 self.transport.resumeProducing()
 
+    def wait_no_longer(self) -> None:
+        """End the connection as soon as all is written, whether the client has closed its side or not."""
+        self._done = True
+        if self._closing and self._out is None and self.transport is not None:
+            self.transport.loseConnection()
+
     def abort(self) -> None:
         """Cut the connection without a word."""
         self._closing = True

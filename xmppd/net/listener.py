@@ -29,6 +29,8 @@ __all__ = ["ClientFactory", "ClientListener"]
 
 #: Seconds between two looks at all streams for those that have died.
 _LOOK = 5.0
+#: Seconds that clients get to close their side when the server stops.
+_PATIENCE = 1.0
 #: How many pairs of account and address are remembered from successful log-ins.
 _LOGINS = 50_000
 
@@ -87,10 +89,19 @@ class ClientListener:
             stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         if self.streams:
             drained = self._drained = Deferred()
-            late = self.clock.callLater(self.server.settings.server.drain_seconds, self._cut_off)
+            seconds = self.server.settings.server.drain_seconds
+            calls = (
+                self.clock.callLater(_PATIENCE, self._wait_no_longer),
+                self.clock.callLater(seconds, self._cut_off),
+            )
             await drained
-            if late.active():
-                late.cancel()
+            for call in calls:
+                if call.active():
+                    call.cancel()
+
+    def _wait_no_longer(self) -> None:
+        for stream in list(self.streams):
+            stream.wait_no_longer()
 
     def _cut_off(self) -> None:
         for stream in list(self.streams):
