@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from sqlalchemy import ColumnElement
+from twisted.internet.defer import Deferred
 
 from xmppd.api import (
     AccountDeleted,
@@ -66,7 +67,8 @@ class Offline(Plugin):
         # A message is counted before it is written, and counted out after it is deleted.
         self._usage = await self.db.read(lambda c: store.usage(c, store.of_host(self.host.jid)))
         self._position = await self.db.read(store.last_position)
-        self._delivering: set[Jid] = set()
+        self._delivering: dict[Jid, list[Deferred[None]]] = {}  # with the messages that must not overtake
+        self._sending: set[Jid] = set()  # of those, where a message is on its way to the device just now
         self._late: set[Jid] = set()  # delivered to when the database works again
         # Up to which position messages were handed over, of accounts where they could not be deleted afterwards.
         self._handed_over: dict[Jid, int] = {}
@@ -83,6 +85,20 @@ class Offline(Plugin):
             return None
         honest = without_forged_delay(message, self.host.jid)
         return None if honest is message else Replace(honest)
+
+    @filter(ToAccount, Phase.DELIVER, kinds=(Message,))
+    def in_order(self, event: ToAccount) -> Awaitable[None] | None:
+        """Let no message overtake older ones that are just being handed over (RFC 6120 10.1)."""
+        account = event.account
+        if account not in self._delivering or account in self._sending:
+            return None
+        return self._delivered(account)
+
+    async def _delivered(self, account: Jid) -> None:
+        while (waiting := self._delivering.get(account)) is not None:
+            done: Deferred[None] = Deferred()
+            waiting.append(done)
+            await done
 
     @filter(Undeliverable, Phase.DELIVER, kinds=(Message,))
     async def keep(self, event: Undeliverable) -> Verdict | None:
@@ -137,7 +153,7 @@ class Offline(Plugin):
         account = session.account
         if account in self._delivering:
             return  # to another device, which gets all
-        self._delivering.add(account)
+        self._delivering[account] = []
         try:
             while session is not None and account in self._usage:
                 if account in self._handed_over:
@@ -154,7 +170,8 @@ class Offline(Plugin):
                 self._late.add(account)
                 self.later(_AGAIN, lambda: self._deliver_late(account))
         finally:
-            self._delivering.discard(account)
+            for done in self._delivering.pop(account):
+                done.callback(None)
 
     def _deliver_late(self, account: Jid) -> Awaitable[None]:
         self._late.discard(account)
@@ -167,7 +184,12 @@ class Offline(Plugin):
             if not self._reachable(session):
                 break
             stamp = delay(self.host.jid, stored.stored_at, "Offline Storage")
-            await settled(session.send(stored.message.adding(stamp)))
+            # What a filter sends to the same account meanwhile must not wait for the end of this.
+            self._sending.add(session.account)
+            try:
+                await settled(session.send(stored.message.adding(stamp)))
+            finally:
+                self._sending.discard(session.account)
             last = stored.position
         if last:
             self._handed_over[session.account] = last

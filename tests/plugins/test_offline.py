@@ -285,6 +285,28 @@ class Faults(OfflineTestCase):
         chamber.expect_nothing()
         self.assertEqual(self.stored(), 0)
 
+    def test_live_messages_do_not_overtake(self) -> None:
+        read: Any = self.server.db.read
+        waiting: list[tuple[Deferred[Any], Any]] = []
+
+        def read_slowly(fn: Any) -> Deferred[Any]:
+            waiting.append((Deferred(), self.successResultOf(read(fn))))
+            return waiting[-1][0]
+
+        self.romeo.send(message("1"))
+        balcony = self.juliet(presence="")
+        self.patch(self.server.db, "read", read_slowly)
+        balcony.send("<presence/>")
+        for text, to in (("2", "juliet@example.org"), ("3", balcony.jid)):
+            self.romeo.send(message(text, to=to))
+        balcony.expect_nothing()
+        self.patch(self.server.db, "read", read)
+        for coming, found in waiting:
+            coming.callback(found)
+        self.expect_message(balcony, "1")
+        balcony.expect("<message type='chat' id='2'><body>2</body></message>")
+        balcony.expect("<message type='chat' id='3'><body>3</body></message>")
+
     def test_two_devices_at_once(self) -> None:
         self.romeo.send(message("1"))
         balcony, chamber = self.juliet(presence=""), self.juliet("chamber", presence="")
