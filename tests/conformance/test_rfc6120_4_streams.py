@@ -58,6 +58,12 @@ class Header(ServerTestCase):
         """Never missing: a name of the server's."""
         self.assertEqual(self.answer("to='example.com' version='1.0'")["from"], "example.org")
 
+    def test_4_9_3_6_to_is_a_domain(self) -> None:
+        """An address in a domain that is served is no such domain."""
+        for to in ("romeo@example.org", "example.org/orchard", "example.com", "@", " "):
+            with self.subTest(to):
+                self.open(f"to='{to}' version='1.0'").expect_closed("host-unknown")
+
     def test_4_9_1_2_header_before_any_error(self) -> None:
         for data in ("<x/>", "hello", f"<!DOCTYPE x>{_HEAD}>", "</stream:stream>"):
             with self.subTest(data):

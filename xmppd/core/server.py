@@ -127,7 +127,7 @@ class Server:
         if not domain:
             return next(iter(self.hosts.values()), None)
         try:
-            return self.hosts.get(Jid.parse(domain).domain)
+            return self.hosts.get(Jid.parse(domain))
         except ValueError:
             return None
 
