@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import cast
 
 from twisted.internet.defer import DeferredLock
 
@@ -141,14 +140,14 @@ class Register(Plugin):
 
     @iq_get(NS, "query", to=(HOST, OWN_ACCOUNT))
     async def ask(self, request: Iq) -> Iq:
-        asker = cast(Jid, request.from_)
+        asker = request.sender
         if self.host.session(asker) is None or asker.domain != self.host.jid:
             return forms.error_reply(request, StanzaError(Condition.SERVICE_UNAVAILABLE))
         return request.result(forms.registered(asker.local))
 
     @iq_set(NS, "query", to=(HOST, OWN_ACCOUNT))
     async def submit(self, request: Iq) -> Iq:
-        asker = cast(Jid, request.from_)
+        asker = request.sender
         session = self.host.session(asker)
         if session is None or asker.domain != self.host.jid:
             return await self._answering(request, self._from_elsewhere(request))
@@ -230,7 +229,8 @@ class Register(Plugin):
         if account is None:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text="a username is needed")
         options, name = self.options, account.local
-        if name in options.forbidden_names:
+        # An administrator's account is made by the operator, not by whoever is first to ask for the name.
+        if name in options.forbidden_names or account in self.host.admins:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text=f"{name} can't be had")
         if not options.username_min_length <= len(name) <= options.username_max_length:
             allowed = f"{options.username_min_length} to {options.username_max_length}"

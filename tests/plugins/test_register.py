@@ -210,6 +210,12 @@ class LimitTests(RegisterCase):
         self.pump(601, step=50)
         self.expect_result(self.attempt("one-more", "127.0.0.9"))
 
+    def test_administrators(self) -> None:
+        """Whoever is first to register the name of an administrator would be one."""
+        self.host.set_admins(["boss@example.org"])
+        self.expect_error(self.attempt("Boss", "127.0.0.1"), 406, "modify", "not-acceptable")
+        self.expect_result(self.attempt("bossa", "127.0.0.1"))
+
     def test_at_the_same_time(self) -> None:
         """The limits hold for those that come while another's password is being hashed."""
         for peers in (["127.0.0.1"] * 4, [f"127.0.0.{number}" for number in range(2, 6)]):
