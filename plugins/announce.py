@@ -21,6 +21,7 @@ from xmppd.api import (
     Phase,
     Plugin,
     Result,
+    Stanza,
     StanzaError,
     ToHost,
     Verdict,
@@ -70,12 +71,12 @@ class Announce(Plugin):
     def command(self, event: ToHost) -> Awaitable[Verdict | None] | None:
         """Take messages to ``HOST/announce/...``."""
         message = event.stanza
-        assert isinstance(message, Message) and message.to is not None
-        if not message.to.resource.startswith("announce/") or message.type == "error":
+        resource = message.recipient.resource
+        if not resource.startswith("announce/") or message.type == "error":
             return None
-        return self._command(message, message.to.resource.removeprefix("announce/"))
+        return self._command(message, resource.removeprefix("announce/"))
 
-    async def _command(self, message: Message, what: str) -> Verdict:
+    async def _command(self, message: Stanza, what: str) -> Verdict:
         if message.from_ is None or message.from_.bare not in self.host.admins:
             raise StanzaError(Condition.FORBIDDEN)
         if what == "motd/delete":

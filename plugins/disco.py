@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import cast
 
 from xmppd.api import ACCOUNT, NO_ACCOUNT, Condition, Field, Iq, Jid, Plugin, StanzaError, iq_get, use
 from xmppd.api.disco import (
@@ -60,7 +59,7 @@ class Disco(Plugin):
 
     @iq_get(ITEMS, "query")
     async def host_items(self, request: Iq) -> Iq:
-        event = DiscoItems(self.host.jid, node_of(request), cast(Jid, request.from_), trusted=True)
+        event = DiscoItems(self.host.jid, node_of(request), request.sender, trusted=True)
         if not event.node:
             event.items += [Item(jid, name) for jid, name in sorted(self.host.components().items())]
         return await answer_items(self.host, event, request)
@@ -69,8 +68,8 @@ class Disco(Plugin):
 
     @iq_get(INFO, "query", to=ACCOUNT)
     async def account_information(self, request: Iq) -> Iq:
-        account = cast(Jid, request.to)
-        if not await self._trusts(account, cast(Jid, request.from_)):
+        account = request.recipient
+        if not await self._trusts(account, request.sender):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         event = DiscoInfo(account, node_of(request), request.from_)
         if not event.node:
@@ -82,7 +81,7 @@ class Disco(Plugin):
 
     @iq_get(ITEMS, "query", to=ACCOUNT)
     async def account_items(self, request: Iq) -> Iq:
-        account, asker = cast(Jid, request.to), cast(Jid, request.from_)
+        account, asker = request.recipient, request.sender
         event = DiscoItems(account, node_of(request), asker, await self._trusts(account, asker))
         if event.trusted and not event.node:
             sessions = self.host.sessions(account)
@@ -91,7 +90,7 @@ class Disco(Plugin):
 
     @iq_get(ITEMS, "query", to=NO_ACCOUNT)
     def no_items(self, request: Iq) -> Iq:
-        if cast(Jid, request.to).resource:
+        if request.recipient.resource:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         return request.result(items_query((), node_of(request)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column, Connection, Float, MetaData, Table, Text, delete, insert, select, update
@@ -55,16 +54,18 @@ class Last(Plugin):
     async def start(self) -> None:
         # What a device said when it became unavailable; it may stay connected after that.
         self._statuses: WeakKeyDictionary[ISession, str] = WeakKeyDictionary()
+        # What is not written down yet: the contacts have seen the user go, and may ask before it is.
+        self._going: dict[Jid, tuple[float, str]] = {}
 
     @iq_get(NS, "query", to=ACCOUNT)
     async def of_account(self, request: Iq) -> Iq:
-        account = cast(Jid, request.to)
-        if not await self._may_see(account, cast(Jid, request.from_)):
+        account = request.recipient
+        if not await self._may_see(account, request.sender):
             raise StanzaError(Condition.FORBIDDEN)
         if self.host.sessions(account):
             return request.result(tag("query", xmlns=NS, seconds=0))
         query = select(_c.ended_at, _c.status).where(_c.account == str(account))
-        row = await self.db.read(lambda c: c.execute(query).tuples().first())
+        row = self._going.get(account) or await self.db.read(lambda c: c.execute(query).tuples().first())
         if row is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, text="this user has never been here")
         ended_at, status = row
@@ -75,9 +76,9 @@ class Last(Plugin):
     def guard_devices(self, event: ToAccount) -> Awaitable[Verdict | None] | None:
         """Let through to a device only what comes from those who see its presence (section 4)."""
         request = event.stanza
-        if request.type != "get" or not request.has(NS, "query") or not cast(Jid, request.to).resource:
+        if request.type != "get" or not request.has(NS, "query") or not request.recipient.resource:
             return None
-        return self._guard(event.account, cast(Jid, request.from_))
+        return self._guard(event.account, request.sender)
 
     async def _guard(self, account: Jid, asker: Jid) -> Verdict | None:
         return None if await self._may_see(account, asker) else Bounce(StanzaError(Condition.FORBIDDEN))
@@ -108,8 +109,15 @@ class Last(Plugin):
         account = event.session.account
         if self.host.sessions(account):
             return None
-        status, now = self._statuses.get(event.session, ""), self.clock.seconds()
-        return self.db.write(lambda c: _put(c, account, now, status))
+        self._going[account] = self.clock.seconds(), self._statuses.get(event.session, "")
+        return self._write(account, *self._going[account])
+
+    async def _write(self, account: Jid, ended_at: float, status: str) -> None:
+        try:
+            await self.db.write(lambda c: _put(c, account, ended_at, status))
+        finally:
+            if self._going.get(account) == (ended_at, status):
+                del self._going[account]
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:

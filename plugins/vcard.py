@@ -77,8 +77,7 @@ class Vcard(Plugin):
     @iq_set(NS, "vCard", to=(ACCOUNT, NO_ACCOUNT))
     def refuse(self, request: Iq) -> Iq:
         """Section 3.2: nobody changes another's. Said of everybody, so that it doesn't tell who exists."""
-        assert request.to is not None
-        if request.to.resource:
+        if request.recipient.resource:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         raise StanzaError(Condition.FORBIDDEN)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import cast
 
 from xmppd.api import Condition, Field, Iq, Jid, Options, Plugin, SessionEnded, StanzaError, iq_set, observe
 from xmppd.api.commands import NS, Ask, ICommand, ICommands
@@ -110,7 +109,7 @@ class Adhoc(Plugin):
         command = self._find(request.node)
         if command is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, text=f"there is no command {request.node}")
-        requester = cast(Jid, iq.from_)
+        requester = iq.sender
         if not command.allowed(requester):
             raise StanzaError(Condition.FORBIDDEN, "cancel", "you may not execute this command")
         if request.session is None:

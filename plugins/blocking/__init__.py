@@ -166,8 +166,7 @@ class Blocking(Plugin):
     # Pieces
 
     def _asker(self, request: Iq) -> tuple[Jid, ISession | None]:
-        assert request.from_ is not None
-        return request.from_.bare, self.host.session(request.from_)
+        return request.sender.bare, self.host.session(request.sender)
 
     async def _subscribers(self, account: Jid) -> Sequence[Jid]:
         return () if self.roster is None else (await self.roster.load(account)).subscribers

@@ -201,12 +201,12 @@ class PresencePlugin(Plugin):
 
     def _note_error(self, stanza: Stanza, account: Jid) -> None:
         """Stop sending presence to a contact that answers it with an error (4.4.2), until the next presence session."""
-        assert stanza.to is not None and stanza.from_ is not None
-        session, view = self.host.session(stanza.to), self.roster.cached(account)
+        sender = stanza.sender
+        session, view = self.host.session(stanza.recipient), self.roster.cached(account)
         if session is not None:
-            self._directed.discard(session, stanza.from_)
-            if view is not None and _subscribed(view, stanza.from_.bare):
-                self._directed.refused(session, stanza.from_.bare)
+            self._directed.discard(session, sender)
+            if view is not None and _subscribed(view, sender.bare):
+                self._directed.refused(session, sender.bare)
 
     def _note_leaving(self, stanza: Stanza, sender: Jid) -> None:
         """Who has left (a room that threw the user out) needs not be told when the device does."""
@@ -219,8 +219,7 @@ class PresencePlugin(Plugin):
 
     def _answer(self, probe: Stanza, view: IRosterView) -> Verdict:
         """Answer a probe by the rules of 4.3.2, and of 4.6.6 for who knows the device by directed presence."""
-        asker, to = probe.from_, probe.to
-        assert asker is not None and to is not None
+        asker, to = probe.sender, probe.recipient
         account = to.bare
         one = self.host.session(to) if to.resource else None
         sessions = self.host.sessions(account) if not to.resource else () if one is None else (one,)

@@ -162,17 +162,14 @@ class RosterPlugin(Plugin, RosterOperations):
         """Answer a roster get (2.2)."""
         if any(child.name == "item" for child in request.request.elements()):
             raise StanzaError(Condition.BAD_REQUEST, text="a roster get has no items")
-        assert request.from_ is not None
-        roster = self._rosters.cached(request.from_.bare)
+        roster = self._rosters.cached(request.sender.bare)
         return self._load_and_get(request) if roster is None else self._answer_get(request, roster)
 
     async def _load_and_get(self, request: Iq) -> Iq:
-        assert request.from_ is not None
-        return self._answer_get(request, await self._rosters.load(request.from_.bare))
+        return self._answer_get(request, await self._rosters.load(request.sender.bare))
 
     def _answer_get(self, request: Iq, roster: Roster) -> Iq:
-        assert request.from_ is not None
-        session = self.host.session(request.from_)
+        session = self.host.session(request.sender)
         known = request.request.attributes.get("ver")
         changes = roster.changes_since(known) if known else None
         if session is not None:
@@ -197,8 +194,7 @@ class RosterPlugin(Plugin, RosterOperations):
     @iq_set(forms.NS, "query", to=OWN_ACCOUNT)
     async def set(self, request: Iq) -> Iq:
         """Add, change or remove an item (2.3 to 2.5)."""
-        assert request.from_ is not None
-        account = request.from_.bare
+        account = request.sender.bare
         wanted = forms.read_set(request.request, account, self.options)
         if wanted.remove:
             if not await self.remove(account, wanted.jid):

@@ -61,8 +61,7 @@ class Subscriptions:
 
     async def outbound(self, account: Jid, stanza: Presence) -> Verdict:
         """Take a subscription stanza that a client of `account` sent."""
-        assert stanza.to is not None
-        contact = stanza.to.bare
+        contact = stanza.recipient.bare
         if contact == account:
             return Bounce(StanzaError(Condition.NOT_ALLOWED, text="one's own presence needs no subscription"))
         if stanza.type == rules.SUBSCRIBE and not await self._may_exist(contact):
@@ -103,8 +102,7 @@ class Subscriptions:
 
     async def inbound(self, account: Jid, stanza: Presence) -> Verdict:
         """Take a subscription stanza for `account`, addressed to its bare or a full address."""
-        assert stanza.from_ is not None
-        contact = stanza.from_.bare
+        contact = stanza.sender.bare
         if contact == account:
             return Handled()
         stanza = stanza.readdressed(to=account, from_=contact)

@@ -46,6 +46,14 @@ class Written(SynchronousTestCase):
 
 
 class Read(SynchronousTestCase):
+    def test_who_sent_it_to_whom(self) -> None:
+        message = Message(JULIET, ROMEO)
+        self.assertEqual((message.sender, message.recipient), (ROMEO, JULIET))
+        for absent in ("sender", "recipient"):
+            with self.assertRaises(ValueError) as caught:
+                getattr(Iq(type="get"), absent)
+            self.assertIn(absent, str(caught.exception))
+
     def test_content(self) -> None:
         message = received(b"<message><subject/><body>a&amp;b</body><x xmlns='urn:x'><body>no</body></x></message>")
         assert isinstance(message, Message)

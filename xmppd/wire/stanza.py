@@ -68,6 +68,26 @@ class Stanza:
     # What it holds
 
     @property
+    def sender(self) -> Jid:
+        """:attr:`from_` of a stanza that has one, as all have that a plugin sees but for those with scope ``STREAM``.
+
+        :raises ValueError: if it has none.
+        """
+        if self.from_ is None:
+            raise ValueError(f"{self!r} has no sender")
+        return self.from_
+
+    @property
+    def recipient(self) -> Jid:
+        """:attr:`to` of a stanza that has one, as all have that are on their way to an account, a host or a component.
+
+        :raises ValueError: if it has none.
+        """
+        if self.to is None:
+            raise ValueError(f"{self!r} has no recipient")
+        return self.to
+
+    @property
     def elements(self) -> tuple[Element, ...]:
         """The direct children, parsed on first use."""
         if self._elements is None:
