@@ -114,7 +114,18 @@ class Conversation(LiveCase):
         for device in (orchard, garden):
             await device.expect(kind="push", from_=balcony.bare, type="none", text="Juliet")
 
-        # RFC 6121 section 3.1: request, approval, and the presence of both of the other's devices.
+        await self._subscribe(orchard, garden, balcony, chamber)
+        await self._talk(orchard, garden, balcony, chamber)
+
+        # RFC 6121 section 4.5: leaving is seen too, also when the connection just closes.
+        chamber.presence("unavailable")
+        await balcony.disconnect()
+        for device in (orchard, garden):
+            await device.expect(kind="presence", type="unavailable", from_=chamber.full)
+            await device.expect(kind="presence", type="unavailable", from_=balcony.full)
+
+    async def _subscribe(self, orchard: Device, garden: Device, balcony: Device, chamber: Device) -> None:
+        """RFC 6121 section 3.1: request, approval, and the presence of both of the other's devices."""
         orchard.presence("subscribe", balcony.bare)
         for device in (balcony, chamber):
             await device.expect(kind="presence", type="subscribe", bare=orchard.bare)
@@ -133,6 +144,7 @@ class Conversation(LiveCase):
         entry = RosterEntry("Juliet", "both", FRIENDS, False)
         self.assertEqual(await garden.roster(), {balcony.bare: entry})
 
+    async def _talk(self, orchard: Device, garden: Device, balcony: Device, chamber: Device) -> None:
         # RFC 6121 section 4.4: a change is seen by every device of the other.
         balcony.presence(show="dnd", status="Thou know'st the mask of night is on my face", prio=5)
         for device in (orchard, garden):
@@ -151,13 +163,6 @@ class Conversation(LiveCase):
         await balcony.fence()
         self.assertEqual(balcony.inbox.find(kind="message"), [])
         self.assertEqual(garden.inbox.find(kind="message"), [])
-
-        # RFC 6121 section 4.5: leaving is seen too, also when the connection just closes.
-        chamber.presence("unavailable")
-        await balcony.disconnect()
-        for device in (orchard, garden):
-            await device.expect(kind="presence", type="unavailable", from_=chamber.full)
-            await device.expect(kind="presence", type="unavailable", from_=balcony.full)
 
     async def test_conversation_over_starttls(self) -> None:
         """Two people on two devices each, RFC 6120 section 5."""
