@@ -71,7 +71,8 @@ class GoodTests(unittest.TestCase):
         self.assertEqual(not_served(found), ['[components."irc.b"]'])
 
     def test_not_served(self) -> None:
-        self.assertEqual(not_served(settings(HOST + '[listen]\ns2s = ["tcp:5269"]')), ["[listen] s2s"])
+        for key in ("s2s", "s2s_tls", "component", "http"):
+            self.assertEqual(not_served(settings(f'{HOST}[listen]\n{key} = ["tcp:5269"]')), [f"[listen] {key}"])
 
     def test_needs_restart(self) -> None:
         old = settings(HOST)

@@ -1,0 +1,47 @@
+"""Every option that is declared is read by the server, and named in a test."""
+
+from __future__ import annotations
+
+import re
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from xmppd.app.docs import bundled_plugins
+from xmppd.core import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SECTIONS = (
+    settings.Server, settings.Listen, settings.Database, settings.Tls, settings.Limits, settings.Accounts,
+    settings.Host, settings.Component,
+)  # fmt: skip
+#: Settings that are taken and have no effect; `settings.not_served` names them to the operator.
+NOT_SERVED = {"Listen.s2s", "Listen.s2s_tls", "Listen.component", "Listen.http", "Component.secret"}
+
+
+def text_of(*patterns: str) -> str:
+    return "\n".join(path.read_text("utf-8") for pattern in patterns for path in sorted(ROOT.glob(pattern)))
+
+
+def declared() -> Iterator[tuple[str, str]]:
+    """Yield the place and the name of every option."""
+    models: list[tuple[str, type[BaseModel]]] = [(section.__name__, section) for section in SECTIONS]
+    models += [(plugin.name, plugin.Options) for plugin in bundled_plugins().values()]
+    for place, model in models:
+        for name in model.model_fields:
+            yield f"{place}.{name}", name
+
+
+class OptionTests(unittest.TestCase):
+    def test_every_option_is_read(self) -> None:
+        sources = text_of("xmppd/[!p]*/**/*.py", "plugins/**/*.py")
+        unread = {place for place, name in declared() if not re.search(rf"\.{name}\b", sources)}
+        # The plugin `contact` goes through all of its options, whatever they are.
+        self.assertEqual({place for place in unread if not place.startswith("contact.")} - NOT_SERVED, set())
+
+    def test_every_option_is_tested(self) -> None:
+        tests = text_of("tests/[!_]*/**/*.py", "tests/scenarios/*.txt")
+        untested = {place for place, name in declared() if not re.search(rf"(?:\b|\\n){name}\b", tests)}
+        self.assertEqual(untested, set())
