@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from xmppd.api import Iq, Plugin, iq_get
 from xmppd.testing import Client, ServerTestCase
+from xmppd.wire.jid import Jid
 
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 _FAR = "192.0.2.1"
@@ -418,6 +420,34 @@ class Input(ServerTestCase):
         juliet.expect("<message><body>later</body></message>")
 
 
+class Stopping(ServerTestCase):
+    """What clients have sent before the server stops is handled, even if it takes a while."""
+
+    plugins = (Waiting, "offline")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.account("juliet@example.org")
+        self.romeo = self.login("romeo@example.org/orchard")
+        self.romeo.send("<iq type='get' id='1' to='example.org'><wait xmlns='urn:example:wait'/></iq>")
+        self.romeo.send("<message to='juliet@example.org'><body>later</body></message>")
+        self.stopping = Deferred.fromCoroutine(self.server.server.stop())
+
+    def test_finished(self) -> None:
+        self.assertNoResult(self.stopping)
+        self.plugin("waiting").waiting[0].callback(None)
+        self.successResultOf(self.stopping)
+        self.assertIn("<system-shutdown", self.romeo.received[-1])
+        self.restart()
+        self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 1)
+
+    def test_not_for_ever(self) -> None:
+        self.pump(10)
+        self.successResultOf(self.stopping)
+        self.restart()
+        self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 0)
+
+
 class Idle(ServerTestCase):
     config = {"limits": {"idle_ping_seconds": 60, "idle_timeout_seconds": 20}}
 
@@ -437,6 +467,21 @@ class Idle(ServerTestCase):
             romeo.send_raw(" ")
         romeo.expect_nothing()
         romeo.expect_open()
+
+    def test_many(self) -> None:
+        """They are not all looked at in one turn of the reactor, but every one of them is."""
+        clients = [self.login(f"romeo{n // 20}@example.org/r{n % 20}") for n in range(250)]
+        later, pinged = self.clock.callLater, list[int]()
+
+        def noting(seconds: float, function: Any, *arguments: Any) -> Any:
+            if seconds == 0:
+                pinged.append(sum("urn:xmpp:ping" in client.received[-1] for client in clients))
+            return later(seconds, function, *arguments)
+
+        self.patch(self.clock, "callLater", noting)
+        self.pump(65)
+        self.assertIn(200, pinged)
+        self.assertEqual(sum("urn:xmpp:ping" in client.received[-1] for client in clients), 250)
 
     def test_silence_ends_it(self) -> None:
         romeo = self.login("romeo@example.org/orchard")

@@ -207,7 +207,7 @@ def error_for(failure: BaseException, handler: Handler, stanza: object = None) -
     handler.stats.failures += 1
     if isinstance(failure, StorageUnavailable):
         _log.warn(
-            "plugin {plugin} could not do {label} on {stanza!r}: {reason}",
+            "plugin {plugin} ({label}) could not handle {stanza!r}: {reason}",
             plugin=handler.plugin.name,
             label=handler.label,
             stanza=stanza,

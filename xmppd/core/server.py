@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.logger import Logger
 
 from xmppd.api.accounts import IAccounts
@@ -103,9 +103,10 @@ class Server:
         await self.keeper.catch_up()
 
     async def stop(self) -> None:
-        """End all sessions with system-shutdown, then stop the plugins."""
+        """End all sessions with system-shutdown, finish what their clients have asked for, then stop the plugins."""
         for session in list(self.directory.by_jid.values()):
             session.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+        await self._handled()
         for ending in [ensureDeferred(self.unbind(session)) for session in list(self.directory.by_jid.values())]:
             await ending
         self.requests.stop()
@@ -113,6 +114,20 @@ class Server:
             await next(iter(self._background))
         for host in self.hosts.values():
             await host.registry.stop()
+
+    async def _handled(self) -> None:
+        """Wait until everything that clients have sent is handled, but no longer than the settings say."""
+        waiting: list[Deferred[Session]] = []
+        for session in list(self.directory.by_jid.values()):
+            handled: Deferred[Session] = Deferred()
+            session.when_idle(handled.callback)
+            waiting.append(handled)
+        everything = DeferredList(waiting, consumeErrors=True)
+        if not everything.called:
+            late = self.clock.callLater(self.settings.server.drain_seconds, everything.cancel)
+            await everything
+            if late.active():
+                late.cancel()
 
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> None:
         """Run work in the background; :meth:`stop` waits for it. `what` names it in the log if it fails."""

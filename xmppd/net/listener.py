@@ -29,6 +29,8 @@ __all__ = ["ClientFactory", "ClientListener"]
 
 #: Seconds between two looks at all streams for those that have died.
 _LOOK = 5.0
+#: How many of them are looked at before others get their turn.
+_AT_ONCE = 200
 #: Seconds that clients get to close their side when the server stops.
 _PATIENCE = 1.0
 #: How many pairs of account and address are remembered from successful log-ins.
@@ -57,6 +59,7 @@ class ClientListener:
         #: Who has logged in from where, lately: they are not held up by others' failures.
         self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
         self._next_look: IDelayedCall | None = None
+        self._to_look_at: list[ClientStream] = []
         self._drained: Deferred[None] | None = None
         self.reconfigure()
 
@@ -119,11 +122,13 @@ class ClientListener:
         session.host.spawn(self.server.unbind(session), f"ending the session {session.jid}")
 
     def _look(self) -> None:
-        """Ping the silent, close the dead (RFC 6120 4.6)."""
+        """Ping the silent, close the dead (RFC 6120 4.6); some at a time, so that nobody waits for it."""
+        if not self._to_look_at:
+            self._to_look_at = list(self.streams)
+        now = self.clock.seconds()
         ping_at = max(1, round(self.limits.idle_ping_seconds / _LOOK))
         dead_at = ping_at + max(1, round(self.limits.idle_timeout_seconds / _LOOK))
-        now = self.clock.seconds()
-        for stream in list(self.streams):
+        for stream in self._to_look_at[-_AT_ONCE:]:
             if stream.heard:
                 stream.heard = False
                 stream.idle = 0
@@ -135,7 +140,8 @@ class ClientListener:
                 stream.ping()
             elif stream.idle >= dead_at:
                 stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT))
-        self._next_look = self.clock.callLater(_LOOK, self._look)
+        del self._to_look_at[-_AT_ONCE:]
+        self._next_look = self.clock.callLater(0 if self._to_look_at else _LOOK, self._look)
 
 
 @implementer(IProtocolFactory)
