@@ -124,6 +124,17 @@ class Connections(ServerTestCase):
         first.disconnect()
         self.assertWelcome(_FAR)
 
+    def test_each_that_leaves_makes_room_for_one(self) -> None:
+        clients = [self.assertWelcome(_FAR) for _ in range(2)]
+        for _ in range(3):
+            clients.pop(0).disconnect()
+            clients.append(self.assertWelcome(_FAR))
+            self.connect(_FAR).expect_closed("resource-constraint")
+        for client in clients:
+            client.disconnect()
+        self.connect(_FAR).disconnect()
+        self.assertEqual(len(self._listener.peers._by_address), 0)  # nothing is kept of who has left
+
     def test_per_network_of_ipv6(self) -> None:
         self.assertWelcome("2001:db8::1")
         self.assertWelcome("2001:db8::2")
@@ -302,6 +313,15 @@ class Rates(ServerTestCase):
         self.pump(5)
         self.assertFalse(romeo.transport.paused)
         self.assertFalse(phone.transport.paused)
+
+    def test_another_session_that_ends_changes_nothing(self) -> None:
+        romeo = self.login("romeo@example.org/orchard", peer=_FAR, tls=True)
+        self.login("romeo@example.org/phone", peer=_FAR, tls=True).close()
+        romeo.send("<presence to='example.org'/>" * 60)
+        tablet = self.login("romeo@example.org/tablet", peer=_FAR, tls=True)
+        tablet.send("<presence to='example.org'/>")
+        self.assertTrue(tablet.transport.paused)
+        self.pump(5)
 
     def test_exempt(self) -> None:
         romeo = self.login("romeo@example.org/orchard")

@@ -339,6 +339,42 @@ class ConflictsRenamed(ServerTestCase):
         self.assertTrue(new.jid.startswith("romeo@example.org/"))
 
 
+class WithoutEncryption(ServerTestCase):
+    """`plain_without_tls` is for loopback alone."""
+
+    def test_far_away(self) -> None:
+        self.account("romeo@example.org")
+        client = self.connect(peer="192.0.2.1")
+        client.open()
+        self.assertEqual(read(client.features)[0].elements, [])
+        client.send(plain("romeo", "secret"))
+        client.expect(f"<failure xmlns='{_SASL}'><encryption-required/>{{...}}</failure>")
+
+    def test_loopback(self) -> None:
+        for peer in ("127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"):
+            client = self.connect(peer=peer)
+            client.open()
+            self.assertIn("PLAIN", client.features)
+
+
+class TlsThatIsNotRequired(ServerTestCase):
+    tls = True
+    config = {"server": {"plain_without_tls": False}, "tls": {"required": False}}
+
+    def test_no_passwords_without(self) -> None:
+        """Only mechanisms that don't send it are on offer (RFC 6120 13.8.3), from wherever the client comes."""
+        for peer in ("127.0.0.1", "192.0.2.1"):
+            client = self.connect(peer=peer)
+            client.open()
+            self.assertEqual([e.name for e in read(client.features)[0].elements], ["starttls", "mechanisms"])
+            self.assertIn("SCRAM-SHA-256<", client.features)
+            self.assertNotIn("PLAIN", client.features)
+            self.assertNotIn("<required/>", client.features)
+            client.send(plain("romeo", "secret"))
+            self.pump(2)
+            client.expect(f"<failure xmlns='{_SASL}'>{{any}}</failure>")
+
+
 class Encryption(ServerTestCase):
     """RFC 6120 section 5, with TLS that is required."""
 

@@ -78,6 +78,14 @@ class Splits(SynchronousTestCase):
         pieces = [DIALOGUE[a:b] for a, b in pairwise(places)]
         self.assertEqual(frames_of(*pieces), self.whole)
 
+    def test_nothing_comes_behind_the_end(self) -> None:
+        for pieces in (
+            (HEADER + END + b"<message/>",),
+            (HEADER, END, b"<message/>", b" ", b"<", b">"),
+            (HEADER + END, HEADER),
+        ):
+            self.assertEqual([frame[0] for frame in frames_of(*pieces)][1:], [StreamEnd], pieces)
+
     def test_pieces_within_an_attribute(self) -> None:
         """The end of a tag is seen when it comes, though the piece before it ended nothing."""
         pieces = (HEADER, b"<message id='" + b"x>" * 40, b"y>", b"z'/>")

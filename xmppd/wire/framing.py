@@ -67,14 +67,17 @@ class Framer:
                 self._check_beginning(bytes(scanner.rest) + data)
             scanner.scan(data, frames)
         except StreamError as error:
-            self._end()
-            frames.append(error)
+            self._fail(error, frames)
         except expat.ExpatError as error:
-            self._end()
-            frames.append(_explain(error))
+            self._fail(_explain(error), frames)
         else:
             self._keep(scanner)
         return frames
+
+    def _fail(self, error: StreamError, frames: list[Frame]) -> None:
+        self._end()
+        if not frames or not isinstance(frames[-1], StreamEnd):  # what comes behind the end is of no concern
+            frames.append(error)
 
     def _keep(self, scanner: Scanner) -> None:
         """Hold on to the scanner if it is inside an element, else give it back."""
