@@ -6,11 +6,34 @@ from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 
+from xmppd.api import Plugin, iq_get
 from xmppd.testing import ServerTestCase
 from xmppd.wire.errors import StanzaError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq
 from xmppd.wire.xml import tag
+
+
+class Curious(Plugin):
+    """Ask back before answering."""
+
+    @iq_get("urn:x", "who")
+    async def who(self, request: Iq) -> Iq:
+        answer = await self.host.request(Iq(request.from_, type="get", payload=tag("name", xmlns="urn:x")))
+        return request.result(answer.payload)
+
+
+class AskingBack(ServerTestCase):
+    plugins = (Curious,)
+
+    def test_answer_passes_what_waits_for_it(self) -> None:
+        romeo = self.login("romeo@example.org/orchard")
+        romeo.send("<iq type='get' id='1' to='example.org'><who xmlns='urn:x'/></iq>")
+        romeo.expect("<iq type='get' id='{id}' from='example.org'><name xmlns='urn:x'/></iq>")
+        romeo.send("<message to='{romeo}'><body>later</body></message><iq type='result' id='?' to='example.org'/>")
+        romeo.expect_nothing()
+        romeo.send("<iq type='result' id='{id}' to='example.org'><me xmlns='urn:x'/></iq>")
+        romeo.expect("<iq type='result' id='1'><me xmlns='urn:x'/></iq>", "<message><body>later</body></message>")
 
 
 class Asking(ServerTestCase):
