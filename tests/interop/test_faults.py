@@ -242,3 +242,34 @@ class OnPostgres(Case):
         log = self.server.log.read_text()
         self.assertNotIn("Traceback", log)
         self.assertEqual(log.count("the database can be written again"), 2)
+
+
+class SlowReader(Case):
+    """One client doesn't read what many others send to it."""
+
+    users = 20
+    extra = f"{LIMITS}output_queue_octets = 1048576\n"
+
+    async def test_memory_is_bounded_and_others_are_served(self) -> None:
+        slow = await RawClient.open(self.server.c2s_port, receive_buffer=4096)
+        self.addCleanup(slow.close)
+        await slow.login("u0", PASSWORD, "x")
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        senders = [await self.client(number, f"r{turn}") for number in range(1, self.users) for turn in range(10)]
+        body = "x" * 2000
+        size, most = self.server.resident_kib(), 0
+        for _ in range(25):  # 10 MB, more than the system holds for it
+            for sender in senders:
+                await sender.send(f"<message to='u0@{DOMAIN}/x' type='headline'><body>{body}</body></message>")
+            await senders[0].ping()
+            most = max(most, self.server.resident_kib() - size)
+        await asyncio.gather(*(sender.ping() for sender in senders))
+        self.assertLess(most, 16 * 1024)
+        log = self.server.log.read_text()
+        self.assertEqual(log.count("does not take what is sent to it"), 1)
+        self.assertIn(f"u0@{DOMAIN}/x (127.0.0.1) does not take", log)
+        self.assertNotIn("Traceback", log)
+        sessions = await asyncio.to_thread(self.server.xmppctl, "session", "list", "--account", f"u0@{DOMAIN}")
+        self.assertNotIn("127.0.0.1", sessions)
+        again = await self.client(0)
+        await again.ping()
