@@ -33,6 +33,7 @@ from xmppd.api import (
     settled,
 )
 from xmppd.api.offline import IOfflineStore, StoredMessage
+from xmppd.api.waiting import as_deferred
 from xmppd.plugins.offline import store
 from xmppd.plugins.offline.rules import is_stored, without_forged_delay
 from xmppd.wire.delay import NS as DELAY
@@ -145,7 +146,9 @@ class Offline(Plugin):
     def deliver(self, event: AvailabilityChanged) -> Awaitable[None] | None:
         """Hand over what waits to the first device that says it takes messages."""
         session = event.session
-        return self._deliver(session) if session.account in self._usage and _takes_messages(session) else None
+        if session.account not in self._usage or not _takes_messages(session):
+            return None
+        return as_deferred(self._deliver(session))  # begins at once, and not after what others do about the event
 
     async def _deliver(self, session: ISession | None) -> None:
         if session is None:
@@ -214,6 +217,7 @@ class Offline(Plugin):
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
+        """Delete the account's messages."""
         await self.purge(event.account)
 
     # For other plugins and operators

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from twisted.internet.defer import Deferred, fail
 
 from tests.plugins.kit import PluginTestCase
-from xmppd.api import Message, Plugin, StorageUnavailable, ToDevice, filter
+from xmppd.api import AvailabilityChanged, Message, Plugin, StorageUnavailable, ToDevice, filter, observe
 from xmppd.plugins.offline.store import MESSAGES
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.jid import Jid
@@ -325,6 +325,29 @@ class Faults(OfflineTestCase):
             coming.callback(found)
         self.expect_message(balcony, "1")
         chamber.expect_nothing()
+
+
+class Ceremony(Plugin):
+    """Take a second over everything that a device says of itself."""
+
+    @observe(AvailabilityChanged)
+    async def think(self, event: AvailabilityChanged) -> None:
+        waited: Deferred[None] = Deferred()
+        self.later(1, lambda: waited.callback(None))
+        await waited
+
+
+class InOrder(OfflineTestCase):
+    plugins = (Ceremony, "offline")
+
+    def test_live_messages_do_not_overtake(self) -> None:
+        """Not even while another plugin, which is told first, delays the delivery."""
+        self.romeo.send(message("1"))
+        balcony = self.juliet()
+        self.romeo.send(message("2"))
+        self.pump(2)
+        self.expect_message(balcony, "1")
+        balcony.expect("<message type='chat' id='2'><body>2</body></message>")
 
 
 class ForOthers(OfflineTestCase):
