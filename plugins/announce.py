@@ -153,6 +153,7 @@ class Announce(Plugin):
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
+        """Delete that the account has seen the message of the day."""
         self._seen.discard(event.account)
         await self.db.write(lambda c: _forget_seen(c, event.account))
 

@@ -66,6 +66,7 @@ class Anonymous(Plugin):
 
     @filter(FromClient, Phase.POLICY)
     def outgoing(self, event: FromClient) -> Verdict | None:
+        """Refuse what a guest sends to elsewhere, unless the options allow it."""
         if not self._guests or event.session.account not in self._guests or self.options.remote:
             return None
         to = event.stanza.to

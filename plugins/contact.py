@@ -48,6 +48,7 @@ class Contact(Plugin):
 
     @observe(DiscoInfo)
     def describe(self, event: DiscoInfo) -> None:
+        """Add the addresses to what the host tells of itself."""
         if event.entity == self.host.jid and not event.node:
             form = self._form()
             if form is not None:

@@ -52,6 +52,7 @@ class Disco(Plugin):
 
     @iq_get(INFO, "query")
     def host_information(self, request: Iq) -> Iq | Awaitable[Iq]:
+        """Answer disco#info of the host, or of one of its nodes (section 3)."""
         node = node_of(request)
         if node:
             return answer_info(self.host, DiscoInfo(self.host.jid, node, request.from_), request)
@@ -59,6 +60,7 @@ class Disco(Plugin):
 
     @iq_get(ITEMS, "query")
     async def host_items(self, request: Iq) -> Iq:
+        """Answer disco#items of the host with its components and what plugins add (section 4)."""
         event = DiscoItems(self.host.jid, node_of(request), request.sender, trusted=True)
         if not event.node:
             event.items += [Item(jid, name) for jid, name in sorted(self.host.components().items())]
@@ -68,6 +70,7 @@ class Disco(Plugin):
 
     @iq_get(INFO, "query", to=ACCOUNT)
     async def account_information(self, request: Iq) -> Iq:
+        """Answer disco#info of an account, to those who may see its presence (section 8)."""
         account = request.recipient
         if not await self._trusts(account, request.sender):
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
@@ -81,6 +84,7 @@ class Disco(Plugin):
 
     @iq_get(ITEMS, "query", to=ACCOUNT)
     async def account_items(self, request: Iq) -> Iq:
+        """Answer disco#items of an account: its devices, to those who may see its presence (sections 4 and 8)."""
         account, asker = request.recipient, request.sender
         event = DiscoItems(account, node_of(request), asker, await self._trusts(account, asker))
         if event.trusted and not event.node:
@@ -90,6 +94,7 @@ class Disco(Plugin):
 
     @iq_get(ITEMS, "query", to=NO_ACCOUNT)
     def no_items(self, request: Iq) -> Iq:
+        """Answer for an account that does not exist as for one that shows nothing (section 8)."""
         if request.recipient.resource:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         return request.result(items_query((), node_of(request)))

@@ -18,6 +18,7 @@ class EntityTime(Plugin):
 
     @iq_get(NS, "time")
     def tell(self, request: Iq) -> Iq:
+        """Answer with the time in UTC and the offset of the server (section 2)."""
         now = self.clock.seconds()
         tzo = format_offset(time.localtime(now).tm_gmtoff)
         return request.result(tag("time", tag("tzo", tzo), tag("utc", format_datetime(now)), xmlns=NS))

@@ -59,6 +59,7 @@ class Last(Plugin):
 
     @iq_get(NS, "query", to=ACCOUNT)
     async def of_account(self, request: Iq) -> Iq:
+        """Answer for an account: since when it has been offline, or that it isn't (section 3)."""
         account = request.recipient
         if not await self._may_see(account, request.sender):
             raise StanzaError(Condition.FORBIDDEN)
@@ -100,6 +101,7 @@ class Last(Plugin):
 
     @observe(AvailabilityChanged)
     def note_status(self, event: AvailabilityChanged) -> None:
+        """Keep the status that a device leaves with, for when its session ends."""
         if event.presence.type == "unavailable":
             self._statuses[event.session] = event.presence.text("status") or ""
 
@@ -121,6 +123,7 @@ class Last(Plugin):
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
+        """Delete when the account was last there."""
         await self.db.write(lambda c: c.execute(delete(LOGOUTS).where(_c.account == str(event.account))) and None)
 
 

@@ -15,4 +15,5 @@ class Ping(Plugin):
 
     @iq_get(NS, "ping", to=(HOST, ACCOUNT))
     def ping(self, request: Iq) -> Iq:
+        """Answer with an empty result (sections 4.2 and 4.3)."""
         return request.result()

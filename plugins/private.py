@@ -70,6 +70,7 @@ class Private(Plugin):
 
     @iq_get(NS, "query", to=OWN_ACCOUNT)
     async def read(self, request: Iq) -> Iq:
+        """Answer with what is stored under the names asked for (section 2.3)."""
         keys = list(_grouped(request.request))
         if len({namespace for namespace, _ in keys}) > 1:
             text = "only one namespace can be asked for at a time"
@@ -80,6 +81,7 @@ class Private(Plugin):
 
     @iq_set(NS, "query", to=OWN_ACCOUNT)
     async def write(self, request: Iq) -> Iq:
+        """Store elements in place of those of the same names (section 2.3)."""
         new = _grouped(request.request)
         account = str(request.to)
 
@@ -106,6 +108,7 @@ class Private(Plugin):
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
+        """Delete what is stored for the account."""
         await self.db.write(lambda c: _remove_all(c, event.account))
 
 

@@ -12,8 +12,10 @@ class Session(Plugin):
 
     @stream_feature
     def offer(self, stream: IStream) -> bytes | None:
+        """Offer it, as optional, to those who have logged in."""
         return tag("session", tag("optional"), xmlns=NS) if stream.account is not None else None
 
     @iq_set(NS, "session", to=(HOST, OWN_ACCOUNT))
     def establish(self, request: Iq) -> Iq:
+        """Agree: there is nothing to do."""
         return request.result()

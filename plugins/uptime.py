@@ -20,6 +20,7 @@ class Uptime(Plugin):
 
     @iq_get(NS, "query")
     def uptime(self, request: Iq) -> Iq:
+        """Answer with the seconds since the server was started."""
         return request.result(tag("query", xmlns=NS, seconds=self.seconds))
 
     @operation("server uptime", examples=("",))

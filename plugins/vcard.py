@@ -44,10 +44,12 @@ class Vcard(Plugin):
 
     @iq_get(NS, "vCard", to=OWN_ACCOUNT)
     async def own(self, request: Iq) -> Iq:
+        """Answer with the asker's own vCard (section 3.1)."""
         return await self._card(request, StanzaError(Condition.ITEM_NOT_FOUND))
 
     @iq_get(NS, "vCard", to=ACCOUNT)
     async def of_other(self, request: Iq) -> Iq:
+        """Answer with another user's vCard (section 3.3)."""
         # Section 3.3: the same as for a user who does not exist.
         return await self._card(request, StanzaError(Condition.SERVICE_UNAVAILABLE))
 
@@ -61,6 +63,7 @@ class Vcard(Plugin):
 
     @iq_set(NS, "vCard", to=OWN_ACCOUNT)
     async def publish(self, request: Iq) -> Iq:
+        """Store a vCard in place of the one before (section 3.2)."""
         card = request.payload
         if len(card) > self.options.max_octets:
             text = f"a vCard may have {self.options.max_octets} octets, this one has {len(card)}"
@@ -83,6 +86,7 @@ class Vcard(Plugin):
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
+        """Delete the account's vCard."""
         await self.db.write(lambda c: _remove(c, event.account))
 
 

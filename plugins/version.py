@@ -23,5 +23,6 @@ class Version(Plugin):
 
     @iq_get(NS, "query")
     def version(self, request: Iq) -> Iq:
+        """Answer with name and release, and the system if the options say so (section 2)."""
         os = tag("os", f"{platform.system()} {platform.release()}") if self.options.show_os else None
         return request.result(tag("query", tag("name", "xmppd"), tag("version", __version__), os, xmlns=NS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from xmppd.api import Condition, Field, Iq, Jid, Options, Plugin, SessionEnded, StanzaError, iq_set, observe
+from xmppd.api import Condition, Field, Iq, Jid, Plugin, SessionEnded, StanzaError, iq_set, observe
 from xmppd.api.commands import NS, Ask, ICommand, ICommands
 from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, Item
 from xmppd.plugins.adhoc import requests
@@ -20,7 +20,7 @@ class Adhoc(Plugin):
     features = (NS,)
     provides = (ICommands,)
 
-    class Options(Options):
+    class Options(Plugin.Options):
         """Executions that wait for their user."""
 
         session_seconds: float = Field(600.0, gt=0, description="How long a command waits for a form, in seconds.")
@@ -79,12 +79,14 @@ class Adhoc(Plugin):
 
     @observe(DiscoItems)
     def list_commands(self, event: DiscoItems) -> None:
+        """Answer disco#items for the list of commands with those the asker may execute (section 2.2)."""
         if event.entity == self.host.jid and event.node == NS:
             event.known = True
             event.items += [Item(self.host.jid, c.name, c.node) for c in self._all_for(event.asker)]
 
     @observe(DiscoInfo)
     def describe(self, event: DiscoInfo) -> None:
+        """Answer disco#info for the list, or for one command (section 2.2)."""
         if event.entity != self.host.jid or not event.node or event.asker is None:
             return
         if event.node == NS:
@@ -103,6 +105,7 @@ class Adhoc(Plugin):
 
     @iq_set(NS, "command")
     async def execute(self, iq: Iq) -> Iq:
+        """Begin a command, go on with one, or cancel it (section 2.4)."""
         request = requests.read(iq)
         if self.options.only_english and request.lang and request.lang.lower().partition("-")[0] != LANG:
             raise requests.refuse("bad-locale", "there is nothing but English here")
@@ -148,4 +151,5 @@ class Adhoc(Plugin):
 
     @observe(SessionEnded)
     def forget(self, event: SessionEnded) -> None:
+        """End what the device had begun."""
         self._sessions.end_all_of(event.session.jid)

@@ -6,7 +6,6 @@ from xmppd.api import (
     AccountDeleted,
     Field,
     IRoster,
-    Options,
     Plugin,
     SessionBound,
     need,
@@ -30,7 +29,7 @@ class AdminCommands(Plugin):
     commands = need(ICommands)
     roster = use(IRoster)
 
-    class Options(Options):
+    class Options(Plugin.Options):
         """What administrators are shown and allowed."""
 
         idle_seconds: float = Field(
@@ -80,8 +79,10 @@ class AdminCommands(Plugin):
 
     @observe(SessionBound)
     def note_login(self, event: SessionBound) -> None:
+        """Keep the time."""
         self._logins.note(event.session.account, event.session.bound_at)
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
+        """Delete when the account last logged in."""
         await self._logins.forget(event.account)

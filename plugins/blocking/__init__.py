@@ -81,6 +81,7 @@ class Blocking(Plugin):
 
     @filter(FromClient, Phase.POLICY)
     def outgoing(self, event: FromClient) -> Awaitable[Verdict] | Verdict | None:
+        """Refuse what a user sends to somebody the user has blocked (section 3.3)."""
         to = event.stanza.to
         if to is None or not self.blocks(event.session.account, to):
             return None
@@ -93,6 +94,7 @@ class Blocking(Plugin):
 
     @filter(ToAccount, Phase.POLICY)
     def incoming(self, event: ToAccount) -> Verdict | None:
+        """Stop what comes from somebody blocked."""
         stanza, sender = event.stanza, event.stanza.from_
         if sender is None:
             return None
@@ -107,6 +109,7 @@ class Blocking(Plugin):
 
     @iq_get(NS, "blocklist", to=OWN_ACCOUNT)
     def block_list(self, request: Iq) -> Iq:
+        """Answer with the block list, and tell this device of changes from now on (section 3.2)."""
         account, session = self._asker(request)
         if session is not None:
             self._informed.add(session)
@@ -115,6 +118,7 @@ class Blocking(Plugin):
 
     @iq_set(NS, "block", to=OWN_ACCOUNT)
     async def block(self, request: Iq) -> Iq:
+        """Block addresses (section 3.3)."""
         account, _ = self._asker(request)
         wanted = _items(request.request)
         if not wanted:
@@ -136,6 +140,7 @@ class Blocking(Plugin):
 
     @iq_set(NS, "unblock", to=OWN_ACCOUNT)
     async def unblock(self, request: Iq) -> Iq:
+        """Unblock addresses, or all (sections 3.4 and 3.5)."""
         account, _ = self._asker(request)
         wanted = _items(request.request)
         if not wanted and any(True for _ in request.request.elements()):
@@ -160,6 +165,7 @@ class Blocking(Plugin):
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
+        """Delete the account's block list."""
         await self.db.write(lambda c: blocklist.clear(c, event.account))
         self._lists.pop(event.account, None)
 

@@ -16,7 +16,6 @@ from xmppd.api import (
     IRosterView,
     ISession,
     Jid,
-    Options,
     Plugin,
     Presence,
     RosterChanged,
@@ -46,7 +45,7 @@ class PresencePlugin(Plugin):
     roster = need(IRoster)
     blocking = use(IBlocking)
 
-    class Options(Options):
+    class Options(Plugin.Options):
         """Limits of presence."""
 
         directed: int = Field(

@@ -17,7 +17,6 @@ from xmppd.api import (
     IStream,
     Jid,
     JidError,
-    Options,
     Plugin,
     StanzaError,
     StreamCondition,
@@ -57,7 +56,7 @@ class Register(Plugin):
     xep = (77, "2.4")
     features = (NS,)
 
-    class Options(Options):
+    class Options(Plugin.Options):
         """Who may register, and how often."""
 
         registration: bool = Field(False, description="May strangers make accounts?")
@@ -112,6 +111,7 @@ class Register(Plugin):
 
     @iq_get(NS, "query", to=STREAM)
     async def ask_on_stream(self, request: Iq, stream: IStream) -> Iq:
+        """Answer a stranger with the form, and a user who has logged in with what is registered (section 3.1)."""
         if stream.account is not None:
             return request.result(forms.registered(stream.account.local))
         options = self.options
@@ -126,6 +126,7 @@ class Register(Plugin):
 
     @iq_set(NS, "query", to=STREAM)
     async def submit_on_stream(self, request: Iq, stream: IStream) -> Iq:
+        """Make an account for a stranger; change or cancel that of a user who has not bound a resource."""
         account = stream.account
         if account is None:
             return await self._answering(request, self._stranger(request, stream))
@@ -140,6 +141,7 @@ class Register(Plugin):
 
     @iq_get(NS, "query", to=(HOST, OWN_ACCOUNT))
     async def ask(self, request: Iq) -> Iq:
+        """Answer a user in a session with what is registered (section 3.1)."""
         asker = request.sender
         if self.host.session(asker) is None or asker.domain != self.host.jid:
             return forms.error_reply(request, StanzaError(Condition.SERVICE_UNAVAILABLE))
@@ -147,6 +149,7 @@ class Register(Plugin):
 
     @iq_set(NS, "query", to=(HOST, OWN_ACCOUNT))
     async def submit(self, request: Iq) -> Iq:
+        """Change a user's password, or cancel the registration (sections 3.2 and 3.3)."""
         asker = request.sender
         session = self.host.session(asker)
         if session is None or asker.domain != self.host.jid:
