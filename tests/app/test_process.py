@@ -93,6 +93,27 @@ class SystemdTests(unittest.TestCase):
         self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)  # twistd ends by the signal it was sent
         self.assertIn('"level": "info"', (self.folder / "log").read_text())
 
+    def test_signals_while_it_stops(self) -> None:
+        """None of them ends it before everything is on disk."""
+        process = self.start()
+        self.heard("READY=1")
+        with socket.create_connection(self.port.getsockname(), PATIENCE) as client:
+            client.sendall(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' ")
+            client.sendall(b"to='example.org' version='1.0'>")
+            received = b""
+            while b"</stream:features>" not in received:
+                received += client.recv(4096)
+            process.send_signal(signal.SIGTERM)
+            while not received.endswith(b"</stream:stream>"):
+                received += client.recv(4096)
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+                process.send_signal(number)
+        self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)
+        log = (self.folder / "log").read_text()
+        self.assertIn("everything is on disk", log)
+        self.assertNotIn("Traceback", log)
+        self.assertNotIn("traceback", log)
+
     def test_broken_settings_change_nothing(self) -> None:
         process = self.start()
         self.heard("READY=1")
@@ -109,7 +130,7 @@ class SystemdTests(unittest.TestCase):
         self.assertEqual(log.count("the settings were not reloaded, the old ones stay in force"), 2)
         self.assertIn("log_level", log)
         self.assertIn("host example.net is served from now on", log)
-        self.assertNotIn("Traceback", log)
+        self.assertNotIn("traceback", log)
         self.assertNotIn("Unhandled", log)
 
     def test_wrong_settings(self) -> None:

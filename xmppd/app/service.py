@@ -65,6 +65,7 @@ class XmppdService(MultiService):
         self._ports: list[Any] = []
         self._starting: Deferred[None] | None = None
         self._reloading = DeferredLock()
+        self._stopping = False
         self._old_hangup: Any = None
 
     def setServiceParent(self, parent: Any) -> None:
@@ -79,6 +80,8 @@ class XmppdService(MultiService):
     def startService(self) -> None:
         """Begin to start; what goes wrong ends the process with an explanation."""
         super().startService()
+        # From the first moment to the last: what SIGHUP does otherwise is to end the process at once.
+        self._old_hangup = signal.signal(signal.SIGHUP, self._hangup)
         self._starting = ensureDeferred(self._start())
         self._starting.addErrback(self._failed)
 
@@ -100,7 +103,6 @@ class XmppdService(MultiService):
         await self._listen(settings, listener)
         listener.start()
         self._notifier.watch(self._reactor)
-        self._old_hangup = signal.signal(signal.SIGHUP, self._hangup)
         for name in not_served(settings):
             _log.warn("{name} is set, but this version does not serve it", name=name)
         _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
@@ -150,8 +152,10 @@ class XmppdService(MultiService):
         :raises SettingsError: if the settings are not valid; then everything stays as it is.
         """
         assembly, listener, tls = self._assembly, self._listener, self._tls
-        if assembly is None or listener is None or tls is None:
-            return ["the server is still starting"]
+        if assembly is None or listener is None or tls is None or self._stopping:
+            reason = "the server is stopping" if self._stopping else "the server is still starting"
+            _log.warn("the settings are not reloaded: {reason}", reason=reason)
+            return [reason]
         await self._reloading.acquire()
         self._notifier.reloading()
         try:
@@ -178,10 +182,15 @@ class XmppdService(MultiService):
         """Drain: no new connections, every stream ends with system-shutdown, everything accepted is on disk."""
         return ensureDeferred(self._stop())
 
+    def _stopping_already(self, number: int, frame: object) -> None:
+        """SIGTERM or SIGINT once more."""
+        self._reactor.callFromThread(_log.info, "the server is stopping already; it takes some seconds to tell clients")
+
     async def _stop(self) -> None:
         self._notifier.stopping()
-        if self._old_hangup is not None:
-            signal.signal(signal.SIGHUP, self._old_hangup)
+        self._stopping = True
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stopping_already)
         for port in self._ports:
             await port.stopListening()
         if self._listener is not None:
@@ -193,6 +202,7 @@ class XmppdService(MultiService):
             await stopped
         if self._lock is not None:
             self._lock.release()
+        signal.signal(signal.SIGHUP, self._old_hangup)
         _log.info("stopped; everything is on disk")
 
 
