@@ -143,9 +143,10 @@ class Roster:
         self._subscribers = self._subscriptions = None
         for jid in edit.forget:
             del self.removed[jid]
-        self.removed.pop(contact, None)
-        if edit.removed_in is not None:
-            self.removed[contact] = edit.removed_in
+        if self.removed.get(contact) != edit.removed_in:  # else it keeps its place: the oldest are first
+            self.removed.pop(contact, None)
+            if edit.removed_in is not None:
+                self.removed[contact] = edit.removed_in
         if edit.item is None:
             self.items.pop(contact, None)
         else:

@@ -123,6 +123,16 @@ class Store(WithDatabase):
         self.done(self.rosters.delete(NURSE))
         self.assertEqual(list(self.load(rosters=self.fresh()).items), [JULIET])
 
+    def test_a_request_after_a_removal_does_not_make_the_removal_a_later_one(self) -> None:
+        for contact in (JULIET, NURSE):
+            self.put(contact, RosterItem(contact))
+        for contact in (JULIET, NURSE):
+            self.put(contact, None)
+        self.put(JULIET, None, REQUEST)
+        self.put(JULIET, None)
+        self.assert_stored()
+        self.assertEqual(list(self.load().removed), [JULIET, NURSE])
+
     def test_a_request_keeps_its_whole_content(self) -> None:
         payload = b"<status>Hi &amp; hello</status><x xmlns='urn:example:x' a='1'><y/>text</x>"
         stanza = Presence(to=ROMEO, from_=JULIET, id="a'b", type="subscribe", lang="it", payload=payload)
