@@ -21,6 +21,7 @@ from xmppd.api import (
     Verdict,
     filter,
     observe,
+    settled,
 )
 
 #: Those who are there, so that those whose end was missed can be forgotten later.
@@ -60,7 +61,9 @@ class Anonymous(Plugin):
         return None if self.host.accounts.known(account) else self._look_up(account)
 
     async def _look_up(self, account: Jid) -> None:
-        if account not in self._guests and not await self.host.accounts.exists(account):
+        if account in self._guests or await self.host.accounts.exists(account):
+            return
+        if self.host.sessions(account):  # it may have ended meanwhile, and then nobody would forget it
             self._guests.add(account)
             await self.db.write(lambda c: c.execute(insert(GUESTS).values(account=str(account))) and None)
 
@@ -82,9 +85,9 @@ class Anonymous(Plugin):
         return self._forget(account)
 
     async def _forget(self, account: Jid) -> None:
-        pending = self.host.notify(AccountDeleted(account))
-        if pending is not None:
-            await pending
+        # An account of that name may have been made since, and what is there is then its owner's.
+        if not await self.host.accounts.exists(account):
+            await settled(self.host.notify(AccountDeleted(account)))
         await self.db.write(lambda c: _remove(c, account))
         self._guests.discard(account)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred
 
 from xmppd.api import (
+    AccountDeleted,
     AvailabilityChanged,
     FromClient,
     Handled,
@@ -51,6 +52,10 @@ class Gate(Plugin):
     async def pass_on(self, event: SessionBound | SessionEnded | AvailabilityChanged) -> None:
         await self.wait(event)
         self.seen.append(f"{type(event).__name__} {event.session.jid.resource}")
+
+    @observe(AccountDeleted)
+    def forget(self, event: AccountDeleted) -> None:
+        self.seen.append("AccountDeleted")
 
     @filter(FromClient, kinds=(Message,))
     async def hold_up(self, event: FromClient) -> Verdict | None:
@@ -142,6 +147,17 @@ class Ending(GateCase):
 
 
 class Ended(GateCase):
+    def test_an_account_is_forgotten_when_all_is_told_of_the_end_of_its_sessions(self) -> None:
+        """Plugins would note something about the end of the last session after they have forgotten the account."""
+        romeo = self.login("romeo@example.org/orchard")
+        self.gate.seen.clear()
+        self.hold(SessionEnded)
+        romeo.disconnect()
+        self.spawn(self.host.delete_account(ROMEO))
+        self.assertEqual(self.gate.seen, [])
+        self.open()
+        self.assertEqual(self.gate.seen, ["SessionEnded orchard", "AccountDeleted"])
+
     def test_the_next_one_begins_when_all_is_told_of_the_end(self) -> None:
         self.login("romeo@example.org/orchard", presence=True)
         self.gate.seen.clear()

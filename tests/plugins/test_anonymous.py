@@ -59,6 +59,18 @@ class EndTests(GuestCase):
         romeo.close()
         self.assertEqual(self.stored(), 1)
 
+    def test_an_account_made_meanwhile_keeps_what_it_has(self) -> None:
+        guest = self.guest()
+        account = guest.jid.partition("/")[0]
+        romeo = self.login(f"{account}/orchard")
+        romeo.send(f"<iq type='set' id='1'>{PRIVATE.format('mine')}</iq>")
+        romeo.expect("<iq type='result' id='1'/>")
+        romeo.close()
+        guest.close()
+        romeo = self.login(f"{account}/orchard")
+        romeo.send(f"<iq type='get' id='2'>{PRIVATE.format('')}</iq>")
+        romeo.expect(f"<iq type='result' id='2'>{PRIVATE.format('mine')}</iq>")
+
     def test_a_server_that_ended_without_warning(self) -> None:
         guest = self.guest()
         guest.send(f"<iq type='set' id='p'>{PRIVATE.format('y')}</iq>")

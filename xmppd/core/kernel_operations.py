@@ -41,7 +41,7 @@ def account_keeper(server: Server) -> AccountKeeper:
 
     async def close(jid: Jid) -> int:
         error = StreamError(StreamCondition.NOT_AUTHORIZED, text="The account was deleted.")
-        return await end_sessions(server, server.directory.of(jid).values(), error)
+        return await end_sessions(server, [*server.directory.of(jid).values(), *server.ending(jid)], error)
 
     return AccountKeeper(server.db, server.accounts, notify, close)
 

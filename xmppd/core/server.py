@@ -208,6 +208,10 @@ class Server:
                 for done in self._ending.pop(session):
                     done.callback(None)
 
+    def ending(self, account: Jid) -> list[Session]:
+        """The sessions of an account that nobody finds any more, while their end is still being told."""
+        return [session for session in self._ending if session.account == account]
+
     async def _unbind(self, session: Session) -> None:
         self.directory.remove(session)
         session.stream = None
