@@ -412,6 +412,18 @@ class AtOnce(ServerTestCase):
 
     sources = (ClassSource(Slow),)
 
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(Slow, "starts", 0)
+
+    def test_enable_and_reload_of_the_settings(self) -> None:
+        registry = self.host.registry
+        outcomes: list[Any] = []
+        for change in (registry.enable("slow"), registry.start(["slow"])):
+            self.spawn(self.note(change, outcomes))
+        self.pump(20)
+        self.assertEqual((outcomes, Slow.starts), ([None, None], 1))
+
     def test_enable_twice(self) -> None:
         registry = self.host.registry
         outcomes: list[Any] = []

@@ -120,7 +120,7 @@ class Registry:
     # Changing
 
     async def start(self, names: Iterable[str]) -> None:
-        """Start these plugins, those that others need first.
+        """Start these plugins unless they run, those that others need first.
 
         :raises PluginError: if one can't be started; those started before it keep running, see :meth:`stop`.
         """
@@ -132,7 +132,8 @@ class Registry:
                 raise PluginError(text + _meant(name, known))
         async with _held(self._changing):
             for name in _by_need(classes):
-                await self._start(name, classes[name])
+                if name not in self._plugins:  # somebody may have enabled it while this waited
+                    await self._start(name, classes[name])
 
     async def enable(self, name: str) -> None:
         """Start one plugin while the server runs.
