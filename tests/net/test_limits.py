@@ -133,6 +133,7 @@ class Connections(ServerTestCase):
         for client in clients:
             client.disconnect()
         self.connect(_FAR).disconnect()
+        assert self._listener is not None
         self.assertEqual(len(self._listener.peers._by_address), 0)  # nothing is kept of who has left
 
     def test_per_network_of_ipv6(self) -> None:
