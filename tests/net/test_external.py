@@ -91,7 +91,8 @@ class ExternalTests(ServerTestCase):
         self.expect_in(client, "juliet@example.com")
 
     def test_no_address(self) -> None:
-        for client in (self.client(), self.client("juliet@example.net")):
+        others = ("juliet@example.net", "example.com", "juliet@example.com/balcony")  # none is an account's here
+        for client in (self.client(), *map(self.client, others)):
             self.assertNotIn("EXTERNAL", client.features)
             self.authenticate(client, "juliet@example.com")
             client.expect(f"<failure xmlns='{SASL}'><invalid-mechanism/>{{...}}</failure>")

@@ -40,7 +40,9 @@ class Login:
         tls = of.tls
         bindings = tls.channel_bindings if tls is not None else {}
         certificate = tuple(
-            address for address in (tls.addresses if tls is not None else ()) if address.domain == host.jid.domain
+            address
+            for address in (tls.addresses if tls is not None else ())
+            if address.domain == host.jid.domain and address.local and address.is_bare
         )
         offered = sasl.offered(
             allowed,
