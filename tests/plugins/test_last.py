@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock, patch
+
+from twisted.internet.defer import Deferred
+
 from tests.plugins.kit import PluginTestCase
 from xmppd.api.roster import Subscription
 
@@ -89,6 +93,18 @@ class Offline(LastTestCase):
         self.ask(5)
         self.login("juliet@example.org/balcony").close()
         self.ask(0)
+
+    def test_just_gone(self) -> None:
+        """The contacts see a user go before that is written down."""
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        db, written = self.plugin("last").db, Deferred[None]()
+        slow = Mock(wraps=db, write=lambda fn: written.addCallback(lambda _: db.write(fn)))
+        with patch.object(type(self.plugin("last")), "db", slow):
+            juliet.disconnect()
+            self.clock.advance(3.0)
+            self.ask(3)
+            written.callback(None)
+            self.ask(3)
 
     def test_never_there(self) -> None:
         self.romeo.send(ask("juliet@example.org"))
