@@ -32,6 +32,7 @@ from xmppd.api import (
     tag,
 )
 from xmppd.api.operations import Progress
+from xmppd.api.words import plural
 from xmppd.wire import ns
 from xmppd.wire.xml import parse, serialise
 
@@ -166,7 +167,7 @@ class Announce(Plugin):
         :param text: the message.
         :param subject: its subject.
         """
-        return f"sent to {await self._to_online(_content(text, subject))} devices"
+        return f"Sent to {plural(await self._to_online(_content(text, subject)), 'device')}."
 
     @operation("announce all", examples=("'We have moved.'",))
     async def announce_all(self, text: str, progress: Progress, *, subject: str = "") -> Result:
@@ -175,7 +176,7 @@ class Announce(Plugin):
         :param text: the message.
         :param subject: its subject.
         """
-        return f"sent to {await self._to_all(_content(text, subject), progress)} accounts"
+        return f"Sent to {plural(await self._to_all(_content(text, subject), progress), 'account')}."
 
     @operation("motd set", examples=("'Welcome to the new server.'", "'We have moved.' --later"))
     async def motd_set(self, text: str, *, subject: str = "", later: bool = False) -> Result:
@@ -186,7 +187,7 @@ class Announce(Plugin):
         :param later: those who are connected now get it at their next login, too.
         """
         devices = await self._set_motd(_content(text, subject), now=not later)
-        return f"set, and sent to {devices} devices" if not later else "set"
+        return "Set." if later else f"Set, and sent to {plural(devices, 'device')}."
 
     @operation("motd show", examples=("",))
     async def motd_show(self) -> Result:
@@ -201,7 +202,7 @@ class Announce(Plugin):
         """Delete the message of the day: nobody gets it any more."""
         if not await self._forget_motd():
             raise OperationError("there is no message of the day", Condition.ITEM_NOT_FOUND)
-        return "deleted"
+        return "Deleted."
 
 
 def _content(text: str, subject: str) -> bytes:

@@ -34,6 +34,7 @@ from xmppd.api import (
 )
 from xmppd.api.offline import IOfflineStore, StoredMessage
 from xmppd.api.waiting import as_deferred
+from xmppd.api.words import plural
 from xmppd.plugins.offline import store
 from xmppd.plugins.offline.rules import is_stored, without_forged_delay
 from xmppd.wire.delay import NS as DELAY
@@ -251,7 +252,7 @@ class Offline(Plugin):
         :param account: bare address of the account.
         """
         await self._check(account)
-        return f"{await self.purge(account)} messages thrown away"
+        return f"Threw away {plural(await self.purge(account), 'message')}."
 
     async def _check(self, account: Jid) -> None:
         if not await self.host.accounts.exists(account):

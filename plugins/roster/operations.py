@@ -14,11 +14,11 @@ class RosterOperations(IRoster):
 
     host: IHost
 
-    @operation("roster list")
+    @operation("roster list", examples=("romeo@example.org",))
     async def roster_list(self, account: Jid) -> list[dict[str, str]]:
         """Show the contacts of an account.
 
-        :param account: whose roster, for example romeo@example.org
+        :param account: whose roster.
         """
         roster = await self.load(await self._existing(account))
         return [
@@ -33,7 +33,7 @@ class RosterOperations(IRoster):
             for item in roster.items.values()
         ]
 
-    @operation("roster add")
+    @operation("roster add", examples=("romeo@example.org juliet@example.org --name Juliet --subscription both",))
     async def roster_add(
         self,
         account: Jid,
@@ -45,12 +45,12 @@ class RosterOperations(IRoster):
     ) -> str:
         """Put a contact into an account's roster, or change the one that is there. The contact's roster stays as it is.
 
-        :param account: whose roster
-        :param contact: who is to be in it
-        :param name: how the contact is called there
-        :param groups: the groups it is in, separated by commas
+        :param account: whose roster.
+        :param contact: who is to be in it.
+        :param name: how the contact is called there.
+        :param groups: the groups it is in, separated by commas.
         :param subscription: who sees whose presence, without asking the contact: to (the account sees the
-            contact's), from (the contact sees the account's), both, none; keep leaves it as it is
+            contact's), from (the contact sees the account's), both, none; keep leaves it as it is.
         """
         await self._existing(account)
         if not contact.is_bare or contact == account:
@@ -58,18 +58,18 @@ class RosterOperations(IRoster):
         names = tuple(dict.fromkeys(group.strip() for group in groups.split(",") if group.strip()))
         wanted = None if subscription == "keep" else Subscription(subscription)
         item = await self.put(account, contact, name or None, names, wanted)
-        return f"{contact} is in the roster of {account}, subscription {item.subscription}"
+        return f"{contact} is in the roster of {account}, subscription {item.subscription}."
 
-    @operation("roster remove")
+    @operation("roster remove", examples=("romeo@example.org tybalt@example.org",))
     async def roster_remove(self, account: Jid, contact: Jid) -> str:
         """Remove a contact from an account's roster, and end their subscriptions to each other.
 
-        :param account: whose roster
-        :param contact: who is to go
+        :param account: whose roster.
+        :param contact: who is to go.
         """
         if not await self.remove(await self._existing(account), contact):
             raise OperationError(f"{contact} is not in the roster of {account}", Condition.ITEM_NOT_FOUND)
-        return f"{contact} is no longer in the roster of {account}"
+        return f"{contact} is no longer in the roster of {account}."
 
     async def _existing(self, account: Jid) -> Jid:
         """Return the account. Raises OperationError if it is none of this host."""

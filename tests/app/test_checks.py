@@ -37,7 +37,7 @@ class CheckCase(unittest.TestCase):
 
 class SettingsTests(CheckCase):
     def test_all_is_well(self) -> None:
-        self.assertEqual(self.levels(check_settings(self.settings())), [("ok", "1 host(s): example.org")])
+        self.assertEqual(self.levels(check_settings(self.settings())), [("ok", "1 host: example.org")])
 
     def test_what_is_dubious(self) -> None:
         toml = (
@@ -228,7 +228,7 @@ class CommandTests(CheckCase):
     def test_what_is_found(self) -> None:
         result = run_xmppctl(self.folder, "check")
         self.assertEqual(result.exit_code, 0, result.output)
-        self.assertIn("ok       settings: 2 host(s): example.org, example.net", result.output)
+        self.assertIn("ok       settings: 2 hosts: example.org, example.net", result.output)
         self.assertIn("\n0 errors, ", result.output)
 
     def test_an_error_is_in_the_exit_code(self) -> None:
@@ -244,7 +244,7 @@ class CommandTests(CheckCase):
         result = run_xmppctl(self.folder, "check")
         self.assertEqual(result.exit_code, 1)
         self.assertIn('did you mean "data_dir"?', result.output)
-        self.assertIn("1 errors", result.output)
+        self.assertIn("1 error, ", result.output)
 
     def test_nothing_is_changed(self) -> None:
         before = sorted(Path(self.folder).rglob("*"))

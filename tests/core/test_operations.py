@@ -223,7 +223,7 @@ class AuditTests(RegistryCase):
         self.assertEqual(
             self.audit(),
             [
-                "user@a.example/x ran note count : refused: not allowed",
+                "user@a.example/x ran note count: refused: not allowed",
                 "bard@a.example/x ran account all host=b.example: refused: you may not administer b.example",
             ],
         )
@@ -233,7 +233,7 @@ class AuditTests(RegistryCase):
         self.assertEqual(reason, "break failed: ZeroDivisionError: by accident (the log has more)")
         self.assertIs(condition, Condition.INTERNAL_SERVER_ERROR)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(self.audit(), ["operator ran break : failed: ZeroDivisionError"])
+        self.assertEqual(self.audit(), ["operator ran break: failed: ZeroDivisionError"])
 
     def test_nobody_can_forge_lines(self) -> None:
         self.run_operation("account touch", jid="x@a.example", host="a\noperator ran everything: done")

@@ -54,10 +54,10 @@ class Online(AnnounceTestCase):
 
     def test_operation(self) -> None:
         self.assertEqual(
-            self.operate("announce", "announce online", text="<Fire>", subject="Globe"), "sent to 2 devices"
+            self.operate("announce", "announce online", text="<Fire>", subject="Globe"), "Sent to 2 devices."
         )
         self.romeo.expect(headline("romeo", "<subject>Globe</subject><body>&lt;Fire&gt;</body>"))
-        self.assertEqual(self.operate("announce", "announce online", text="Fire"), "sent to 2 devices")
+        self.assertEqual(self.operate("announce", "announce online", text="Fire"), "Sent to 2 devices.")
         self.romeo.expect(headline("romeo", "<body>Fire</body>"))
 
     def test_administrators_only(self) -> None:
@@ -93,7 +93,7 @@ class Everybody(AnnounceTestCase):
     def test_operation(self) -> None:
         heard: list[tuple[int, int]] = []
         told = self.operate("announce", "announce all", text="We move.", progress=lambda *now: heard.append(now))
-        self.assertEqual(told, "sent to 3 accounts")
+        self.assertEqual(told, "Sent to 3 accounts.")
         self.assertEqual(heard, [(3, 3)])
         self.expect_all()
 
@@ -156,13 +156,13 @@ class Motd(AnnounceTestCase):
         told = "there is no message of the day"
         self.assertEqual(self.refuse_to_operate("announce", "motd show"), told)
         self.assertEqual(self.refuse_to_operate("announce", "motd delete"), told)
-        self.assertEqual(self.operate("announce", "motd set", text="One", subject="S"), "set, and sent to 2 devices")
+        self.assertEqual(self.operate("announce", "motd set", text="One", subject="S"), "Set, and sent to 2 devices.")
         self.romeo.expect(headline("romeo", "<subject>S</subject><body>One</body>"))
         self.assertEqual(self.operate("announce", "motd show"), {"subject": "S", "text": "One"})
-        self.assertEqual(self.operate("announce", "motd set", text="Two", later=True), "set")
+        self.assertEqual(self.operate("announce", "motd set", text="Two", later=True), "Set.")
         self.romeo.expect_nothing()
         self.assertEqual(self.operate("announce", "motd show"), {"subject": "", "text": "Two"})
-        self.assertEqual(self.operate("announce", "motd delete"), "deleted")
+        self.assertEqual(self.operate("announce", "motd delete"), "Deleted.")
         self.assertEqual(self.refuse_to_operate("announce", "motd show"), told)
 
     def test_deleted_account(self) -> None:

@@ -367,7 +367,7 @@ class ForOthers(OfflineTestCase):
         counted = self.operate("offline", "offline count", account="juliet@example.org")
         self.assertEqual((counted["account"], counted["messages"]), ("juliet@example.org", 1))
         self.assertEqual(
-            self.operate("offline", "offline purge", account="juliet@example.org"), "1 messages thrown away"
+            self.operate("offline", "offline purge", account="juliet@example.org"), "Threw away 1 message."
         )
         self.assertEqual(self.operate("offline", "offline count", account="juliet@example.org")["octets"], 0)
         for name in ("offline count", "offline purge"):

@@ -20,6 +20,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
+from xmppd.api.words import plural
 from xmppd.core import account_keeper, account_store
 from xmppd.core.options import SettingsError, table_name, validate_options
 from xmppd.core.registry import wanted_names
@@ -51,7 +52,7 @@ class Finding:
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
     """Look for settings that are valid but have no effect, or an unusual one."""
-    yield Finding("ok", "settings", f"{len(settings.hosts)} host(s): {', '.join(settings.hosts)}")
+    yield Finding("ok", "settings", f"{plural(len(settings.hosts), 'host')}: {', '.join(settings.hosts)}")
     for name in not_served(settings):
         yield Finding("warning", "settings", f"{name} has no effect in this version", "Take it out.")
     if settings.server.plain_without_tls:

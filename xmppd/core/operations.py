@@ -260,11 +260,11 @@ def _log(operation: Operation, arguments: Mapping[str, Any], actor: str, outcome
         if value is not None
     }
     _audit.info(
-        "{actor} ran {operation} {shown}: {outcome}",
+        "{actor} ran {operation}{shown}: {outcome}",
         actor=actor,
         operation=operation.name,
         arguments=shown,
-        shown=" ".join(f"{name}={value}" for name, value in shown.items()),
+        shown="".join(f" {name}={value}" for name, value in shown.items()),
         outcome=outcome,
     )
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from xmppd import __version__
 from xmppd.api.operations import OperationError, Permission, operation
+from xmppd.api.words import duration
 from xmppd.core.operations_sessions import SessionOperations
 from xmppd.core.options import SettingsError
-from xmppd.core.words import duration
 
 if TYPE_CHECKING:
     from xmppd.core.server import Server

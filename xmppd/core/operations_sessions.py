@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xmppd.api.operations import OperationError, Permission, operation
 from xmppd.api.waiting import settled
-from xmppd.core.words import duration, plural
+from xmppd.api.words import duration, plural
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.errors import Condition, StreamCondition, StreamError
 from xmppd.wire.jid import Jid

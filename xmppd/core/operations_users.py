@@ -9,9 +9,9 @@ from typing import Any, Literal
 from xmppd.api.accounts import Account, AccountExists, IAccounts, NoSuchAccount
 from xmppd.api.interfaces import ISession
 from xmppd.api.operations import FileText, OperationError, Permission, Progress, operation
+from xmppd.api.words import plural
 from xmppd.core.account_keeper import AccountKeeper
 from xmppd.core.user_file import read_users
-from xmppd.core.words import plural
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.errors import Condition
 from xmppd.wire.jid import Jid

@@ -29,7 +29,7 @@ __all__ = ["Failed", "main", "xmppctl"]
 HELP = """Look after an xmppd server.
 
 Commands go to the running server of the settings file. While none runs, those on accounts work directly on its
-database.
+database. Plugins of the running server add commands of their own, such as `roster` and `announce`.
 
 \b
 Examples:

@@ -14,6 +14,7 @@ from rich.text import Text
 from twisted.internet.selectreactor import SelectReactor
 from twisted.names.client import Resolver
 
+from xmppd.api.words import plural
 from xmppd.app.checks import (
     Finding,
     check_data_dir,
@@ -98,4 +99,4 @@ def _print(findings: list[Finding]) -> None:
             console.print(Text.assemble("         -> ", finding.advice))
     errors = sum(finding.level == "error" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)
-    console.print(f"\n{errors} errors, {warnings} warnings")
+    console.print(f"\n{plural(errors, 'error')}, {plural(warnings, 'warning')}")
