@@ -235,6 +235,28 @@ class FailedLogins(ServerTestCase):
         self.pump(0.5)
         client.expect(f"<failure xmlns='{_SASL}'><not-authorized/>{{...}}</failure>")
 
+    def test_at_the_same_time(self) -> None:
+        """Guesses that were begun before the others failed tell nothing."""
+        slow: list[Deferred[None]] = []
+
+        def run_slowly(fn: Any) -> Deferred[Any]:
+            slow.append(Deferred())
+            return slow[-1].addCallback(lambda _: fn())
+
+        self.patch(self.server.accounts, "_run_in_thread", run_slowly)
+        clients = []
+        for number, password in enumerate(("1", "2", "3", "4", "5", "secret")):
+            clients.append(self.connect(f"198.51.100.{number}"))
+            clients[-1].open()
+            clients[-1].start_tls()
+            secret = base64.b64encode(f"\0romeo\0{password}".encode()).decode()
+            clients[-1].send(f"<auth xmlns='{_SASL}' mechanism='PLAIN'>{secret}</auth>")
+        for waiting in slow:
+            waiting.callback(None)
+        self.pump(2)
+        ends = [str(next(client.take().elements()).name) for client in clients]
+        self.assertEqual(ends, ["not-authorized"] * 4 + ["temporary-auth-failure"] * 2)
+
     def test_nobody_is_locked_out_by_others(self) -> None:
         """Who has logged in from an address may do so again from there, whatever others try elsewhere."""
         self.assertEqual(self.attempt("romeo", "secret"), "success")

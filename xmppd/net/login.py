@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Login"]
 
 _log = Logger()
+_TOO_MANY = "too many failures; try again later"
 
 
 class Login:
@@ -32,6 +33,7 @@ class Login:
     def __init__(self, of: ClientStream) -> None:
         self._stream = of
         self.guest = False
+        self._tried: Jid | None = None  # whose password the attempt under way is about
         self._listener = of.listener
         host, settings = of.host, of.listener.server.settings
         assert host is not None
@@ -82,9 +84,14 @@ class Login:
         """
         of, exchange = self._stream, self._exchange
         if self._blocked():
-            outcome: Outcome = exchange.fail(SaslCondition.TEMPORARY_AUTH_FAILURE, "too many failures; try again later")
+            outcome: Outcome = exchange.fail(SaslCondition.TEMPORARY_AUTH_FAILURE, _TOO_MANY)
         else:
+            if nonza.name == "auth":
+                self._tried = None
             outcome = await self._settle(exchange.receive(nonza))
+            if _tells(outcome) and (self._blocked() or self._guessed_at(self._tried)):
+                # Others failed while this one was under way: what they may not try, they may not try at once either.
+                outcome = Failure(SaslCondition.TEMPORARY_AUTH_FAILURE, _TOO_MANY)
         if isinstance(outcome, Success):
             outcome = await self._admit(outcome)
         if isinstance(outcome, Failure):
@@ -110,9 +117,8 @@ class Login:
             while True:
                 if isinstance(outcome, LookUp):
                     if self._guessed_at(outcome.account):
-                        text = "too many failures; try again later"
-                        return exchange.fail(SaslCondition.TEMPORARY_AUTH_FAILURE, text)
-                    asked = outcome.account
+                        return exchange.fail(SaslCondition.TEMPORARY_AUTH_FAILURE, _TOO_MANY)
+                    asked = self._tried = outcome.account
                     found = await accounts.keys(outcome.account, outcome.hash)
                     outcome = exchange.credentials(found)
                 elif isinstance(outcome, Derive):
@@ -139,13 +145,13 @@ class Login:
             return self._exchange.fail(SaslCondition.ACCOUNT_DISABLED, account.locked or None)
         return success
 
-    def _guessed_at(self, account: Jid) -> bool:
+    def _guessed_at(self, account: Jid | None) -> bool:
         """Must nobody try this account for a while? Its owner may still, from where the last log-in came from.
 
         Otherwise anybody could lock anybody out by guessing wrong on purpose.
         """
         listener = self._listener
-        if not listener.account_failures.full(account, listener.clock.seconds()):
+        if account is None or not listener.account_failures.full(account, listener.clock.seconds()):
             return False
         return listener.logins.get((account, network_of(self._stream.peer))) is None
 
@@ -172,3 +178,10 @@ class Login:
             waited: Deferred[None] = Deferred()
             listener.clock.callLater(listener.limits.failed_login_delay_seconds, waited.callback, None)
             await waited
+
+
+def _tells(outcome: Outcome) -> bool:
+    """Would the client learn from this whether its password was right?"""
+    return isinstance(outcome, Success) or (
+        isinstance(outcome, Failure) and outcome.condition is SaslCondition.NOT_AUTHORIZED
+    )
