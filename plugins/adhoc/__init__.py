@@ -9,8 +9,9 @@ from xmppd.api.commands import NS, Ask, ICommand, ICommands
 from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, Item
 from xmppd.plugins.adhoc import requests
 from xmppd.plugins.adhoc.operation_commands import OperationCommand, name_of
-from xmppd.plugins.adhoc.requests import FORMS, LANG, Action, Request
+from xmppd.plugins.adhoc.requests import LANG, Action, Request
 from xmppd.plugins.adhoc.sessions import CommandSession, Sessions
+from xmppd.wire import ns
 
 
 class Adhoc(Plugin):
@@ -97,7 +98,7 @@ class Adhoc(Plugin):
             return
         if command.allowed(event.asker):
             event.identities.append(Identity("automation", "command-node", command.name))
-            event.features += [NS, FORMS]
+            event.features += [NS, ns.DATA_FORMS]
         else:
             event.refusal = StanzaError(Condition.FORBIDDEN)
 

@@ -11,7 +11,7 @@ from tx_xmpp.data_form import Form, Option
 from xmppd.api import Condition, FileText, IOperations, Jid, OperationError, Result, StanzaError, tag
 from xmppd.api.commands import Ask, Done, Filled, Note, Severity, bad_payload
 from xmppd.api.operations import Operation, Parameter
-from xmppd.plugins.adhoc.requests import FORMS
+from xmppd.wire import ns
 
 __all__ = ["OperationCommand", "name_of", "shown"]
 
@@ -105,7 +105,7 @@ def shown(result: Result, title: str) -> Done:
     """Return an operation's result as XEP-0004 shows it."""
     if isinstance(result, Mapping):
         fields = (_shown_field(name, value) for name, value in result.items())
-        return Done(payload=tag("x", tag("title", title), *fields, xmlns=FORMS, type="result"))
+        return Done(payload=tag("x", tag("title", title), *fields, xmlns=ns.DATA_FORMS, type="result"))
     if not result:
         return Done([Note("Nothing found." if result == [] else "Done.")])
     if isinstance(result, str):
@@ -120,7 +120,7 @@ def _table(rows: Sequence[Mapping[str, Any]], title: str) -> bytes:
     names = list(dict.fromkeys(name for row in rows for name in row))
     reported = tag("reported", *(tag("field", var=name, label=name) for name in names))
     items = (tag("item", *(_shown_field(name, row.get(name), label=False) for name in names)) for row in rows)
-    return tag("x", tag("title", title), reported, *items, xmlns=FORMS, type="result")
+    return tag("x", tag("title", title), reported, *items, xmlns=ns.DATA_FORMS, type="result")
 
 
 def _shown_field(name: str, value: Any, label: bool = True) -> bytes:

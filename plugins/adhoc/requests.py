@@ -15,7 +15,6 @@ from xmppd.wire.xml import to_payload
 
 __all__ = ["Action", "Request", "ask", "cancelled", "done", "read", "refuse", "resolve"]
 
-FORMS = "jabber:x:data"
 LANG = "en"  # the language of all our texts
 
 
@@ -59,7 +58,7 @@ def read(iq: Iq) -> Request:
     if session == "":
         raise refuse("bad-sessionid", "a sessionid can't be empty")
     lang = iq.lang or command.getAttribute((ns.XML, "lang"))
-    form = next((child for child in command.elements() if (child.uri, child.name) == (FORMS, "x")), None)
+    form = next((child for child in command.elements() if (child.uri, child.name) == (ns.DATA_FORMS, "x")), None)
     return Request(iq, node, action, session, lang, None if form is None else _values(form))
 
 

@@ -8,12 +8,12 @@ from tx_xmpp.data_form import Field, Form, Option
 
 from xmppd.api import Jid, JidError
 from xmppd.api.commands import Filled, bad_payload
+from xmppd.wire import ns
 from xmppd.wire.xml import Element, tag
 
 __all__ = ["NS", "empty_form", "jids", "max_items", "options_field", "required", "result_form", "single", "text"]
 
 NS = "http://jabber.org/protocol/admin"
-_FORMS = "jabber:x:data"
 _COUNTS = ("25", "50", "75", "100", "150", "200")
 
 
@@ -46,7 +46,7 @@ def result_form(*fields: tuple[str, str | None, Iterable[str]], more: bytes = b"
     """
     hidden = tag("field", tag("value", NS), type="hidden", var="FORM_TYPE")
     shown = (tag("field", *(tag("value", v) for v in values), var=var, label=label) for var, label, values in fields)
-    return tag("x", hidden, *shown, more, xmlns=_FORMS, type="result")
+    return tag("x", hidden, *shown, more, xmlns=ns.DATA_FORMS, type="result")
 
 
 def single(filled: Filled, var: str) -> str | None:

@@ -21,7 +21,6 @@ __all__ = [
 NS = "jabber:iq:register"
 CANCEL = f"{NS}:cancel"
 CHANGE = f"{NS}:changepassword"
-_FORMS = "jabber:x:data"
 _OOB = "jabber:x:oob"
 
 # XEP-0086 section 3; XEP-0077 section 8 still wants them.
@@ -62,7 +61,7 @@ def read(query: Element) -> Submitted:
     """
     children = list(query.elements())
     legacy = {child.name: str(child) for child in children if child.uri == NS}
-    form = next((child for child in children if (child.uri, child.name) == (_FORMS, "x")), None)
+    form = next((child for child in children if (child.uri, child.name) == (ns.DATA_FORMS, "x")), None)
     if "remove" in legacy:
         if len(children) != 1:
             raise StanzaError(Condition.BAD_REQUEST, text="<remove/> has to be alone")

@@ -360,7 +360,7 @@ class ClientStream:
         """Ask a silent client whether it is there (XEP-0199)."""
         if self.session is not None and self.host is not None:
             iq = Iq(self.session.jid, self.host.jid, f"ping-{secrets.token_hex(4)}", "get")
-            self.write(iq.with_payload(tag("ping", xmlns="urn:xmpp:ping")).to_bytes())
+            self.write(iq.with_payload(tag("ping", xmlns=ns.PING)).to_bytes())
 
     def _who(self) -> str:
         return str(self.session.jid if self.session else self.account or "a client")

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from xmppd.wire import ns
 from xmppd.wire.xml import Element, tag
 
 __all__ = ["INFO", "ITEMS", "Identity", "Info", "Item", "form_type", "items_query"]
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
-_FORMS = "jabber:x:data"
 
 
 class Identity(NamedTuple):
@@ -96,8 +96,8 @@ def form_type(form: Element) -> str | None:
 
 
 def _named_fields(form: Element) -> list[Element]:
-    return [e for e in form.elements(_FORMS, "field") if "var" in e.attributes]
+    return [e for e in form.elements(ns.DATA_FORMS, "field") if "var" in e.attributes]
 
 
 def _values(field: Element) -> list[str]:
-    return [str(value) for value in field.elements(_FORMS, "value")]
+    return [str(value) for value in field.elements(ns.DATA_FORMS, "value")]

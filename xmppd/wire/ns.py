@@ -15,3 +15,6 @@ SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 
 SASL_CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"  # XEP-0440
+
+DATA_FORMS = "jabber:x:data"  # XEP-0004
+PING = "urn:xmpp:ping"  # XEP-0199, by which clients that are silent are looked after
