@@ -49,6 +49,8 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class IqMark:
+    """Answers IQs of that type (``get`` or ``set``) whose child has that namespace and name."""
+
     type: str
     namespace: str
     name: str
@@ -57,6 +59,8 @@ class IqMark:
 
 @dataclass(frozen=True)
 class FilterMark:
+    """Decides about stanzas of those kinds at that event; see :func:`filter`."""
+
     event: type
     phase: Phase
     kinds: tuple[type[Stanza], ...]
@@ -66,18 +70,22 @@ class FilterMark:
 
 @dataclass(frozen=True)
 class ObserveMark:
+    """Is told of that event."""
+
     event: type
 
 
 @dataclass(frozen=True)
 class NonzaMark:
+    """Takes the nonzas of that namespace and name."""
+
     namespace: str
     name: str
 
 
 @dataclass(frozen=True)
 class StreamFeatureMark:
-    pass
+    """Offers a stream feature."""
 
 
 Mark = IqMark | FilterMark | ObserveMark | NonzaMark | StreamFeatureMark

@@ -1,6 +1,6 @@
 """Options of a plugin: one declaration gives validation, documentation and the console's form.
 
-A plugin has a nested class ``Options(xmppd.api.Options)`` whose fields are pydantic fields with a description and, in
+A plugin has a nested class ``Options(Plugin.Options)`` whose fields are pydantic fields with a description and, in
 the name or the description, the unit. It is filled from the host's table of the plugin's name
 (``[hosts."example.org".push]``).
 """

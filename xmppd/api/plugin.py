@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from xmppd.api.options import Field, Options
 from xmppd.api.storage import IDatabase, Migration
+from xmppd.api.waiting import settled
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq, Message, Presence
@@ -147,9 +148,7 @@ class _Timer:
 
     async def _run(self) -> None:
         try:
-            outcome = self._function()
-            if outcome is not None:
-                await outcome
+            await settled(self._function())
         finally:
             if self._again and self in self._plugin._timers:
                 self._schedule()
