@@ -102,7 +102,6 @@ class XmppdService(MultiService):
         admin.setServiceParent(self)
         await self._listen(settings, listener)
         listener.start()
-        self._notifier.watch(self._reactor)
         for name in not_served(settings):
             _log.warn("{name} is set, but this version does not serve it", name=name)
         _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
