@@ -110,7 +110,7 @@ class Register(Plugin):
         return tag("register", xmlns=FEATURE) if offered else None
 
     @iq_get(NS, "query", to=STREAM)
-    async def ask_on_stream(self, request: Iq, stream: IStream) -> Iq:
+    def ask_on_stream(self, request: Iq, stream: IStream) -> Iq:
         """Answer a stranger with the form, and a user who has logged in with what is registered (section 3.1)."""
         if stream.account is not None:
             return request.result(forms.registered(stream.account.local))
@@ -140,7 +140,7 @@ class Register(Plugin):
     # Users, in their sessions
 
     @iq_get(NS, "query", to=(HOST, OWN_ACCOUNT))
-    async def ask(self, request: Iq) -> Iq:
+    def ask(self, request: Iq) -> Iq:
         """Answer a user in a session with what is registered (section 3.1)."""
         asker = request.sender
         if self.host.session(asker) is None or asker.domain != self.host.jid:
