@@ -202,7 +202,7 @@ class Presences(ServerTestCase):
     def test_types_that_need_a_recipient(self) -> None:
         for type_ in ("subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"):
             self.romeo.send(f"<presence type='{type_}' id='1'/>")
-            self.romeo.expect(error("presence", "bad-request", "modify", id="1"))
+            self.romeo.expect(error("presence", "bad-request", "modify", id="1", from_="example.org"))
 
     def test_error_to_nobody(self) -> None:
         self.romeo.send("<presence type='error' id='1'/>")

@@ -42,6 +42,20 @@ class Headers(ServerTestCase):
         self.assertTrue(client.header["id"])
         client.expect("<stream:features>{any}</stream:features>")
 
+    def test_another_host_after_logging_in(self) -> None:
+        """Whoever has logged in to one host has no account on another."""
+        self.account("romeo@example.org")
+        client = self.connect()
+        client.open("example.org")
+        client.send(plain("romeo", "secret"))
+        client.clear()
+        client.open("example.net")
+        client.expect_closed("not-authorized")
+
+    def test_second_host(self) -> None:
+        nurse = self.login("nurse@example.net/kitchen")
+        self.assertEqual(nurse.jid, "nurse@example.net/kitchen")
+
     def test_ids_differ(self) -> None:
         ids = set()
         for _ in range(10):
