@@ -65,9 +65,10 @@ class Anonymous(Plugin):
             return
         if self.host.sessions(account):  # it may have ended meanwhile, and then nobody would forget it
             self._guests.add(account)
+            self.wake()
             await self.db.write(lambda c: c.execute(insert(GUESTS).values(account=str(account))) and None)
 
-    @filter(FromClient, Phase.POLICY)
+    @filter(FromClient, Phase.POLICY, dormant=True)
     def outgoing(self, event: FromClient) -> Verdict | None:
         """Refuse what a guest sends to elsewhere, unless the options allow it."""
         if not self._guests or event.session.account not in self._guests or self.options.remote:

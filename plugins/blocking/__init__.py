@@ -70,6 +70,8 @@ class Blocking(Plugin):
         self._lists: dict[Jid, BlockList] = await self.db.read(lambda c: blocklist.load(c, self.host.jid))
         self._informed: WeakSet[ISession] = WeakSet()
         self._ids = count(1)
+        if self._lists:
+            self.wake()
 
     def blocks(self, account: Jid, other: Jid) -> bool:
         """See :class:`xmppd.api.blocking.IBlocking`."""
@@ -79,7 +81,7 @@ class Blocking(Plugin):
 
     # Stanzas
 
-    @filter(FromClient, Phase.POLICY)
+    @filter(FromClient, Phase.POLICY, dormant=True)
     def outgoing(self, event: FromClient) -> Awaitable[Verdict] | Verdict | None:
         """Refuse what a user sends to somebody the user has blocked (section 3.3)."""
         to = event.stanza.to
@@ -92,7 +94,7 @@ class Blocking(Plugin):
                 return _after(pending)
         return _HANDLED
 
-    @filter(ToAccount, Phase.POLICY)
+    @filter(ToAccount, Phase.POLICY, dormant=True)
     def incoming(self, event: ToAccount) -> Verdict | None:
         """Stop what comes from somebody blocked."""
         stanza, sender = event.stanza, event.stanza.from_
@@ -135,6 +137,7 @@ class Blocking(Plugin):
             for session in self._available(account):
                 self.host.send(Presence(jid, session.jid, type="unavailable"))
         self._lists[account] = after
+        self.wake()
         self._push(account, "block", wanted)
         return request.result()
 

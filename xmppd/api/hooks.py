@@ -66,6 +66,7 @@ class FilterMark:
     kinds: tuple[type[Stanza], ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
+    dormant: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def filter(
     kinds: tuple[type[Stanza], ...] = (Message, Presence, Iq),
     before: tuple[str, ...] = (),
     after: tuple[str, ...] = (),
+    dormant: bool = False,
 ) -> Callable[[F], F]:
     """Decide about stanzas: the method takes the event and returns a verdict or None; it may be ``async``.
 
@@ -136,8 +138,9 @@ def filter(
     :param kinds: the kinds of stanza it wants; leaving out what it doesn't need keeps those stanzas fast.
     :param before: plugins whose filter in the same phase must run after this one.
     :param after: plugins whose filter in the same phase must run before this one.
+    :param dormant: it costs nothing until the plugin calls ``self.wake()``, once it has something to filter for.
     """
-    return lambda function: _marked(function, FilterMark(event, phase, kinds, before, after))
+    return lambda function: _marked(function, FilterMark(event, phase, kinds, before, after, dormant))
 
 
 def observe(event: type) -> Callable[[F], F]:

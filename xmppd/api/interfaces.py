@@ -183,6 +183,9 @@ class IHost(Protocol):
     def serves(self, domain: str) -> bool:
         """Is that domain a virtual host (not a component) of this server?"""
 
+    def filters_changed(self) -> None:
+        """Look again at which filters the plugins want, see :meth:`xmppd.api.Plugin.wake`."""
+
     def notify(self, event: object) -> Awaitable[None] | None:
         """Tell the observers of an event; await what it returns, if anything."""
 

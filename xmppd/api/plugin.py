@@ -86,6 +86,7 @@ class Plugin:
         self.provided: Mapping[type, Any] = {}
         self.log = Logger(namespace=f"xmppd.plugins.{self.name}")
         self._timers: set[_Timer] = set()
+        self.awake = False  # are its dormant filters in force?
         self._options = options if options is not None else self.Options()
 
     @property
@@ -113,6 +114,12 @@ class Plugin:
 
     async def reconfigured(self, options: Any) -> None:
         """Take other options while running. They are set before this is called; override if some need work."""
+
+    def wake(self) -> None:
+        """Put the filters that are declared ``dormant`` in force, from now until the plugin is stopped."""
+        if not self.awake:
+            self.awake = True
+            self.host.filters_changed()
 
     # Time
 

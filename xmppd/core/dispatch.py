@@ -94,6 +94,10 @@ class Tables:
     nonzas: dict[str, Handler] = field(default_factory=dict)
     stream_features: Filters = ()
 
+    def __post_init__(self) -> None:
+        #: The same as ``iq[Scope.HOST]``: hashing an Enum is Python code.
+        self.host_iq = self.iq[Scope.HOST]
+
     def handlers(self) -> Iterable[Handler]:
         """Every handler, once."""
         seen: dict[int, Handler] = {}
@@ -135,6 +139,8 @@ def compile_tables(
             elif isinstance(mark, StreamFeatureMark):
                 tables.stream_features += (handler,)
             elif mark.event in _FILTERABLE:
+                if mark.dormant and not plugin.awake:
+                    continue
                 for cls in mark.kinds:
                     filters.setdefault((_FILTERABLE[mark.event], cls.kind), []).append((mark, handler))
             else:
@@ -236,14 +242,16 @@ def decide(filters: Filters, event: StanzaEvent) -> Verdict | Awaitable[Verdict 
 
     :returns: None to go on, else the verdict that stopped it; an awaitable of that if a filter was asynchronous.
     """
+    started = perf_counter()
     for index, handler in enumerate(filters):
         # Handler.__call__ written out: most stanzas pass several filters, and most filters have nothing to say.
-        started = perf_counter()
         try:
             verdict = handler.function(event)
         except Exception as error:
             return Bounce(error_for(error, handler, event.stanza))
-        handler.stats.add(perf_counter() - started)
+        ended = perf_counter()
+        handler.stats.add(ended - started)
+        started = ended
         if verdict is not None:
             if not isinstance(verdict, Verdict):
                 return _decide_async(filters, index, verdict, event)

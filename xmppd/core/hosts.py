@@ -207,7 +207,7 @@ class Host:
             if not stanza.answerable:
                 self.server.requests.answered(stanza)
                 return None
-            handler = self.tables.iq[Scope.HOST].get(iq_key(stanza))
+            handler = self.tables.host_iq.get(iq_key(stanza))
             return self.answer(handler, stanza) if handler is not None else self._refuse(stanza)
         filters = self.tables.to_host.get(stanza.kind)
         onward: Onward = self._refuse if isinstance(stanza, Message) else _ignore
@@ -283,6 +283,10 @@ class Host:
             await settled(self._router.route(stanza))
 
     # For plugins
+
+    def filters_changed(self) -> None:
+        """See :class:`xmppd.api.IHost`."""
+        self.registry.recompile()
 
     def notify(self, event: object) -> Awaitable[None] | None:
         """See :class:`xmppd.api.IHost`."""

@@ -283,10 +283,14 @@ class Registry:
                 )
         plugin.provided = found
 
+    def recompile(self) -> None:
+        """Compile the host's tables anew: a plugin wants other filters than before."""
+        self._host.tables = compile_tables(self.loaded(), self._host.tables.handlers())
+
     def _rebuild(self) -> None:
         """Compile the tables anew and put them in force at once."""
         host, router = self._host, self._host.server.router
-        host.tables = compile_tables(self.loaded(), host.tables.handlers())
+        self.recompile()
         for plugin in self.loaded():
             self._bind(plugin)
         old = {domain: router.owners.pop(domain, None) for domain in self._owners}
