@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict, deque
+from functools import lru_cache
 
 __all__ = ["Window", "network_of"]
 
@@ -47,6 +48,7 @@ class Window:
             self._times.popitem(last=False)
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """Return what a limit by address counts: an IPv4 address, or an IPv6 /64, which is one customer's."""
     try:

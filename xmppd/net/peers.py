@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 from xmppd.api.limits import network_of
 
@@ -16,8 +17,13 @@ class Networks:
 
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
+        # Each connection is asked about several times.
+        self._known = lru_cache(maxsize=4096)(self._look_up)
 
     def __contains__(self, address: str) -> bool:
+        return self._known(address)
+
+    def _look_up(self, address: str) -> bool:
         try:
             ip = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
