@@ -41,7 +41,9 @@ class RawClient:
     async def send(self, data: str | bytes) -> None:
         """Write, and wait while the server doesn't take it."""
         self.writer.write(data.encode() if isinstance(data, str) else data)
-        await asyncio.wait_for(self.writer.drain(), PATIENCE)
+        # Not wait_for: before Python 3.12 that can swallow the cancellation of whoever called this.
+        async with asyncio.timeout(PATIENCE):
+            await self.writer.drain()
 
     async def until(self, token: str) -> bytes:
         """Return what came up to the end of `token`; ConnectionError if the stream ends before."""
