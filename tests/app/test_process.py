@@ -30,6 +30,16 @@ LAUNCH = (
 TWISTD = ["-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="]
 
 
+def opened(client: socket.socket) -> bytes:
+    """Open a stream; return what the server answers, up to its features."""
+    client.sendall(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' ")
+    client.sendall(b"to='example.org' version='1.0'>")
+    received = b""
+    while b"</stream:features>" not in received:
+        received += client.recv(4096)
+    return received
+
+
 class SystemdTests(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -76,11 +86,7 @@ class SystemdTests(unittest.TestCase):
         process = self.start()
         self.heard("READY=1")
         with socket.create_connection(self.port.getsockname(), PATIENCE) as client:
-            client.sendall(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' ")
-            client.sendall(b"to='example.org' version='1.0'>")
-            received = b""
-            while b"</stream:features>" not in received:
-                received += client.recv(4096)
+            received = opened(client)
             self.assertIn(b"<starttls", received)
             process.send_signal(signal.SIGHUP)
             self.heard("RELOADING=1")
@@ -98,11 +104,7 @@ class SystemdTests(unittest.TestCase):
         process = self.start()
         self.heard("READY=1")
         with socket.create_connection(self.port.getsockname(), PATIENCE) as client:
-            client.sendall(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' ")
-            client.sendall(b"to='example.org' version='1.0'>")
-            received = b""
-            while b"</stream:features>" not in received:
-                received += client.recv(4096)
+            received = opened(client)
             process.send_signal(signal.SIGTERM)
             while not received.endswith(b"</stream:stream>"):
                 received += client.recv(4096)

@@ -208,6 +208,17 @@ class Verdicts(ServerTestCase):
         failures = sum(handler.stats.failures for handler in self.host.registry.handlers("scripted"))
         self.assertEqual(failures, count)
 
+    def test_every_call_is_counted(self) -> None:
+        """Also one that ends in an error: `plugin info` shows what a plugin costs, whatever it decides."""
+        figures = {handler.label: handler.stats for handler in self.host.registry.handlers("scripted")}
+        (stats,) = {id(s): s for label, s in figures.items() if label.endswith("FromClient")}.values()
+        for act in ("pass", "bounce", "raise-error"):
+            before = stats.calls
+            text = f"from-client {act}"
+            self.romeo.send(f"<message to='{{juliet}}'><body>hi</body><subject>{text}</subject></message>")
+            self.assertEqual(stats.calls, before + 1, act)
+        self.flushLoggedErrors(ZeroDivisionError)
+
     def test_storage_that_can_not_be_used(self) -> None:
         for _ in self.every("raise-storage"):
             self.romeo.expect(error("resource-constraint", "wait"))

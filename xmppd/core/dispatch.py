@@ -248,6 +248,7 @@ def decide(filters: Filters, event: StanzaEvent) -> Verdict | Awaitable[Verdict 
         try:
             verdict = handler.function(event)
         except Exception as error:
+            handler.stats.add(perf_counter() - started)
             return Bounce(error_for(error, handler, event.stanza))
         ended = perf_counter()
         handler.stats.add(ended - started)

@@ -7,7 +7,7 @@ rendered from these models, so a description here is the documentation.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,16 +22,7 @@ Mechanism = Literal[
     "PLAIN",
     "ANONYMOUS",
 ]
-MECHANISMS: tuple[Mechanism, ...] = (
-    "SCRAM-SHA-512-PLUS",
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-1-PLUS",
-    "SCRAM-SHA-512",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-1",
-    "EXTERNAL",
-    "PLAIN",
-)
+MECHANISMS: tuple[Mechanism, ...] = tuple(name for name in get_args(Mechanism) if name != "ANONYMOUS")
 """SASL mechanisms on offer unless the settings say otherwise, best first; not among them is ANONYMOUS (XEP-0175)."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
