@@ -49,6 +49,8 @@ class GroupCommitTests(TestCase):
         self.assertEqual(await gatherResults(waiting), [1, 2, 3, None])
         counters = database.counters
         self.assertEqual((counters.batches, counters.jobs, counters.rows), (2, 5, 2))
+        self.assertEqual(counters.seconds.count, 2)
+        self.assertGreater(counters.seconds.sum, 0)
         self.assertEqual(self.crossings, 2)
         self.assertEqual(database.queue_length, 0)
 
@@ -101,6 +103,7 @@ class GroupCommitTests(TestCase):
         database.start()
         release = threading.Event()
         waiting = [database.read(lambda connection: release.wait(60)) for _ in range(2)]
+        self.assertEqual(database.reads_waiting, 2)
         self.failureResultOf(database.read(lambda connection: None), StorageUnavailable)
         release.set()
         self.assertEqual(await gatherResults(waiting), [True, True])

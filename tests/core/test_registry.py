@@ -249,6 +249,8 @@ class Life(ServerTestCase):
         self.wait(self.registry.enable("tower"))
         for name in ("clock", "rooms"):
             self.assertEqual([handler.stats.calls for handler in self.registry.handlers(name)], [1], name)
+        self.wait(self.registry.disable("clock"))
+        self.assertEqual({plugin.name: cost.calls for (plugin, _), cost in self.registry.figures.items()}, {"rooms": 1})
 
     def test_reload(self) -> None:
         self.wait(self.registry.enable("clock"))

@@ -24,7 +24,7 @@ from xmppd.api.verdicts import Bounce, Pass, Replace, Verdict
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.xml import SEPARATOR
 
-__all__ = ["Conflict", "Filters", "Handler", "Stats", "Tables", "compile_tables", "decide", "error_for"]
+__all__ = ["Conflict", "Figures", "Filters", "Handler", "Stats", "Tables", "compile_tables", "decide", "error_for"]
 
 _log = Logger()
 Filters = tuple["Handler", ...]
@@ -58,6 +58,10 @@ class Stats:
         self.seconds += seconds
         if seconds > self.slowest:
             self.slowest = seconds
+
+
+Figures = dict[tuple[Plugin, str], Stats]
+"""What handlers have cost, by plugin and label: whether they are in the tables at the moment or not."""
 
 
 class Handler:
@@ -111,22 +115,22 @@ class Tables:
 
 
 def compile_tables(
-    plugins: Iterable[Plugin], old: Iterable[Handler] = (), component: Component | None = None
+    plugins: Iterable[Plugin], figures: Figures | None = None, component: Component | None = None
 ) -> Tables:
     """Make the tables for these plugins, in the order they were started.
 
-    :param old: handlers whose figures are carried on where the same function is still loaded.
+    :param figures: what is counted so far; those of new handlers are entered.
     :param component: make the tables of this component's domain; of the host's if None.
     :raises Conflict: if two plugins answer the same IQ or nonza, ask for a circular order, or filter what can't be.
     """
     tables = Tables()
-    figures = {(handler.plugin, handler.label): handler.stats for handler in old}
+    figures = {} if figures is None else figures
     filters: dict[tuple[str, str], list[tuple[FilterMark, Handler]]] = {}
     observers: dict[type, list[Handler]] = {}
     for plugin in plugins:
         for attribute, mark in _declared(type(plugin)):  # type: ignore[arg-type]  # a class can be hashed
             handler = Handler(plugin, getattr(plugin, attribute), f"{attribute} {_subject(mark)}")
-            handler.stats = figures.get((plugin, handler.label), handler.stats)
+            handler.stats = figures.setdefault((plugin, handler.label), handler.stats)
             if isinstance(mark, IqMark):
                 if isinstance(plugin, Component) and plugin is not component:
                     continue  # these answer in the component's own domain

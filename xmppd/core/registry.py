@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from xmppd.api.plugin import Component, Dependency, Plugin
 from xmppd.core.components import ComponentOwner
-from xmppd.core.dispatch import Conflict, Handler, compile_tables
+from xmppd.core.dispatch import Conflict, Figures, Handler, compile_tables
 from xmppd.core.options import SettingsError, nearest, validate_options
 from xmppd.core.sources import PluginError, Source
 from xmppd.wire.jid import Jid
@@ -65,6 +65,7 @@ class Registry:
 
     :param options: the raw options tables of the host, by plugin name.
     :param migrate: brings a plugin's tables up to date.
+    :ivar figures: what the handlers of running plugins have cost.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Registry:
         self._raw = {name: dict(table) for name, table in options.items()}
         self._migrate = migrate
         self._plugins: dict[str, Plugin] = {}  # in the order they were started
+        self.figures: Figures = {}
         self._errors: dict[str, str] = {}
         self._owners: dict[str, str] = {}  # domain -> plugin
         self._changing = DeferredLock()  # one change at a time: each takes a while
@@ -285,24 +287,26 @@ class Registry:
 
     def recompile(self) -> None:
         """Compile the host's tables anew: a plugin wants other filters than before."""
-        self._host.tables = compile_tables(self.loaded(), self._host.tables.handlers())
+        self._host.tables = compile_tables(self.loaded(), self.figures)
 
     def _rebuild(self) -> None:
-        """Compile the tables anew and put them in force at once."""
+        """Compile the tables anew and put them in force at once; forget what stopped plugins have cost."""
+        for key in [key for key in self.figures if key[0] is not self._plugins.get(key[0].name)]:
+            del self.figures[key]
         host, router = self._host, self._host.server.router
         self.recompile()
         for plugin in self.loaded():
             self._bind(plugin)
-        old = {domain: router.owners.pop(domain, None) for domain in self._owners}
+        for domain in self._owners:
+            router.owners.pop(domain, None)
         self._owners = {}
         for plugin in self.loaded():
             if isinstance(plugin, Component):
                 domain = plugin.jid.domain
                 if domain in router.owners:
                     raise Conflict(f"the domain {domain} is taken already")
-                before = old.get(domain)
-                figures = before.tables.handlers() if isinstance(before, ComponentOwner) else ()
-                router.owners[domain] = ComponentOwner(host, plugin, compile_tables([plugin], figures, plugin))
+                tables = compile_tables([plugin], self.figures, plugin)
+                router.owners[domain] = ComponentOwner(host, plugin, tables)
                 self._owners[domain] = plugin.name
 
 

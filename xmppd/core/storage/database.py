@@ -59,6 +59,16 @@ class Database:
         """How many writes wait for a transaction."""
         return len(self._writer)
 
+    @property
+    def reads_waiting(self) -> int:
+        """How many reads are queued or under way."""
+        return self._reads
+
+    @property
+    def writable(self) -> bool:
+        """Could the database do its work when it was last written?"""
+        return not self._unavailable
+
     def start(self) -> None:
         """Start the threads."""
         self._serving = True
@@ -111,13 +121,13 @@ class Database:
         self._turns.began()
         return waiting
 
-    def _batch_ended(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def _batch_ended(self, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> None:
         # In the writer's thread. One crossing a batch.
-        self._call_from_thread(self._deliver_batch, jobs, outcomes)
+        self._call_from_thread(self._deliver_batch, jobs, outcomes, seconds)
 
-    def _deliver_batch(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def _deliver_batch(self, jobs: Sequence[Job], outcomes: Sequence[Outcome], seconds: float) -> None:
         self._turns.ended(len(jobs))
-        self.counters.count(jobs)
+        self.counters.count(jobs, seconds)
         self._note_availability(outcomes[0])
         for outcome in outcomes:
             _deliver(self._writes.popleft(), outcome)

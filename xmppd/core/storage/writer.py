@@ -10,10 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from xmppd.core.histogram import Histogram
 from xmppd.core.storage.batch import Append, Job, Outcome, run_batch
 
 
@@ -28,23 +29,25 @@ class WriterLimits:
 
 @dataclass
 class WriterCounters:
-    """What the writer has done so far."""
+    """What the writer has done so far. `seconds`: of transactions, from the first statement to the end of COMMIT."""
 
     batches: int = 0
     jobs: int = 0
     rows: int = 0
     failed_batches: int = 0
     refused: int = 0
+    seconds: Histogram = field(default_factory=Histogram)
 
-    def count(self, jobs: Sequence[Job]) -> None:
-        """Add a transaction that was tried."""
+    def count(self, jobs: Sequence[Job], seconds: float) -> None:
+        """Add a transaction that was tried, and how long it took."""
         self.batches += 1
+        self.seconds.observe(seconds)
         self.jobs += len(jobs)
         self.rows += sum(len(job.rows) for job in jobs if isinstance(job, Append))
 
 
-Report = Callable[[Sequence[Job], Sequence[Outcome]], None]
-"""Called in the writer's thread with the jobs of a batch and their outcomes."""
+Report = Callable[[Sequence[Job], Sequence[Outcome], float], None]
+"""Called in the writer's thread with the jobs of a batch, their outcomes, and the seconds they took."""
 
 
 class GroupCommitWriter:
@@ -96,7 +99,9 @@ class GroupCommitWriter:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            self._report(batch, run_batch(self._engine, batch))
+            began = time.perf_counter()
+            outcomes = run_batch(self._engine, batch)
+            self._report(batch, outcomes, time.perf_counter() - began)
 
     def _next_batch(self) -> list[Job]:
         """Wait for work and return it; nothing when the writer has been stopped and everything is done."""
