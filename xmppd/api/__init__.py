@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xmppd.api.accounts import IAccounts
 from xmppd.api.events.accounts import AccountCreated, AccountDeleted
-from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded
+from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded, SessionResumed
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
 from xmppd.api.hooks import Phase, Scope, filter, iq_get, iq_set, nonza, observe, stream_feature
 from xmppd.api.interfaces import IClock, IHost, ISession, IStream
@@ -29,8 +29,8 @@ __all__ = [
     "FromClient", "Handled", "IAccounts", "IClock", "IDatabase", "IHost", "IOperations", "IRoster",
     "IRosterView", "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza",
     "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace",
-    "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "Stanza", "StanzaError",
-    "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "Subscription",
+    "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "SessionResumed", "Stanza",
+    "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "Subscription",
     "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "filter", "iq_get",
     "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
 ]  # fmt: skip

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
+from sqlalchemy import Connection, Table
+
 from xmppd.api.accounts import IAccounts
 from xmppd.api.operations import IOperations
-from xmppd.api.storage import IDatabase
+from xmppd.api.storage import IDatabase, Row
 from xmppd.wire.errors import StreamError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq, Presence, Stanza
@@ -116,6 +118,34 @@ class ISession(Protocol):
     def close(self, error: StreamError | None = None) -> None:
         """End the session, telling the client why if there is a reason."""
 
+    @property
+    def hibernating(self) -> bool:
+        """Has it lost its connection, and waits to be resumed (XEP-0198 5)? It takes stanzas as ever."""
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What plugins have to remember of the session, by names; see :meth:`keep`."""
+
+    def keep(self, name: str, value: Any) -> None:
+        """Remember something of the session as long as it lives: also if the server is killed, and the client resumes.
+
+        :param name: unique among all plugins.
+        :param value: anything JSON can express; None forgets it.
+        """
+
+    def hold(self, stanza: Stanza, key: str | None = None) -> None:
+        """Keep a stanza back until :meth:`release`.
+
+        :param key: a stanza held back with the same key is replaced by this one.
+        """
+
+    def release(self) -> None:
+        """Send everything held back, in order."""
+
+    @property
+    def held(self) -> int:
+        """How many stanzas are held back."""
+
 
 class IHost(Protocol):
     """One virtual host, to the plugins loaded on it."""
@@ -170,6 +200,20 @@ class IHost(Protocol):
         :param timeout: seconds.
         :raises StanzaError: if the answer is an error, or none came (remote-server-timeout).
         """
+
+    def store(self, stanza: Stanza, table: Table, row: Row) -> None:
+        """Insert a row together with everything else that handling the stanza leaves behind: all of it, or nothing.
+
+        It is on disk before anybody is sent anything on account of the stanza, and before its sender is told that the
+        server has it (XEP-0198 4). There is nothing to wait for and nothing to fail: while the database can't be
+        written, it is tried again, and what depends on it waits. A row that violates a constraint is left out, and
+        logged.
+
+        :param row: a value for every column; of types Text, Integer, BigInteger, Float and LargeBinary only.
+        """
+
+    def store_call(self, stanza: Stanza, fn: Callable[[Connection], object]) -> None:
+        """Run a function in the same transaction, behind the rows; as for :meth:`IDatabase.write`, it may run twice."""
 
     def sessions(self, account: Jid) -> Sequence[ISession]:
         """All sessions of an account, by its bare address; empty if it has none."""

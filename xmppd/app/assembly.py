@@ -11,8 +11,8 @@ from twisted.internet.threads import deferToThreadPool
 
 from xmppd.api.interfaces import IClock
 from xmppd.api.plugin import Plugin
-from xmppd.core import account_keeper, account_store
 from xmppd.core.accounts import Accounts, RunInThread
+from xmppd.core.kernel_tables import migrate_kernel
 from xmppd.core.server import Server
 from xmppd.core.settings import Settings
 from xmppd.core.sources import Source, find_sources
@@ -38,8 +38,7 @@ class Assembly:
 
         :raises SchemaError: if the database is newer than the code. :raises PluginError: if a plugin can't start.
         """
-        migrate(self.engines.write, "accounts", account_store.TABLES, account_store.MIGRATIONS)
-        migrate(self.engines.write, account_keeper.OWNER, account_keeper.TABLES, account_keeper.MIGRATIONS)
+        migrate_kernel(self.engines.write)
         await self.server.start()
         return ClientListener(self.server, self.accounts, await self.accounts.fake_secret())
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection, Table
 from twisted.logger import Logger
 
 from xmppd.api.events.sessions import AvailabilityChanged
@@ -27,7 +28,7 @@ from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 if TYPE_CHECKING:
     from xmppd.api.accounts import IAccounts
     from xmppd.api.interfaces import IClock
-    from xmppd.api.storage import IDatabase
+    from xmppd.api.storage import IDatabase, Row
     from xmppd.core.registry import Registry
     from xmppd.core.server import Server
     from xmppd.core.sessions import Session
@@ -108,6 +109,7 @@ class Host:
             session.presence, session.priority = presence, presence.priority
         else:
             session.presence = None
+        session.changed()
         return self.notify(AvailabilityChanged(session, presence, previous))
 
     # For our addresses
@@ -272,6 +274,10 @@ class Host:
             pending = None
         if event.also is None:
             return pending
+        unit = event.stanza.unit
+        for stanza in event.also:
+            if stanza.unit is None:
+                stanza.unit = unit
         return self._with_also(pending, event.also)
 
     async def _finish_later(self, event: StanzaEvent, verdict: Awaitable[Verdict | None], onward: Onward) -> None:
@@ -322,6 +328,14 @@ class Host:
     def request(self, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
         """See :class:`xmppd.api.IHost`."""
         return self.server.requests.send(iq.readdressed(from_=self.jid), timeout)
+
+    def store(self, stanza: Stanza, table: Table, row: Row) -> None:
+        """See :class:`xmppd.api.IHost`."""
+        self.server.ledger.unit_of(stanza).store(table, row)
+
+    def store_call(self, stanza: Stanza, fn: Callable[[Connection], object]) -> None:
+        """See :class:`xmppd.api.IHost`."""
+        self.server.ledger.unit_of(stanza).call(fn)
 
     def sessions(self, account: Jid) -> Sequence[Session]:
         """See :class:`xmppd.api.IHost`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from xmppd.core import account_keeper, account_store
+from xmppd.core import account_keeper, account_store, readiness
+from xmppd.core.durable import tables as sessions
 from xmppd.core.storage import migrate
 
 __all__ = ["migrate_kernel"]
@@ -12,5 +13,5 @@ __all__ = ["migrate_kernel"]
 
 def migrate_kernel(engine: Engine) -> None:
     """Create the kernel's tables or bring them up to date. Blocks. Raises what `migrate` raises."""
-    for owner in (account_store, account_keeper):
+    for owner in (account_store, account_keeper, readiness, sessions):
         migrate(engine, owner.OWNER, owner.TABLES, owner.MIGRATIONS)

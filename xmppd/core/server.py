@@ -14,6 +14,10 @@ from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, Session
 from xmppd.api.interfaces import IClock
 from xmppd.api.storage import IDatabase
 from xmppd.api.waiting import settled
+from xmppd.core.directory import Directory
+from xmppd.core.durable.ledger import Ledger
+from xmppd.core.durable.loss import reroute
+from xmppd.core.durable.management import Management
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
 from xmppd.core.limits import TokenBucket
@@ -21,7 +25,7 @@ from xmppd.core.operations_sessions import end_sessions
 from xmppd.core.registry import Migrate, Registry, wanted_names
 from xmppd.core.requests import Requests
 from xmppd.core.routing import Router
-from xmppd.core.sessions import Directory, Output, Session
+from xmppd.core.sessions import Output, Session
 from xmppd.core.settings import Host as HostSettings
 from xmppd.core.settings import Settings
 from xmppd.core.sources import Source
@@ -67,6 +71,8 @@ class Server:
         self.directory = Directory()
         self.router = Router()
         self.requests = Requests(clock, self.router.route)
+        self.ledger = Ledger(db, clock, journal_octets=settings.stream_management.journal_octets)
+        self.management = Management(self)
         self.hosts: dict[str, Host] = {}
         #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
         self.begin_stop: Callable[[], object] | None = None
@@ -100,20 +106,34 @@ class Server:
         """Start the plugins of every host. :raises PluginError: if one can't be started."""
         for domain, options in self.settings.hosts.items():
             await self.hosts[domain].registry.start(wanted_names(options.plugins, self.sources))
+        await self.management.restore()
         await self.keeper.catch_up()
+        self.management.start()
 
     async def stop(self) -> None:
-        """End all sessions with system-shutdown, finish what their clients have asked for, then stop the plugins."""
+        """End sessions with system-shutdown, finish what their clients have asked for, then stop the plugins.
+
+        Those that can be resumed don't end: they are on disk, and go on when the server is started again.
+        """
         for session in list(self.directory.by_jid.values()):
-            session.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+            if session.stream is not None:
+                session.stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         await self._handled()
-        for ending in [ensureDeferred(self.unbind(session)) for session in list(self.directory.by_jid.values())]:
+        for ending in [ensureDeferred(self.unbind(session)) for session in self._mortal()]:
             await ending
         self.requests.stop()
+        self.management.stop()
         while self._background:
             await next(iter(self._background))
+        await self.ledger.settled()
         for host in self.hosts.values():
             await host.registry.stop()
+        await self.ledger.settled()
+
+    def _mortal(self) -> list[Session]:
+        """The sessions that end with the server."""
+        sessions = self.directory.by_jid.values()
+        return [session for session in sessions if session.managed is None or not session.managed.resumable]
 
     async def _handled(self) -> None:
         """Wait until everything that clients have sent is handled, but no longer than the settings say."""
@@ -173,15 +193,25 @@ class Server:
             else:
                 old.close(StreamError(StreamCondition.CONFLICT, "another client has taken this resource"))
                 await self.unbind(old)
-        if len(self.directory.of(account)) >= self.settings.limits.resources_per_account:
-            raise BindRefused(conflict=False)
-        session = Session(host, jid, stream, self._bucket(account))
+        await self._make_room(account)
+        session = Session(host, jid, stream, self.bucket(account))
         bound(session)
         self.directory.add(session)
         await settled(host.notify(SessionBound(session)))
         return session
 
-    def _bucket(self, account: Jid) -> TokenBucket:
+    async def _make_room(self, account: Jid) -> None:
+        """An account may have so many sessions; those that only wait to be resumed give way, the oldest first.
+
+        :raises BindRefused: there are too many, all with connections.
+        """
+        while len(self.directory.of(account)) >= self.settings.limits.resources_per_account:
+            waiting = [session for session in self.directory.of(account).values() if session.hibernating]
+            if not waiting:
+                raise BindRefused(conflict=False)
+            await self.unbind(min(waiting, key=lambda session: session.active_at))
+
+    def bucket(self, account: Jid) -> TokenBucket:
         """The rate limit that all sessions of an account share."""
         limits = self.settings.limits
         bucket = self._buckets.get(account)
@@ -212,12 +242,18 @@ class Server:
         """The sessions of an account that nobody finds any more, while their end is still being told."""
         return [session for session in self._ending if session.account == account]
 
+    def end(self, session: Session) -> None:
+        """End a session that has no stream, when what its client has sent is handled."""
+        session.when_idle(lambda session: self.spawn(self.unbind(session), f"ending the session {session.jid}"))
+
     async def _unbind(self, session: Session) -> None:
         self.directory.remove(session)
         session.stream = None
+        left = self.management.forget(session)
         if not self.directory.of(session.account):
             self._buckets.pop(session.account, None)
         host, previous = session.host, session.presence
+        await settled(*reroute(host, session, left))
         if previous is not None:
             session.presence = None
             unavailable = Presence(from_=session.jid, type="unavailable")

@@ -1,14 +1,15 @@
-"""Sessions: the bound resources of our users (RFC 6120 section 7), and the directory that finds them.
+"""Sessions: the bound resources of our users (RFC 6120 section 7).
 
-A session outlives nothing by itself: it ends with its stream. It takes one stanza at a time, so order holds even when a
-handler has to wait, and only its own stanzas wait.
+A session ends with its stream, unless the client has asked for stream management; then it may be resumed on another
+(:mod:`xmppd.core.durable`). It takes one stanza at a time, so order holds even when a handler has to wait, and only its
+own stanzas wait.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,18 +17,23 @@ from twisted.python.failure import Failure
 from xmppd.api.events.stanzas import ToDevice
 from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import decide
+from xmppd.core.durable import journal
+from xmppd.core.durable.ledger import Unit
 from xmppd.core.limits import TokenBucket
-from xmppd.wire.errors import StreamError
+from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.frames import Malformed
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Iq, Presence, Stanza
+from xmppd.wire.stanza import Iq, Nonza, Presence, Stanza
 
 if TYPE_CHECKING:
+    from xmppd.core.durable.ledger import Batch, Spread
+    from xmppd.core.durable.managed import Managed
     from xmppd.core.hosts import Host
 
-__all__ = ["Directory", "Output", "Session"]
+__all__ = ["Output", "Session"]
 
 _log = Logger()
-_NONE: Mapping[str, Session] = {}
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Output(Protocol):
@@ -41,8 +47,15 @@ class Output(Protocol):
     def confidential(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
     def close(self, error: StreamError | None = None) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
+    def pause(self, why: str) -> None: ...
+    def resume(self, why: str) -> None: ...
+    def handle_nonza(self, nonza: Nonza) -> None: ...
+    def handle_malformed(self, frame: Malformed) -> None: ...
+    def release_session(self) -> None: ...
+
+
+#: What a session handles in turn. None stands for a stanza that was handled when it came.
+Item = Stanza | Nonza | Malformed | None
 
 
 class Session:
@@ -52,30 +65,37 @@ class Session:
     :ivar priority: of that presence.
     :ivar received: stanzas that the client has sent.
     :ivar sent: stanzas that were written to it.
+    :ivar managed: what stream management needs, once the client has asked for it.
     """
 
     __slots__ = (
-        "__weakref__", "_inbox", "_pauses", "_then", "account", "active_at", "bound_at", "bucket", "host", "jid",
-        "presence", "priority", "received", "sent", "stream",
+        "__weakref__", "_held", "_holds", "_inbox", "_pauses", "_state", "_then", "_unit", "_waiting", "account",
+        "active_at", "bound_at", "bucket", "host", "jid", "managed", "presence", "priority", "received", "sent", "stream",
     )  # fmt: skip
 
-    def __init__(self, host: Host, jid: Jid, stream: Output, bucket: TokenBucket) -> None:
+    def __init__(self, host: Host, jid: Jid, stream: Output | None, bucket: TokenBucket) -> None:
         self.host = host
         self.jid = jid
         self.account = jid.bare
-        self.stream: Output | None = stream
+        self.stream = stream
         self.bucket = bucket
         self.presence: Presence | None = None
         self.priority = 0
         self.bound_at = self.active_at = host.clock.seconds()
         self.received = self.sent = 0
-        self._inbox: deque[Stanza] | None = None  # exists while a stanza is being waited for
+        self.managed: Managed | None = None
+        self._inbox: deque[Item] | None = None  # exists while a stanza is being waited for
+        self._unit: Unit | None = None  # of that one
         self._pauses = False
         self._then: Callable[[Session], None] | None = None
+        self._waiting: deque[tuple[int, bytes]] | None = None  # what is sent when a batch is on disk, and what follows
+        self._state: dict[str, Any] | None = None
+        self._held: dict[str, Stanza] | None = None
+        self._holds = 0
 
     @property
     def peer(self) -> str:
-        """The client's network address."""
+        """The client's network address; "" while it has no connection."""
         return self.stream.peer if self.stream else ""
 
     @property
@@ -88,28 +108,72 @@ class Session:
         """May passwords be sent over it?"""
         return self.stream is not None and self.stream.confidential
 
+    @property
+    def hibernating(self) -> bool:
+        """See :class:`xmppd.api.ISession`."""
+        return self.stream is None
+
     # In
 
-    def receive(self, stanza: Stanza) -> None:
-        """Take the next stanza of the client, its `from_` stamped; one after the other."""
-        self.received += 1
+    def receive(self, item: Item) -> None:
+        """Take the next that the client has sent, a stanza with its `from_` stamped; one after the other."""
+        if item.__class__ is not Nonza:
+            self.received += 1
         inbox = self._inbox
-        if inbox is not None:
-            if isinstance(stanza, Iq) and self._answers(stanza):
-                return
-            inbox.append(stanza)
-            if len(inbox) >= self.host.limits.input_queue_stanzas and not self._pauses and self.stream:
-                self._pauses = True
-                self.stream.pause()
+        if inbox is None:
+            pending = self._handle(item)
+            if pending is not None:
+                self._inbox = deque()
+                as_deferred(pending).addBoth(self._proceed)
             return
-        pending = self.host.from_client(stanza, self)
-        if pending is not None:
-            self._inbox = deque()
-            as_deferred(pending).addBoth(self._proceed)
+        inbox.append(None if isinstance(item, Iq) and self._answers(item) else item)
+        if len(inbox) >= self.host.limits.input_queue_stanzas and not self._pauses and self.stream:
+            self._pauses = True
+            self.stream.pause("inbox")
 
     def _answers(self, iq: Iq) -> bool:
         """Is it the answer to a request of the server? What is being waited for may wait for just that."""
         return not iq.answerable and iq.to == self.host.jid and self.host.server.requests.answered(iq)
+
+    def _handle(self, item: Item) -> Awaitable[None] | None:
+        """Begin to handle what has come; return what to wait for before the next, if anything."""
+        if not isinstance(item, Stanza):
+            self._handle_other(item)
+            return None
+        ledger = self.host.server.ledger
+        if not ledger.used and self.managed is None:
+            return self.host.from_client(item, self)
+        unit = item.unit = Unit()
+        try:
+            pending = self.host.from_client(item, self)
+        except Exception:
+            _log.failure("a stanza of {jid} could not be handled", jid=self.jid)
+            pending = None
+        if pending is None:
+            self._handled(unit)
+        else:
+            self._unit = unit
+        return pending
+
+    def _handle_other(self, item: Item) -> None:
+        stream = self.stream
+        if isinstance(item, Nonza):
+            if stream is not None:
+                stream.handle_nonza(item)
+            return
+        if item is not None and stream is not None:
+            stream.handle_malformed(item)  # type: ignore[arg-type]  # no stanza, no nonza
+        if self.managed is not None:
+            self.managed.handle()
+
+    def _handled(self, unit: Unit) -> None:
+        """A stanza is handled: what it has left behind is on its way to the disk, with the count of those handled."""
+        ledger = self.host.server.ledger
+        unit.close(ledger)
+        if self.managed is not None:
+            self.managed.handle()
+        if ledger.crowded and self.stream is not None:
+            ledger.pause(self.stream)
 
     def _proceed(self, outcome: object) -> None:
         """What was waited for is done: go on with those that came meanwhile."""
@@ -117,6 +181,7 @@ class Session:
             _log.failure("a stanza of {jid} could not be handled", failure=outcome, jid=self.jid)
         inbox = self._inbox
         assert inbox is not None
+        self._close_unit()
         while inbox:
             pending = self._next(inbox.popleft())
             if pending is not None:
@@ -125,6 +190,7 @@ class Session:
                     deferred.addBoth(self._proceed)
                     return
                 deferred.addErrback(lambda f: _log.failure("a stanza of {jid} failed", failure=f, jid=self.jid))
+                self._close_unit()
         self._inbox = None
         then, self._then = self._then, None
         if then is not None:
@@ -132,19 +198,33 @@ class Session:
         if self._pauses:
             self._pauses = False
             if self.stream:
-                self.stream.resume()
+                self.stream.resume("inbox")
 
-    def _next(self, stanza: Stanza) -> Awaitable[None] | None:
+    def _close_unit(self) -> None:
+        unit, self._unit = self._unit, None
+        if unit is not None:
+            self._handled(unit)
+
+    def _next(self, item: Item) -> Awaitable[None] | None:
         try:
-            return self.host.from_client(stanza, self)
+            return self._handle(item)
         except Exception:
             _log.failure("a stanza of {jid} could not be handled", jid=self.jid)
             return None
 
     def abandon(self) -> None:
-        """Do nothing more of what the client has sent, but for what is under way: it is no longer entitled to it."""
+        """Do nothing more of what the client has sent, but for what is under way.
+
+        It is no longer entitled to it, or sends it again.
+        """
         if self._inbox is not None:
             self._inbox.clear()
+
+    @property
+    def unhandled(self) -> int:
+        """How many stanzas of the client are not handled yet."""
+        inbox = self._inbox
+        return 0 if inbox is None else 1 + sum(item.__class__ is not Nonza for item in inbox)
 
     def when_idle(self, done: Callable[[Session], None]) -> None:
         """Call `done` as soon as what the client has sent is handled; at once if nothing is left."""
@@ -164,62 +244,141 @@ class Session:
             if verdict is not None or event.also:
                 return self.host.finish(event, verdict, self._write)
             stanza = event.stanza
-        stream = self.stream
-        if stream is not None:
-            self.sent += 1
-            stream.write(stanza.to_bytes())
+        self._write(stanza)
         return None
 
     def _write(self, stanza: Stanza) -> None:
-        if self.stream is not None:
-            self.sent += 1
-            self.stream.write(stanza.to_bytes())
+        unit: Any = stanza.unit
+        if unit is None:
+            self.emit(stanza, None)
+        elif unit.open:
+            unit.send(self, stanza)
+        else:
+            self.emit(stanza, unit.batch)
+
+    def emit(self, stanza: Stanza, batch: Batch | None, spread: Spread | None = None) -> None:
+        """Write a stanza to the stream, after all that was to be written before it.
+
+        :param batch: what has to be on disk before.
+        :param spread: what ties it to copies for other devices.
+        """
+        if self.managed is not None:
+            self.managed.emit(stanza, spread)
+            return
+        if spread is not None:
+            spread.taken = True  # for all we will ever hear
+        self.write_in_turn(stanza.to_bytes(), batch)
+        self.sent += 1
+
+    def write_in_turn(self, data: bytes, batch: Batch | None = None) -> None:
+        """Write to the stream, after all that was to be written before, and when a batch is on disk."""
+        waiting = self._waiting
+        if waiting is None:
+            if batch is None or batch.committed:
+                if self.stream is not None:
+                    self.stream.write(data)
+                return
+            waiting = self._waiting = deque()
+        if batch is not None and not batch.committed:
+            waiting.append((batch.number, data))
+            batch.waiters[self] = None
+        else:
+            waiting.append((0, data))
+
+    def committed(self, batch: Batch) -> None:
+        """A batch is on disk: write what waited for it."""
+        waiting = self._waiting
+        if waiting is None:
+            return
+        parts = []
+        while waiting and waiting[0][0] <= batch.number:
+            parts.append(waiting.popleft()[1])
+        if not waiting:
+            self._waiting = None
+        if parts and self.stream is not None:
+            self.stream.write(b"".join(parts))
+
+    def overflow(self) -> None:
+        """The client doesn't acknowledge what it is sent, and too much has gathered: the session ends."""
+        if self.host.server.directory.by_jid.get(self.jid) is self:
+            _log.info("{jid} has not acknowledged what it was sent for too long; its session ends", jid=self.jid)
+            self.close(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is not acknowledged"))
 
     def close(self, error: StreamError | None = None) -> None:
         """End the session."""
         if self.stream is not None:
             self.stream.close(error)
+        else:
+            self.host.server.end(self)
+
+    # What plugins keep
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """See :class:`xmppd.api.ISession`."""
+        return self._state if self._state is not None else _NOTHING
+
+    def keep(self, name: str, value: Any) -> None:
+        """See :class:`xmppd.api.ISession`."""
+        if self.state.get(name) == value:
+            return
+        if self._state is None:
+            self._state = {}
+        if value is None:
+            del self._state[name]
+        else:
+            self._state[name] = value
+        self.changed()
+
+    def changed(self) -> None:
+        """Presence, or what plugins keep, is another one: write it down if the session can be resumed."""
+        if self.managed is not None:
+            self.managed.write_down()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is written down of the session."""
+        presence = None if self.presence is None else self.presence.to_bytes().decode()
+        return {"jid": str(self.jid), "presence": presence, "bound": self.bound_at, "state": self._state or {}}
+
+    @property
+    def held(self) -> int:
+        """See :class:`xmppd.api.ISession`."""
+        return 0 if self._held is None else len(self._held)
+
+    def held_back(self) -> Mapping[str, Stanza]:
+        """Return what is held back, oldest first, by keys."""
+        return self._held if self._held is not None else {}
+
+    def hold(self, stanza: Stanza, key: str | None = None) -> None:
+        """See :class:`xmppd.api.ISession`."""
+        if self._held is None:
+            self._held = {}
+        if key is None:
+            self._holds += 1
+            key = f"#{self._holds}"
+        self._held.pop(key, None)
+        self._held[key] = stanza
+        if self.managed is not None:
+            managed = self.managed
+            managed.ledger.entry(managed, journal.held(managed.number, key, stanza.to_bytes()))
+
+    def release(self) -> None:
+        """See :class:`xmppd.api.ISession`."""
+        held, self._held = self._held, None
+        if held:
+            for stanza in held.values():
+                self.emit(stanza, None)
+            if self.managed is not None:
+                self.managed.ledger.entry(self.managed, journal.released(self.managed.number))
+
+    def restore(self, described: Mapping[str, Any], held: Mapping[str, Stanza], presence: Presence | None) -> None:
+        """Become what was written down."""
+        self._state = dict(described["state"]) or None
+        self._held = dict(held) or None
+        self._holds = max((int(key[1:]) for key in held if key[:1] == "#" and key[1:].isdigit()), default=0)
+        self.bound_at = described["bound"]
+        self.presence = presence
+        self.priority = presence.priority if presence is not None else 0
 
     def __repr__(self) -> str:
         return f"<Session {self.jid}>"
-
-
-class Directory:
-    """All sessions of the server. Entries of other nodes would be entered here as well: nothing else holds sessions."""
-
-    def __init__(self) -> None:
-        self.by_jid: dict[Jid, Session] = {}
-        self.by_account: dict[Jid, dict[str, Session]] = {}
-        self._ended = [0, 0]  # stanzas received and sent by sessions that are gone
-
-    def stanzas(self) -> tuple[int, int]:
-        """How many stanzas clients have sent and were sent since the server was started."""
-        received, sent = self._ended
-        for session in self.by_jid.values():
-            received += session.received
-            sent += session.sent
-        return received, sent
-
-    def add(self, session: Session) -> None:
-        """Enter a session whose full address is free."""
-        self.by_jid[session.jid] = session
-        self.by_account.setdefault(session.account, {})[session.jid.resource] = session
-
-    def remove(self, session: Session) -> None:
-        """Take a session out, unless its address has been taken over by another."""
-        if self.by_jid.get(session.jid) is session:
-            del self.by_jid[session.jid]
-            self._ended[0] += session.received
-            self._ended[1] += session.sent
-            resources = self.by_account[session.account]
-            del resources[session.jid.resource]
-            if not resources:
-                del self.by_account[session.account]
-
-    def of(self, account: Jid) -> Mapping[str, Session]:
-        """The sessions of an account by resource; empty if there is none."""
-        return self.by_account.get(account, _NONE)
-
-    def on(self, host: Jid) -> Iterable[Session]:
-        """The sessions of a host."""
-        return [session for session in self.by_jid.values() if session.host.jid == host]

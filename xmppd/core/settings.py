@@ -74,7 +74,32 @@ class Listen(Section):
     component: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """External components (XEP-0114). Accepted, but not served by this version."""
     http: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """HTTP. Accepted, but not served by this version."""
+    """HTTP: figures for Prometheus, and what supervisors ask; see `[http]`. Not encrypted: give it a loopback
+    address, `tcp:5280:interface=127.0.0.1`, or one in a private network."""
+
+
+class Http(Section):
+    """The HTTP server behind `[listen] http`. Its pages `/metrics`, `/health` and `/ready` are for an operator's
+    programs; docs/operations.md tells about them."""
+
+    operator_networks: Annotated[tuple[str, ...], Field(strict=False)] = LOOPBACK
+    """Networks (as `192.0.2.0/24`) that may ask for these pages; others get 403. What a reverse proxy passes on
+    comes from the proxy's address: let it not pass these pages on."""
+    connections: Annotated[int, Field(ge=1)] = 200
+    """HTTP connections in total. More get 503."""
+    connections_per_address: Annotated[int, Field(ge=1)] = 20
+    """HTTP connections from one IPv4 address or one IPv6 /64 network, unless it is in `exempt_networks` of
+    `[limits]`. More get 503."""
+    header_octets: Annotated[int, Field(ge=1_024)] = 16_384
+    """Largest head of a request: the request line and the header fields. A larger one gets 414 or 431."""
+    body_octets: Annotated[int, Field(ge=0)] = 65_536
+    """Largest body of a request. A larger one gets 413."""
+    request_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long a request may take to arrive, counted from when the connection was opened or the answer before was
+    sent. A slower one gets 408, an idle connection is closed."""
+    database_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How long the small write may take with which `/ready` tries the database; and how long one that went well is
+    believed."""
 
 
 class Database(Section):
@@ -164,6 +189,31 @@ class Limits(Section):
     second do not apply to. Loopback is where local tools and reverse proxies connect from."""
 
 
+class StreamManagement(Section):
+    """Acknowledgements and sessions that survive lost connections, and the server itself (XEP-0198)."""
+
+    hibernation_seconds: Annotated[float, Field(ge=0)] = 3_600.0
+    """How long a session whose connection is lost waits to be resumed; it goes on to be available meanwhile, and
+    takes messages. 0: sessions can't be resumed."""
+    location: Annotated[str, Field(examples=["xmpp1.example.org:5222"])] = ""
+    """Where clients should connect to resume a session, as `HOST:PORT`. Empty: where they find the server anyway."""
+    queue_stanzas: Annotated[int, Field(ge=10)] = 10_000
+    """Stanzas that may wait for one client to acknowledge them. Above it the session ends: messages go to other
+    devices of the account, or wait for the next one."""
+    queue_octets: Annotated[int, Field(ge=65_536)] = 8_388_608
+    """The same in octets."""
+    request_after_stanzas: Annotated[int, Field(ge=1)] = 10
+    """A client is asked to acknowledge when it was sent so many stanzas, or after a second."""
+    acknowledge_within_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """A client that doesn't answer in time has lost its connection; the session waits to be resumed."""
+    answer_within_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """A client that asks for an acknowledgement is answered when what it has sent is on disk, but no later than
+    this: then with what is on disk so far."""
+    journal_octets: Annotated[int, Field(ge=65_536)] = 16_777_216
+    """Length of the session journal in the database above which it is shortened. A longer one takes longer to read
+    when the server starts, a shorter one is shortened more often."""
+
+
 class Accounts(Section):
     """How users log in and bind resources."""
 
@@ -209,9 +259,11 @@ class Settings(Section):
 
     server: Server = Server()
     listen: Listen = Listen(c2s=("tcp:5222",), c2s_tls=("tcp:5223",))
+    http: Http = Http()
     database: Database = Database()
     tls: Tls = Tls()
     limits: Limits = Limits()
+    stream_management: StreamManagement = StreamManagement()
     accounts: Accounts = Accounts()
     hosts: dict[str, Host] = {}
     """Domains served, in the order of the file; the first is the one when a client names none."""
@@ -224,7 +276,7 @@ class Settings(Section):
 
 def not_served(settings: Settings) -> list[str]:
     """Name the settings that are accepted but have no effect in this version, for the log and `xmppctl check`."""
-    unserved = [f"[listen] {key}" for key in ("s2s", "s2s_tls", "component", "http") if getattr(settings.listen, key)]
+    unserved = [f"[listen] {key}" for key in ("s2s", "s2s_tls", "component") if getattr(settings.listen, key)]
     return unserved + [f'[components."{domain}"]' for domain in settings.components]
 
 

@@ -10,13 +10,15 @@ import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress, IProtocol, IPushProducer
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.core.limits import TokenBucket
+from xmppd.net import management
 from xmppd.net.negotiation import Negotiation
+from xmppd.net.peers import address_of
 from xmppd.wire import ns, stream
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, Malformed, StreamEnd
@@ -38,6 +40,8 @@ _STANZAS = frozenset((Message, Presence, Iq))
 #: Seconds a peer gets to take the last bytes and close its side before the connection is cut; and seconds that what a
 #: client has asked for may take once it has closed its side.
 _FAREWELL = 5.0
+#: Stream errors after which the client may resume its session.
+_NOT_THE_CLIENTS_FAULT = (StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.CONNECTION_TIMEOUT, StreamCondition.RESET)
 
 
 @implementer(IProtocol, IPushProducer)
@@ -52,8 +56,8 @@ class ClientStream:
 
     __slots__ = (
         "_bucket", "_closing", "_counted", "_done", "_farewell", "_out", "_out_size", "_paused", "account",
-        "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "session",
-        "tls", "transport",
+        "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "resumable",
+        "session", "tls", "transport",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener) -> None:
@@ -68,6 +72,7 @@ class ClientStream:
         self.account: Jid | None = None
         self.session: Session | None = None
         self.negotiation: Negotiation | None = None
+        self.resumable = True  # whoever logged in can do so again
         self.opened = False  # our header is sent
         self.heard = False
         self.idle = 0
@@ -96,7 +101,7 @@ class ClientStream:
     def makeConnection(self, transport: Any) -> None:
         """See IProtocol."""
         self.transport = transport
-        self.peer = _address(transport.getPeer())
+        self.peer = address_of(transport.getPeer())
         transport.registerProducer(self, True)
         listener = self.listener
         refused = listener.peers.enter(self.peer)
@@ -119,7 +124,7 @@ class ClientStream:
         if self._counted:
             self._counted = False
             self.listener.peers.leave(self.peer)
-        self._let_go()
+        self._let_go(lost=True)
         self._out = None
         self.transport = None
         self.listener.left(self)
@@ -129,14 +134,21 @@ class ClientStream:
         if farewell is not None and farewell.active():
             farewell.cancel()
 
-    def _let_go(self) -> None:
-        """The client will not send any more: end what depends on it."""
+    def _let_go(self, lost: bool) -> None:
+        """The client will not send any more: end what depends on it.
+
+        :param lost: is it because the connection is lost? Then the session may wait to be resumed.
+        """
         negotiation, self.negotiation = self.negotiation, None
         if negotiation is not None:
             negotiation.stop()
         session, self.session = self.session, None
-        if session is not None:
+        if session is not None and not (lost and self.listener.server.management.lose(session)):
             session.when_idle(self.listener.unbind)
+
+    def release_session(self) -> None:
+        """The session goes on over another connection."""
+        self.session = None
 
     # In
 
@@ -179,12 +191,22 @@ class ClientStream:
             self._client_has_closed()
         elif self.negotiation is not None:
             self.negotiation.receive(frame)
-        elif isinstance(frame, Malformed):
-            self._malformed(frame)
+        elif self.session is not None:
+            self._receive_in_session(frame, self.session)
+
+    def _receive_in_session(self, frame: Frame, session: Session) -> None:
+        if isinstance(frame, Malformed):
+            if frame.from_ and not _same(frame.from_, session):
+                self.close(StreamError(StreamCondition.INVALID_FROM))
+            else:
+                session.receive(frame)
         elif isinstance(frame, Nonza):
-            self.plugin_nonza(frame)
-        elif isinstance(frame, Stanza) and self.session is not None:
-            self._waited(frame)
+            if frame.namespace == management.NS:
+                management.receive(self, session, frame)
+            else:
+                session.receive(frame)
+        elif isinstance(frame, Stanza):
+            self._waited(frame, session)
 
     def _client_has_closed(self) -> None:
         """RFC 6120 4.4: finish what the client has asked for, then close our side as well."""
@@ -201,25 +223,29 @@ class ClientStream:
             if self._out is None and self.transport is not None:
                 self.transport.loseConnection()
 
-    def _waited(self, stanza: Stanza) -> None:
+    def _waited(self, stanza: Stanza, session: Session) -> None:
         """Take a stanza that waited while the resource was being bound."""
-        session = self.session
-        assert session is not None
         if stanza.from_ not in (None, session.jid, session.account):
             self.close(StreamError(StreamCondition.INVALID_FROM))
             return
         stanza.from_ = session.jid
         session.receive(stanza)
 
-    def _malformed(self, frame: Malformed) -> None:
-        """A stanza to something that is no address (RFC 6120 8.3.3.8)."""
+    # What the session hands back when it is its turn
+
+    def handle_malformed(self, frame: Malformed) -> None:
+        """Answer a stanza to something that is no address (RFC 6120 8.3.3.8)."""
         session = self.session
-        assert session is not None
-        stanza = frame.stanza.readdressed(from_=session.jid)
-        if frame.from_ and not _same(frame.from_, session):
-            self.close(StreamError(StreamCondition.INVALID_FROM))
-        elif stanza.answerable:
+        if session is not None and frame.stanza.answerable:
+            stanza = frame.stanza.readdressed(from_=session.jid)
             session.send(stanza.error(frame.error).readdressed(from_=session.host.jid))
+
+    def handle_nonza(self, nonza: Nonza) -> None:
+        """Do what a nonza asks for: of stream management, or of a plugin."""
+        if nonza.namespace != management.NS:
+            self.plugin_nonza(nonza)
+        elif self.session is not None:
+            management.enable(self, self.session, nonza)
 
     def plugin_nonza(self, nonza: Nonza) -> None:
         """Give a nonza to the plugin that handles it (XEP-0360)."""
@@ -328,7 +354,7 @@ class ClientStream:
         self._no_farewell()
         if error is not None:
             _log.debug("closing the stream of {jid} ({peer}): {error}", jid=self._who(), peer=self.peer, error=error)
-        self._let_go()
+        self._let_go(lost=error is not None and error.condition in _NOT_THE_CLIENTS_FAULT)
         if self.transport is not None:
             if self._out is None:
                 self._part()
@@ -372,7 +398,3 @@ def _same(text: str, session: Session) -> bool:
         return Jid.parse(text) in (session.jid, session.account)
     except JidError:
         return False
-
-
-def _address(address: IAddress) -> str:
-    return str(getattr(address, "host", "") or "unix")

@@ -20,6 +20,7 @@ from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import Handler, error_for
 from xmppd.core.routing import iq_key
 from xmppd.core.server import BindRefused
+from xmppd.net import management
 from xmppd.net.login import Login
 from xmppd.wire import ns, stream
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
@@ -131,7 +132,7 @@ class Negotiation:
         assert of.host is not None
         offered: list[bytes] = []
         if of.account is not None:
-            offered.append(tag("bind", xmlns=ns.BIND))
+            offered += [tag("bind", xmlns=ns.BIND), management.FEATURE]
         else:
             needs_tls = self._needs_tls()
             if of.tls is None and self._listener.tls is not None:
@@ -172,12 +173,41 @@ class Negotiation:
             login = self._login or Login(of)
             self._login = login
             return self._authenticate(login, nonza)
+        if nonza.namespace == management.NS and nonza.name in ("enable", "resume"):
+            return self._management(nonza)
         assert of.host is not None
         if of.account is not None and f"{nonza.namespace}{SEPARATOR}{nonza.name}" in of.host.tables.nonzas:
             of.plugin_nonza(nonza)
             return None
         condition = StreamCondition.UNSUPPORTED_STANZA_TYPE if of.account else StreamCondition.NOT_AUTHORIZED
         raise StreamError(condition, f"<{nonza.name}/> is not expected here")
+
+    def _management(self, nonza: Nonza) -> Awaitable[None] | None:
+        """XEP-0198: resume after authentication, and instead of binding; enable only after that."""
+        of = self._stream
+        if of.account is None or nonza.name == "enable":
+            of.write(management.failed(Condition.UNEXPECTED_REQUEST))
+            return None
+        return self._resume(nonza)
+
+    async def _resume(self, nonza: Nonza) -> None:
+        of = self._stream
+        assert of.account is not None
+        try:
+            await self._check_account(of.account)
+        except StorageUnavailable:
+            of.write(management.failed(Condition.RESOURCE_CONSTRAINT))
+            return
+        session = await management.resume(of, nonza)
+        if session is None:
+            return
+        if of.negotiation is not self:  # the client left meanwhile
+            self._listener.server.management.lose(session)
+            return
+        self.stop()
+        of.negotiation = None
+        of.session = session
+        self._listener.server.management.welcome(session)
 
     def _start_tls(self) -> None:
         """RFC 6120 5.4.2. What came in the same packet behind the request was not encrypted, and is thrown away."""
@@ -203,6 +233,7 @@ class Negotiation:
             return
         of.account = account
         self._guest = login.guest
+        of.resumable = not login.guest
         self._login = None
         self._restart()
 

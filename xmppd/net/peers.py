@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
+from twisted.internet.interfaces import IAddress
+
 from xmppd.api.limits import network_of
 
-__all__ = ["Networks", "PeerCounter"]
+__all__ = ["Networks", "PeerCounter", "address_of"]
 
 
 class Networks:
@@ -33,12 +35,17 @@ class Networks:
 
 
 class PeerCounter:
-    """Counts connections, in total and by address."""
+    """Counts connections, in total and by address.
+
+    :ivar open: how many there are.
+    :ivar accepted: how many were let in so far.
+    :ivar refused: how many were not.
+    """
 
     def __init__(self) -> None:
+        self.open = self.accepted = self.refused = 0
         self._total = self._per_address = 0
         self._exempt = Networks(())
-        self._open = 0
         self._by_address: Counter[str] = Counter()
 
     def set_limits(self, total: int, per_address: int, exempt: Networks) -> None:
@@ -47,19 +54,27 @@ class PeerCounter:
 
     def enter(self, address: str) -> str | None:
         """Count a new connection. Return None if it may stay, or else why not; then it is not counted."""
-        if self._open >= self._total:
+        if self.open >= self._total:
+            self.refused += 1
             return "this server has as many connections as it may have"
         key = network_of(address)
         if self._by_address[key] >= self._per_address and address not in self._exempt:
+            self.refused += 1
             return "there are too many connections from your address"
-        self._open += 1
+        self.open += 1
+        self.accepted += 1
         self._by_address[key] += 1
         return None
 
     def leave(self, address: str) -> None:
         """Count the end of a connection that entered."""
         key = network_of(address)
-        self._open -= 1
+        self.open -= 1
         self._by_address[key] -= 1
         if not self._by_address[key]:
             del self._by_address[key]
+
+
+def address_of(address: IAddress) -> str:
+    """Return the network address of a peer; "unix" for one on the same machine that has none."""
+    return str(getattr(address, "host", "") or "unix")

@@ -8,7 +8,7 @@ and :meth:`Stanza.error` return new ones, which share the payload.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from xmppd.wire import ns
 from xmppd.wire.errors import StanzaError
@@ -16,12 +16,20 @@ from xmppd.wire.escape import escape_attribute
 from xmppd.wire.jid import Jid
 from xmppd.wire.xml import SEPARATOR, Element, Payload, parse, to_payload
 
-__all__ = ["Iq", "Message", "Nonza", "Presence", "Stanza"]
+__all__ = ["Iq", "Message", "Nonza", "Presence", "Stanza", "Unit"]
 
 S = TypeVar("S", bound="Stanza")
 _SHOWN = 8  # names of children that logs show
 #: The lexical form of `xs:byte`, with the whitespace that may be around it.
 _BYTE = re.compile(r"[ \t\r\n]*[+-]?0{0,9}[0-9]{1,3}[ \t\r\n]*\Z")
+
+
+class Unit(Protocol):
+    """What the handling of one stanza leaves behind, all of it or nothing; the server's own affair."""
+
+    @property
+    def again(self) -> bool:
+        """See :attr:`Stanza.again`."""
 
 
 class Stanza:
@@ -34,9 +42,10 @@ class Stanza:
     :ivar lang: xml:lang, or None.
     :ivar payload: the content, as bytes, in terms of the stream's content namespace.
     :ivar extra: attributes that RFC 6120 doesn't know, passed on as they are.
+    :ivar unit: the unit of work it belongs to (:meth:`along`), or None. Copies inherit it.
     """
 
-    __slots__ = ("_bytes", "_elements", "_names", "extra", "from_", "id", "lang", "payload", "to", "type")
+    __slots__ = ("_bytes", "_elements", "_names", "extra", "from_", "id", "lang", "payload", "to", "type", "unit")
 
     #: The element's name.
     kind: ClassVar[str] = ""
@@ -61,6 +70,7 @@ class Stanza:
         self.lang = lang
         self.payload = payload if payload.__class__ is bytes else to_payload(payload)
         self.extra = extra
+        self.unit: Unit | None = None
         self._names = names
         self._elements: tuple[Element, ...] | None = None
         self._bytes: bytes | None = None
@@ -126,7 +136,7 @@ class Stanza:
     def _copy(self: S) -> S:
         new: S = self.__class__.__new__(self.__class__)
         new.to, new.from_, new.id, new.type, new.lang = self.to, self.from_, self.id, self.type, self.lang
-        new.payload, new.extra = self.payload, self.extra
+        new.payload, new.extra, new.unit = self.payload, self.extra, self.unit
         new._names, new._elements, new._bytes = self._names, self._elements, None
         return new
 
@@ -144,6 +154,22 @@ class Stanza:
         new = self._copy()
         new.payload, new._names, new._elements = to_payload(payload), None, None
         return new
+
+    def along(self: S, other: Stanza) -> S:
+        """Make this stanza, which nobody has seen yet, part of the unit of work that `other` belongs to; return it.
+
+        What is sent on account of another stanza is on disk when that one is, or not at all.
+        """
+        self.unit = other.unit
+        return self
+
+    @property
+    def again(self) -> bool:
+        """Was it sent to a device once that never said it got it, and is now on its way to others (XEP-0198 4)?
+
+        Then it has been stored and copied already.
+        """
+        return self.unit is not None and self.unit.again
 
     def adding(self: S, payload: Payload) -> S:
         """Return the same stanza with more content behind what it has (a delay stamp, a stanza id)."""

@@ -10,12 +10,24 @@ from xmppd.wire.stanza import Presence
 if TYPE_CHECKING:
     from xmppd.api.interfaces import ISession
 
-__all__ = ["AvailabilityChanged", "SessionBound", "SessionEnded"]
+__all__ = ["AvailabilityChanged", "SessionBound", "SessionEnded", "SessionResumed"]
 
 
 @dataclass(slots=True)
 class SessionBound:
-    """A client bound a resource (RFC 6120 section 7). Nothing has been sent or received on it yet."""
+    """A client bound a resource (RFC 6120 section 7). Nothing has been sent or received on it yet.
+
+    :ivar restored: it is a session from before the server was started, with presence and state; its client may resume
+        it. Others know of its presence, so no AvailabilityChanged follows.
+    """
+
+    session: ISession
+    restored: bool = False
+
+
+@dataclass(slots=True)
+class SessionResumed:
+    """A client has resumed its session on a new connection (XEP-0198 5). What waited for it has been sent."""
 
     session: ISession
 

@@ -7,14 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Result, RootTransaction, Table, insert
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Dialect,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    Result,
+    RootTransaction,
+    Table,
+    Text,
+    insert,
+)
 
 from xmppd.api.storage import Row, StorageUnavailable
 from xmppd.core.storage.failures import ConnectionLost, as_unavailable, is_lost_connection, is_write_refused
 
 T = TypeVar("T")
+#: Types whose values the drivers of all databases take as they are.
+_PLAIN = frozenset({Text, Integer, BigInteger, Float, LargeBinary})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,41 @@ def _transaction(engine: Engine, jobs: Sequence[Job], guarded: bool) -> list[Out
     return shared.outcomes
 
 
+_Insert = tuple[str, tuple[str, ...] | None]
+
+
+@lru_cache(maxsize=256)
+def _compiled(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> _Insert | None:
+    """Return the driver's own statement for rows of these columns, and their order if it takes them by position.
+
+    None if a column's values have to be converted on the way.
+    """
+    if not all(type(table.c[name].type) in _PLAIN for name in columns):
+        return None
+    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
+    if set(compiled.params) != set(columns):
+        return None  # a column has a default of its own
+    return str(compiled), tuple(compiled.positiontup or ()) if compiled.positional else None
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows that name the same columns.
+
+    Plain values go to the driver as they are: SQLAlchemy would look at each, at several times the cost of inserting it.
+    """
+    compiled = _compiled(connection.dialect, table, tuple(rows[0]))
+    if compiled is None:
+        connection.execute(insert(table), rows)
+        return
+    statement, order = compiled
+    if order is None:
+        connection.exec_driver_sql(statement, [dict(row) for row in rows])
+    elif tuple(rows[0]) == order:
+        connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+    else:
+        connection.exec_driver_sql(statement, [tuple(row[name] for name in order) for row in rows])
+
+
 def commit(connection: Connection, root: RootTransaction) -> None:
     """Commit; if that fails, leave no transaction behind on the connection, which goes back into the pool."""
     try:
@@ -204,7 +255,7 @@ class _SharedTransaction:
         if isinstance(first, Call):
             return _plain(first.fn(self._connection))
         rows = [row for job in jobs if isinstance(job, Append) for row in job.rows]
-        self._connection.execute(insert(first.table), rows)
+        insert_rows(self._connection, first.table, rows)
         return None
 
     def _check(self) -> None:

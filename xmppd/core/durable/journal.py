@@ -1,0 +1,185 @@
+"""How sessions are written down: short entries in the order in which things happened. Pure.
+
+A session as it was at some moment is written as the entries that would make it, so there is one format for both.
+What is written: the state as JSON, each stanza sent, how many the client has acknowledged, how many of its own are
+handled, those held back, and the end.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+__all__ = [
+    "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "ended", "handled", "held", "released", "sent", "state",
+]  # fmt: skip
+
+_HEAD = struct.Struct("<cQI")  # kind, number of the session, octets that follow
+_COUNT = struct.Struct("<Q")
+_SENT = struct.Struct("<cQIdQ")  # the head, and: when (seconds since the epoch), spread
+_SENT_BODY = struct.Struct("<dQ")
+_STATE, _OUT, _ACK, _IN, _HOLD, _RELEASE, _END = b"S", b"O", b"A", b"I", b"H", b"F", b"E"
+
+#: As a spread: other devices were sent the stanza too, and one of them has taken it.
+TAKEN = 1
+
+
+class Sent(NamedTuple):
+    """A stanza that was sent, and not acknowledged yet.
+
+    :ivar data: as it goes over the stream.
+    :ivar at: seconds since the epoch.
+    :ivar spread: 0 if no other device was sent it; the same number for all that were; or :data:`TAKEN`.
+    """
+
+    data: bytes
+    at: float
+    spread: int
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A session as it was written down.
+
+    :ivar state: what :func:`state` was given.
+    :ivar handled: how many stanzas of the client are handled.
+    :ivar acknowledged: how many stanzas the client has acknowledged.
+    :ivar queue: those sent since.
+    :ivar held: those held back, oldest first, by their keys.
+    """
+
+    state: dict[str, Any] = field(default_factory=dict)
+    handled: int = 0
+    acknowledged: int = 0
+    queue: deque[Sent] = field(default_factory=deque)
+    held: dict[str, bytes] = field(default_factory=dict)
+
+
+def state(number: int, state: dict[str, Any]) -> bytes:
+    """Return the entry for all that is not counted: addresses, presence, what plugins keep."""
+    return _entry(_STATE, number, json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def sent(number: int, stanza: Sent) -> bytes:
+    """Return the entry for a stanza sent."""
+    data, at, spread = stanza
+    return _SENT.pack(_OUT, number, _SENT_BODY.size + len(data), at, spread) + data
+
+
+def acknowledged(number: int, count: int) -> bytes:
+    """Return the entry for how many stanzas the client has said it has."""
+    return _HEAD.pack(_ACK, number, _COUNT.size) + _COUNT.pack(count)
+
+
+def handled(number: int, count: int) -> bytes:
+    """Return the entry for how many stanzas of the client are handled."""
+    return _HEAD.pack(_IN, number, _COUNT.size) + _COUNT.pack(count)
+
+
+def held(number: int, key: str, data: bytes) -> bytes:
+    """Return the entry for a stanza held back, in place of one with the same key."""
+    return _entry(_HOLD, number, key.encode() + b"\0" + data)
+
+
+def released(number: int) -> bytes:
+    """Return the entry that says nothing is held back any more; those sent have entries of their own."""
+    return _entry(_RELEASE, number, b"")
+
+
+def ended(number: int) -> bytes:
+    """Return the entry for the end of a session."""
+    return _entry(_END, number, b"")
+
+
+def _entry(kind: bytes, number: int, body: bytes) -> bytes:
+    return _HEAD.pack(kind, number, len(body)) + body
+
+
+def record(number: int, recorded: Recorded) -> bytes:
+    """Return the entries that make the session as it is."""
+    parts = [state(number, recorded.state), acknowledged(number, recorded.acknowledged)]
+    parts.append(handled(number, recorded.handled))
+    parts += (sent(number, stanza) for stanza in recorded.queue)
+    parts += (held(number, key, data) for key, data in recorded.held.items())
+    return b"".join(parts)
+
+
+class Journal:
+    """Reads entries back.
+
+    :ivar sessions: those that have not ended, by their numbers.
+    :ivar last: the greatest number that any session had.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: dict[int, Recorded] = {}
+        self.last = 0
+        self._known_since: dict[int, int] = {}
+        self._taken: set[int] = set()
+
+    def begin(self, number: int, position: int, data: bytes) -> None:
+        """Read a session as it was at a position; its entries up to there are read no more."""
+        self.sessions.pop(number, None)
+        self.read(position, data)
+        self._known_since[number] = position
+
+    def read(self, position: int, data: bytes) -> None:
+        """Read entries, which were written at that position. :raises ValueError: if these are no entries."""
+        at, end, known = 0, len(data), self._known_since
+        try:
+            while at < end:
+                kind, number, size = _HEAD.unpack_from(data, at)
+                at += _HEAD.size
+                if at + size > end:
+                    raise ValueError(f"an entry of session {number} is cut off")
+                if number not in known or known[number] < position:
+                    self._apply(kind, number, data[at : at + size])
+                at += size
+        except struct.error as error:
+            raise ValueError(f"this is no entry: {error}") from None
+
+    def finish(self) -> None:
+        """Everything is read: tell stanzas that another device has taken."""
+        for session in self.sessions.values():
+            for index, stanza in enumerate(session.queue):
+                if stanza.spread in self._taken:
+                    session.queue[index] = stanza._replace(spread=TAKEN)
+
+    def _apply(self, kind: bytes, number: int, body: bytes) -> None:
+        self.last = max(self.last, number)
+        if kind == _END:
+            self.sessions.pop(number, None)
+            return
+        session = self.sessions.setdefault(number, Recorded())
+        if kind == _OUT:
+            at, spread = _SENT_BODY.unpack_from(body)
+            session.queue.append(Sent(body[_SENT_BODY.size :], at, spread))
+        elif kind == _ACK:
+            self._acknowledge(session, _COUNT.unpack(body)[0])
+        elif kind == _IN:
+            session.handled = _COUNT.unpack(body)[0]
+        elif kind == _STATE:
+            session.state = json.loads(body)
+        elif kind == _HOLD:
+            key, _, data = body.partition(b"\0")
+            session.held.pop(key.decode(), None)
+            session.held[key.decode()] = data
+        elif kind == _RELEASE:
+            session.held.clear()
+        else:
+            raise ValueError(f"an entry of session {number} is of an unknown kind, {kind!r}")
+
+    def _acknowledge(self, session: Recorded, count: int) -> None:
+        for stanza in _taken(session, count):
+            if stanza.spread > TAKEN:
+                self._taken.add(stanza.spread)
+        session.acknowledged = max(session.acknowledged, count)
+
+
+def _taken(session: Recorded, count: int) -> Iterable[Sent]:
+    for _ in range(min(len(session.queue), max(0, count - session.acknowledged))):
+        yield session.queue.popleft()

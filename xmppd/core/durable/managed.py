@@ -1,0 +1,280 @@
+"""Stream management's part of a session: both counters, what is not acknowledged, and how it is written down.
+
+XEP-0198 sections 4 and 5. What a client is sent is entered in the journal first, and goes over the stream when that is
+on disk; so it can never have got, or acknowledged, what the server does not know of after a crash.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from xmppd.core.durable import journal
+from xmppd.core.durable.journal import TAKEN, Recorded, Sent
+from xmppd.core.durable.ledger import Spread
+from xmppd.wire.delay import NS as DELAY
+from xmppd.wire.delay import delay
+from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.xml import tag
+
+if TYPE_CHECKING:
+    from xmppd.core.durable.ledger import Batch, Ledger
+    from xmppd.core.sessions import Session
+    from xmppd.core.settings import StreamManagement
+    from xmppd.wire.stanza import Stanza
+
+__all__ = ["NS", "Managed", "Unacknowledged"]
+
+NS = "urn:xmpp:sm:3"
+_WRAP = 1 << 32
+_REQUEST = tag("r", xmlns=NS)
+_DELAYED = DELAY.encode()
+#: Seconds that a message may be on its way before a stamp says when it was sent.
+_FRESH = 1.0
+
+#: A stanza, when it was sent (seconds since the epoch), and what ties it to copies for other devices.
+Unacknowledged = tuple[bytes, float, Spread | None]
+
+
+class Managed:
+    """One session's. Implements Waiter and Recorder of :mod:`xmppd.core.durable.ledger`.
+
+    :ivar id: what the client resumes it by.
+    :ivar number: what the journal calls it.
+    :ivar resumable: may it be resumed?
+    :ivar window: for how many seconds after its connection is lost.
+    :ivar handled: how many stanzas of the client are handled.
+    :ivar acknowledged: how many stanzas the client has acknowledged.
+    :ivar queue: those sent since.
+    :ivar asked_at: since when the client owes an acknowledgement; 0.0: it owes none.
+    """
+
+    __slots__ = (
+        "_marks", "_on_disk", "_waiting", "_wanted", "_wanted_since", "_written", "acknowledged", "asked_at",
+        "handled", "id", "ledger", "lost_at", "number", "octets", "options", "queue", "resumable", "session", "since", "window",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, ledger: Ledger, options: StreamManagement, number: int, id: str) -> None:
+        self.session = session
+        self.ledger = ledger
+        self.options = options
+        self.number = number
+        self.since = 0
+        self.id = id
+        self.resumable = False
+        self.window = 0.0
+        self.handled = 0
+        self._on_disk = 0
+        self._marks: deque[tuple[int, int]] = deque()  # batches, and what is handled when they are on disk
+        self._wanted: int | None = None  # the client wants to know when so many are handled
+        self._wanted_since = 0.0
+        self.acknowledged = 0
+        self.queue: deque[Unacknowledged] = deque()
+        self.octets = 0
+        self._waiting: deque[tuple[int, bytes]] = deque()  # for their batches
+        self._written = 0  # how many have gone over a stream
+        self.asked_at = 0.0
+        self.lost_at = 0.0
+
+    # What the client sends
+
+    def handle(self) -> None:
+        """One more stanza of the client is handled."""
+        self.handled += 1
+        batch = self.ledger.entry(self, journal.handled(self.number, self.handled))
+        batch.waiters[self] = None
+        marks = self._marks
+        if marks and marks[-1][0] == batch.number:
+            marks[-1] = (batch.number, self.handled)
+        else:
+            marks.append((batch.number, self.handled))
+
+    def requested(self) -> None:
+        """The client wants to know what is handled (section 4). It is told when what it has sent so far is on disk."""
+        unhandled = self.session.unhandled
+        if self._on_disk == self.handled and not unhandled:
+            self._answer()
+            return
+        self._wanted = self.handled + unhandled
+        if not self._wanted_since:
+            self._wanted_since = self.session.host.clock.seconds()
+
+    def _answer(self) -> None:
+        stream = self.session.stream
+        if stream is not None:
+            stream.write(tag("a", xmlns=NS, h=str(self._on_disk % _WRAP)))
+
+    @property
+    def settled(self) -> bool:
+        """Is all that was handled on disk?"""
+        return self._on_disk == self.handled
+
+    @property
+    def promised(self) -> int:
+        """How many stanzas of the client are handled and on disk, as the protocol counts (modulo 2**32)."""
+        return self._on_disk % _WRAP
+
+    # What the client is sent
+
+    def emit(self, stanza: Stanza, spread: Spread | None) -> None:
+        """Send a stanza, when it is written down."""
+        data = stanza.to_bytes()
+        batch = self.ledger.gathering()
+        tied = 0
+        if spread is not None:
+            spread.holders += 1
+            tied = TAKEN if spread.taken else spread.number
+        self.ledger.entry(self, journal.sent(self.number, Sent(data, batch.at, tied)))
+        batch.waiters[self] = None
+        self.queue.append((data, batch.at, spread))
+        self._waiting.append((batch.number, data))
+        self.octets += len(data)
+        options = self.options
+        if len(self.queue) > options.queue_stanzas or self.octets > options.queue_octets:
+            self.session.overflow()
+
+    def committed(self, batch: Batch) -> None:
+        """A batch is on disk: send what waited for it, and acknowledge what it covers."""
+        number, waiting, marks = batch.number, self._waiting, self._marks
+        while marks and marks[0][0] <= number:
+            self._on_disk = marks.popleft()[1]
+        parts = []
+        while waiting and waiting[0][0] <= number:
+            parts.append(waiting.popleft()[1])
+        stream = self.session.stream
+        if stream is None:
+            return  # they stay in the queue
+        if parts:
+            self.session.sent += len(parts)
+            self._written += len(parts)
+            if not self.asked_at and len(self.queue) - len(waiting) >= self.options.request_after_stanzas:
+                self.asked_at = batch.at
+                parts.append(_REQUEST)
+            stream.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        if self._wanted is not None and self._on_disk >= self._wanted:
+            self._wanted, self._wanted_since = None, 0.0
+            self._answer()
+
+    def take(self, h: int) -> None:
+        """The client has acknowledged `h` stanzas (modulo 2**32).
+
+        :raises StreamError: it was not sent so many (section 6).
+        """
+        more = (h - self.acknowledged) % _WRAP
+        if more > self._written - self.acknowledged:
+            sent = self._written % _WRAP
+            raise StreamError(
+                StreamCondition.UNDEFINED_CONDITION,
+                f"You acknowledged {h} stanzas, but I only sent you {sent} so far.",
+                tag("handled-count-too-high", attributes={"h": h, "send-count": sent}, xmlns=NS),
+            )
+        self.asked_at = 0.0
+        for _ in range(more):
+            data, _, spread = self.queue.popleft()
+            self.octets -= len(data)
+            if spread is not None:
+                spread.holders -= 1
+                spread.taken = True
+        if more:
+            self.acknowledged += more
+            self.ledger.entry_later(self, journal.acknowledged(self.number, self.acknowledged))
+
+    def look(self, now: float) -> bool:
+        """Look after acknowledgements that are owed; false if the client owes one for too long.
+
+        :param now: seconds since the epoch.
+        """
+        stream = self.session.stream
+        if stream is None:
+            return True
+        if self._wanted_since and now - self._wanted_since >= self.options.answer_within_seconds:
+            self._wanted_since = now  # section 4: an answer must not be withheld for any condition other than a timeout
+            self._answer()
+        if self.asked_at:
+            return now - self.asked_at < self.options.acknowledge_within_seconds
+        if self._written > self.acknowledged:
+            self.asked_at = now
+            stream.write(_REQUEST)
+        return True
+
+    # A new stream
+
+    def resumed(self) -> None:
+        """The client is back, and has said what it has: everything else goes on its way again, in order (section 5)."""
+        now = self.session.host.clock.seconds()
+        stream = self.session.stream
+        assert stream is not None
+        self.asked_at = 0.0
+        self._wanted, self._wanted_since = None, 0.0
+        ready = len(self.queue) - len(self._waiting)
+        self._written = self.acknowledged + ready
+        if ready:
+            self.session.sent += ready
+            self.asked_at = now
+            parts = [self._stamped(data, at, now) for data, at, _ in islice(self.queue, ready)]
+            stream.write(b"".join((*parts, _REQUEST)))
+
+    def _stamped(self, data: bytes, at: float, now: float) -> bytes:
+        """Return a stanza as it is sent again: a message says when it was sent first (XEP-0203)."""
+        if now - at < _FRESH or not data.startswith(b"<message") or _DELAYED in data:
+            return data
+        stamp = delay(self.session.host.jid, at)
+        return data[: -len(_END)] + stamp + _END if data.endswith(_END) else data
+
+    def give_up(self) -> list[Unacknowledged]:
+        """The session has ended: return what was not acknowledged, and no other device has or may still get."""
+        left = []
+        for entry in self.queue:
+            spread = entry[2]
+            if spread is not None:
+                spread.holders -= 1
+                if spread.taken or spread.holders:
+                    continue
+            left.append(entry)
+        self.queue.clear()
+        self._waiting.clear()
+        self.octets = 0
+        return left
+
+    # Written down
+
+    def restore(self, recorded: Recorded, spreads: dict[int, Spread]) -> None:
+        """Become what was written down.
+
+        :param spreads: by their numbers; those that are missing are added.
+        """
+        self.handled = self._on_disk = recorded.handled
+        self.acknowledged = recorded.acknowledged
+        for data, at, tied in recorded.queue:
+            spread = None
+            if tied:
+                spread = spreads.setdefault(tied, Spread(tied, taken=tied == TAKEN))
+                spread.holders += 1
+            self.queue.append((data, at, spread))
+            self.octets += len(data)
+        self._written = self.acknowledged + len(self.queue)
+
+    def record(self) -> bytes:
+        """Return the session as entries of the journal."""
+        queue = deque(Sent(data, at, _tied(spread)) for data, at, spread in self.queue)
+        held = {key: stanza.to_bytes() for key, stanza in self.session.held_back().items()}
+        recorded = Recorded(self.describe(), self.handled, self.acknowledged, queue, held)
+        return journal.record(self.number, recorded)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is not counted."""
+        described = self.session.describe()
+        described["id"], described["resumable"], described["window"] = self.id, self.resumable, self.window
+        return described
+
+    def write_down(self) -> None:
+        """Something about the session has changed."""
+        self.ledger.entry(self, journal.state(self.number, self.describe()))
+
+
+_END = b"</message>"
+
+
+def _tied(spread: Spread | None) -> int:
+    return 0 if spread is None else TAKEN if spread.taken else spread.number

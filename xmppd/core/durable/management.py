@@ -1,0 +1,239 @@
+"""Sessions that outlive their streams (XEP-0198 section 5): enabled, lost, resumed, expired, restored after a crash."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from xmppd.api.events.sessions import SessionBound, SessionResumed
+from xmppd.api.waiting import settled
+from xmppd.core.durable import journal, tables
+from xmppd.core.durable.frozen import read_stanza
+from xmppd.core.durable.journal import Recorded
+from xmppd.core.durable.ledger import Spread
+from xmppd.core.durable.managed import NS, Managed, Unacknowledged
+from xmppd.core.lru import Lru
+from xmppd.core.sessions import Output, Session
+from xmppd.wire.errors import Condition, StreamCondition, StreamError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Presence
+from xmppd.wire.xml import tag
+
+if TYPE_CHECKING:
+    from xmppd.api.interfaces import IDelayedCall
+    from xmppd.core.server import Server
+
+__all__ = ["Management", "ResumeFailed"]
+
+_log = Logger()
+#: Seconds between two looks at acknowledgements that are owed, and at sessions whose time is over.
+_LOOK = 1.0
+#: Of how many sessions that are gone is remembered how many stanzas were handled (section 5, "timed out").
+_REMEMBERED = 10_000
+
+
+class ResumeFailed(Exception):
+    """A session can't be resumed: the condition, and how many of the client's stanzas were handled if that is known."""
+
+    def __init__(self, condition: Condition, handled: int | None = None) -> None:
+        super().__init__(condition.value)
+        self.condition = condition
+        self.handled = handled
+
+
+class Management:
+    """All sessions with stream management."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._by_id: dict[str, Managed] = {}
+        self._last = 0  # the greatest number of a session
+        self._gone: Lru[str, tuple[Jid, int]] = Lru(_REMEMBERED)
+        self._looking: IDelayedCall | None = None
+        self._resuming: dict[Managed, object] = {}  # with the stream that came last
+
+    def start(self) -> None:
+        """Begin to look after sessions."""
+        self._looking = self._server.clock.callLater(_LOOK, self._look)
+
+    def stop(self) -> None:
+        """Look after them no longer."""
+        if self._looking is not None and self._looking.active():
+            self._looking.cancel()
+
+    def sessions(self) -> Iterable[Session]:
+        """The sessions with stream management."""
+        return [managed.session for managed in self._by_id.values()]
+
+    # Enabling
+
+    def enable(self, session: Session, resume: bool, seconds: int | None) -> None:
+        """Begin to count (section 3); the client is told when it is written down.
+
+        :param resume: does the client want to be able to resume the session?
+        :param seconds: for how long at most, if it says so.
+        """
+        options = self._server.settings.stream_management
+        self._last += 1
+        managed = Managed(session, self._server.ledger, options, self._last, secrets.token_urlsafe(16))
+        managed.window = min(options.hibernation_seconds, options.hibernation_seconds if seconds is None else seconds)
+        managed.resumable = resume and managed.window > 0
+        batch = self._server.ledger.gathering()
+        if managed.resumable:
+            enabled = tag(
+                "enabled", xmlns=NS, id=managed.id, resume="true", max=int(managed.window) or 1,
+                location=options.location or None,
+            )  # fmt: skip
+        else:
+            enabled = tag("enabled", xmlns=NS)
+        session.write_in_turn(enabled, batch)
+        session.managed = managed
+        self._by_id[managed.id] = managed
+        managed.write_down()
+        for key, stanza in session.held_back().items():
+            self._server.ledger.entry(managed, journal.held(managed.number, key, stanza.to_bytes()))
+
+    # Losing and resuming
+
+    def lose(self, session: Session) -> bool:
+        """The connection is lost; false if that is the end of the session."""
+        managed = session.managed
+        if managed is None or not managed.resumable or session.jid not in self._server.directory.by_jid:
+            return False
+        session.stream = None
+        managed.lost_at = session.active_at = self._server.clock.seconds()
+        return True
+
+    async def resume(self, account: Jid, id: str, h: int, stream: Output) -> Session:
+        """Go on with a session on a new stream (section 5).
+
+        :param account: who has logged in on it.
+        :param id: what the client calls the session.
+        :param h: how many stanzas of the server the client has.
+        :raises ResumeFailed: it can't be resumed. :raises StreamError: the client has more than it was sent.
+        """
+        managed = self._by_id.get(id)
+        if managed is None or managed.session.account != account or not managed.resumable:
+            gone = self._gone.get(id)
+            handled = gone[1] if gone is not None and gone[0] == account else None
+            raise ResumeFailed(Condition.ITEM_NOT_FOUND, handled)
+        session = managed.session
+        self._resuming[managed] = stream
+        old, session.stream = session.stream, None
+        if old is not None:
+            managed.lost_at = self._server.clock.seconds()
+            old.release_session()
+            old.close(StreamError(StreamCondition.CONFLICT, "the session goes on over another connection"))
+        # What is not handled of the old stream is sent again on the new one.
+        session.abandon()
+        await _idle(session)
+        while not managed.settled:
+            await self._server.ledger.settled()
+        if self._resuming.get(managed) is not stream:
+            raise ResumeFailed(Condition.UNEXPECTED_REQUEST)
+        del self._resuming[managed]
+        if managed.id not in self._by_id:
+            raise ResumeFailed(Condition.ITEM_NOT_FOUND, managed.promised)
+        managed.take(h)
+        session.stream = stream
+        session.active_at = self._server.clock.seconds()
+        return session
+
+    def welcome(self, session: Session) -> None:
+        """Tell the client that its session goes on, and send again what it has not got."""
+        managed = session.managed
+        assert managed is not None and session.stream is not None
+        session.stream.write(tag("resumed", xmlns=NS, previd=managed.id, h=managed.promised))
+        managed.resumed()
+        pending = session.host.notify(SessionResumed(session))
+        if pending is not None:
+            session.host.spawn(settled(pending), f"telling that {session.jid} is resumed")
+
+    # The end
+
+    def forget(self, session: Session) -> list[Unacknowledged]:
+        """The session has ended, and nobody finds it any more. Return what its client has not acknowledged."""
+        managed = session.managed
+        if managed is None:
+            return []
+        del self._by_id[managed.id]
+        self._gone.put(managed.id, (session.account, managed.promised))
+        self._server.ledger.end(managed, journal.ended(managed.number))
+        return managed.give_up()
+
+    def _look(self) -> None:
+        server = self._server
+        now = server.clock.seconds()
+        for managed in list(self._by_id.values()):
+            session = managed.session
+            if session.stream is None:
+                if now - managed.lost_at >= managed.window and managed not in self._resuming:
+                    _log.debug("{jid} was not resumed in time", jid=session.jid)
+                    server.end(session)
+            elif not managed.look(now):
+                _log.debug("{jid} does not acknowledge; its connection is taken for lost", jid=session.jid)
+                session.stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no acknowledgement came"))
+        server.ledger.write_late()
+        self._looking = server.clock.callLater(_LOOK, self._look)
+
+    # After a crash
+
+    async def restore(self) -> None:
+        """Bring back the sessions that were written down when the server ended.
+
+        Those of hosts that are no longer served, and those that can't be resumed, end: what is left in their queues
+        goes elsewhere, and who saw them is told.
+        """
+        server = self._server
+        read, last, octets = await server.db.read(tables.read_journal)
+        server.ledger.begin_at(last, octets)
+        self._last = read.last
+        spreads: dict[int, Spread] = {}
+        back: list[Session] = []
+        for number, recorded in read.sessions.items():
+            try:
+                back.append(self._restored(number, recorded, spreads))
+            except (ValueError, KeyError) as error:
+                _log.warn("a session is not restored: {reason}", reason=str(error))
+                server.ledger.drop(number, journal.ended(number))
+        for session in back:
+            await settled(session.host.notify(SessionBound(session, restored=True)))
+        for session in back:
+            if session.managed is None or not session.managed.resumable:
+                await server.unbind(session)
+        if self._by_id:
+            _log.info("{count} sessions wait to be resumed", count=len(self._by_id))
+
+    def _restored(self, number: int, recorded: Recorded, spreads: dict[int, Spread]) -> Session:
+        """:raises ValueError: it can't be. :raises KeyError: it is not written down whole."""
+        server, described = self._server, recorded.state
+        jid = Jid.parse(described["jid"])
+        host = server.hosts.get(jid.domain)
+        if host is None:
+            raise ValueError(f"the host of {jid} is not served any more")
+        if jid in server.directory.by_jid:
+            raise ValueError(f"{jid} is there twice")
+        session = Session(host, jid, None, server.bucket(jid.bare))
+        presence = described["presence"]
+        held = {key: read_stanza(data) for key, data in recorded.held.items()}
+        restored = read_stanza(presence.encode()) if presence else None
+        session.restore(described, held, restored if isinstance(restored, Presence) else None)
+        managed = Managed(session, server.ledger, server.settings.stream_management, number, described["id"])
+        managed.resumable, managed.window = described["resumable"], described["window"]
+        managed.lost_at = server.clock.seconds()
+        managed.restore(recorded, spreads)
+        session.managed = managed
+        self._by_id[managed.id] = managed
+        server.directory.add(session)
+        server.ledger.known(managed)
+        return session
+
+
+async def _idle(session: Session) -> None:
+    waiting: Deferred[Session] = Deferred()
+    session.when_idle(waiting.callback)
+    await waiting
