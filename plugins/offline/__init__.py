@@ -83,7 +83,7 @@ class Offline(Plugin):
     def believe_no_other(self, event: ToAccount) -> Verdict | None:
         """Take out delay stamps that others made in our name (XEP-0203 section 6), also if it needn't wait."""
         message = event.stanza
-        if not message.has(DELAY, "delay") or not isinstance(message, Message):
+        if not message.has(DELAY, "delay") or not isinstance(message, Message) or message.again:
             return None
         honest = without_forged_delay(message, self.host.jid)
         return None if honest is message else Replace(honest)
@@ -188,6 +188,8 @@ class Offline(Plugin):
             if not self._reachable(session):
                 break
             stamp = delay(self.host.jid, stored.stored_at, "Offline Storage")
+            if without_forged_delay(stored.message, self.host.jid) is not stored.message:
+                stamp = b""  # it waited for a device before, and says since when (XEP-0198 section 4)
             # What a filter sends to the same account meanwhile must not wait for the end of this.
             self._sending.add(session.account)
             try:

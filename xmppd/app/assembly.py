@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,18 +66,23 @@ def assemble_live(settings: Settings, reactor: Any) -> Assembly:
 
 
 def assemble_on(
-    settings: Settings, clock: IClock, sources: Iterable[Source], engines: Engines | None = None
+    settings: Settings,
+    clock: IClock,
+    sources: Iterable[Source],
+    engines: Engines | None = None,
+    database: Callable[[Engines], DirectDatabase] = DirectDatabase,
 ) -> Assembly:
     """Put a server together that does everything at once, in memory, on the given clock; for tests.
 
     :param engines: the database of an earlier one, to go on with.
+    :param database: makes the database on them.
     """
     engines = engines or open_engines("sqlite://")
 
     def run_here(fn: Any) -> Deferred[Any]:
         return succeed(fn())
 
-    return _assemble(settings, clock, engines, DirectDatabase(engines), run_here, sources)
+    return _assemble(settings, clock, engines, database(engines), run_here, sources)
 
 
 def _assemble(

@@ -8,10 +8,13 @@ from xmppd.core import account_keeper, account_store, readiness
 from xmppd.core.durable import tables as sessions
 from xmppd.core.storage import migrate
 
-__all__ = ["migrate_kernel"]
+__all__ = ["OWNERS", "migrate_kernel"]
+
+OWNERS = (account_store, account_keeper, readiness, sessions)
+"""The modules that have tables."""
 
 
 def migrate_kernel(engine: Engine) -> None:
     """Create the kernel's tables or bring them up to date. Blocks. Raises what `migrate` raises."""
-    for owner in (account_store, account_keeper, readiness, sessions):
+    for owner in OWNERS:
         migrate(engine, owner.OWNER, owner.TABLES, owner.MIGRATIONS)

@@ -18,7 +18,7 @@ from xmppd.api.events.stanzas import ToDevice
 from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import decide
 from xmppd.core.durable import journal
-from xmppd.core.durable.ledger import Unit
+from xmppd.core.durable.units import Unit
 from xmppd.core.limits import TokenBucket
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.frames import Malformed
@@ -26,8 +26,8 @@ from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq, Nonza, Presence, Stanza
 
 if TYPE_CHECKING:
-    from xmppd.core.durable.ledger import Batch, Spread
     from xmppd.core.durable.managed import Managed
+    from xmppd.core.durable.units import Batch, Spread
     from xmppd.core.hosts import Host
 
 __all__ = ["Output", "Session"]
@@ -70,7 +70,8 @@ class Session:
 
     __slots__ = (
         "__weakref__", "_held", "_holds", "_inbox", "_pauses", "_state", "_then", "_unit", "_waiting", "account",
-        "active_at", "bound_at", "bucket", "host", "jid", "managed", "presence", "priority", "received", "sent", "stream",
+        "active_at", "bound_at", "bucket", "host", "jid", "managed", "presence", "priority", "received", "sent",
+        "stream",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid, stream: Output | None, bucket: TokenBucket) -> None:

@@ -33,6 +33,7 @@ from xmppd.core.sources import PluginError, Source, find_sources
 from xmppd.net.listener import ClientFactory, ClientListener
 from xmppd.net.tls import ServerTls
 from xmppd.testing.client import Client
+from xmppd.testing.disk import Disk
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.xml import fill_in
 from xmppd.wire.framing import Framer
@@ -127,7 +128,7 @@ class ServerTestCase(SynchronousTestCase):
         classes = [plugin for plugin in self.plugins or () if isinstance(plugin, type)]
         self._sources: list[Source] = [ClassSource(*classes), *self.sources, *installed_sources()]
         self._settings = from_table(self.settings_table(), "the settings of the test", Path(self.mktemp()).absolute())
-        self.server: Assembly = assemble_on(self._settings, self.clock, self._sources)
+        self.server: Assembly = assemble_on(self._settings, self.clock, self._sources, database=Disk)
         self.addCleanup(self._end)
         self._start()
 
@@ -151,6 +152,7 @@ class ServerTestCase(SynchronousTestCase):
         self._listener.start()
 
     def _stop(self) -> None:
+        self.disk.go_on()
         if self._listener is not None:
             listener, self._listener = self._listener, None
             # It takes time if a client doesn't read what it is sent, or a plugin has something to do at the end.
@@ -200,8 +202,26 @@ class ServerTestCase(SynchronousTestCase):
         """Stop the server and start it anew on the same database. All clients lose their connections."""
         engines = self.server.engines
         self._stop()
-        self.server = assemble_on(self._settings, self.clock, self._sources, engines)
+        self.server = assemble_on(self._settings, self.clock, self._sources, engines, Disk)
         self._start()
+
+    def kill(self) -> None:
+        """End the server as SIGKILL does, without a word or a thought, and start it anew on the same database.
+
+        What was not committed is gone. All clients lose their connections.
+        """
+        engines, self._listener = self.server.engines, None
+        for client in self._clients:
+            client.transport.vanish()
+        self.clock.calls.clear()
+        self.server = assemble_on(self._settings, self.clock, self._sources, engines, Disk)
+        self._start()
+
+    @property
+    def disk(self) -> Disk:
+        """The database, which can be told to take its time, or to fail."""
+        assert isinstance(self.server.db, Disk)
+        return self.server.db
 
     @property
     def host(self) -> Host:

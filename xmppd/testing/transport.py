@@ -84,6 +84,10 @@ class MemoryTransport:
         """Lose the connection, as when a network fails."""
         self._lost(ConnectionLost())
 
+    def vanish(self) -> None:
+        """Lose the connection without the server noticing: as when it is killed."""
+        self.closed = True
+
     def hang_up(self) -> None:
         """Close the connection in good order, from the other side."""
         self._lost(ConnectionDone())

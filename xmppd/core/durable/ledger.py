@@ -10,27 +10,24 @@ While the database can't be written the batch is tried again until it can: what 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Table
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.durable import tables
+from xmppd.core.durable.units import Batch, Recorder, Spread, Unit
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IClock, IDelayedCall
     from xmppd.api.storage import IDatabase
-    from xmppd.core.sessions import Session
-    from xmppd.wire.jid import Jid
     from xmppd.wire.stanza import Stanza
 
-__all__ = ["Batch", "Ledger", "LedgerCounters", "Recorder", "Spread", "Unit", "Waiter"]
+__all__ = ["Ledger", "LedgerCounters"]
 
 _log = Logger()
 #: Seconds until a batch that could not be written is tried again: at first, and at most.
@@ -38,163 +35,8 @@ _AGAIN = 0.25
 _AGAIN_AT_MOST = 5.0
 #: Batches in the journal above which it is shortened, however short they are.
 _ROWS = 20_000
-#: Octets that a row is taken for.
-_ROW = 1000
 #: Sessions that are recorded at most with one batch.
 _AT_ONCE = 500
-
-
-class Waiter(Protocol):
-    """Who is told that a batch is on disk, once a batch."""
-
-    def committed(self, batch: Batch) -> None: ...
-
-
-class Recorder(Protocol):
-    """A session, as far as it is written down.
-
-    :ivar since: the position of its first entry that its record doesn't cover; 0 if there is none.
-    """
-
-    number: int
-    since: int
-
-    def record(self) -> bytes: ...
-
-
-class Batch:
-    """What is committed together. It can stand for a :class:`Unit` that is closed.
-
-    :ivar number: increases; it is the position in the journal as well.
-    :ivar at: when it was begun, in seconds since the epoch.
-    :ivar committed: is it on disk?
-    :ivar suspect: has the database refused something in it? Then that is looked for.
-    """
-
-    __slots__ = (
-        "at", "calls", "committed", "entries", "number", "octets", "rows", "snapshots", "spreads", "suspect", "tries",
-        "trim", "units", "waiters",
-    )  # fmt: skip
-    again = False
-    open = False
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.at = 0.0
-        self.rows: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}  # by table and columns
-        self.calls: list[Callable[[Connection], object]] = []
-        self.entries: list[bytes] = []
-        self.snapshots: dict[int, bytes | None] = {}  # records of sessions by number; None takes one away
-        self.trim = 0  # entries before this position are not needed any more
-        self.waiters: dict[Waiter, None] = {}
-        self.octets = 0
-        self.units = 0
-        self.spreads = 0
-        self.tries = 0
-        self.committed = False
-        self.suspect = False
-
-    @property
-    def batch(self) -> Batch:
-        """Itself."""
-        return self
-
-    def call(self, fn: Callable[[Connection], object]) -> None:
-        """Run a function in the transaction, behind the rows."""
-        self.calls.append(fn)
-
-    def store(self, table: Table, row: Mapping[str, Any]) -> None:
-        """Insert a row."""
-        self.octets += _ROW
-        key = (table, *row)
-        rows = self.rows.get(key)
-        if rows is None:
-            self.rows[key] = [row]
-        else:
-            rows.append(row)
-
-
-class Spread:
-    """Ties together the copies of one message for several devices of an account.
-
-    :ivar number: the same for all.
-    :ivar holders: how many devices have a copy that they haven't acknowledged.
-    :ivar taken: has a device acknowledged its copy, or does it acknowledge nothing?
-    """
-
-    __slots__ = ("holders", "number", "taken")
-
-    def __init__(self, number: int, holders: int = 0, taken: bool = False) -> None:
-        self.number = number
-        self.holders = holders
-        self.taken = taken
-
-
-class Unit:
-    """What the handling of one stanza leaves behind: it goes into a batch when the handling is over, whole.
-
-    :ivar open: is the stanza still being handled?
-    :ivar batch: the batch it went into; None while it is open, or if there was nothing to write.
-    :ivar again: see :attr:`xmppd.wire.stanza.Stanza.again`.
-    """
-
-    __slots__ = ("_outputs", "_writes", "again", "batch", "open")
-
-    def __init__(self, again: bool = False) -> None:
-        self.open = True
-        self.batch: Batch | None = None
-        self.again = again
-        self._writes: list[tuple[Table | None, Any]] | None = None
-        self._outputs: list[tuple[Session, Stanza]] | None = None
-
-    def store(self, table: Table, row: Mapping[str, Any]) -> None:
-        """Insert a row."""
-        if self._writes is None:
-            self._writes = []
-        self._writes.append((table, row))
-
-    def call(self, fn: Callable[[Connection], object]) -> None:
-        """Run a function in the transaction, behind the rows."""
-        if self._writes is None:
-            self._writes = []
-        self._writes.append((None, fn))
-
-    def send(self, session: Session, stanza: Stanza) -> None:
-        """Send a stanza to a device when the unit is closed."""
-        if self._outputs is None:
-            self._outputs = []
-        self._outputs.append((session, stanza))
-
-    def close(self, ledger: Ledger) -> None:
-        """The handling is over: what it has left behind is gathered, and what it has to send is sent after that."""
-        self.open = False
-        writes, outputs = self._writes, self._outputs
-        self._writes = self._outputs = None
-        if writes is not None:
-            batch = self.batch = ledger.gathering()
-            batch.units += 1
-            for table, what in writes:
-                if table is None:
-                    batch.calls.append(what)
-                else:
-                    batch.store(table, what)
-        if outputs is not None:
-            if len(outputs) == 1:
-                session, stanza = outputs[0]
-                session.emit(stanza, self.batch)
-            else:
-                spreads = _spreads(outputs, ledger)
-                for session, stanza in outputs:
-                    session.emit(stanza, self.batch, spreads.get(session.account) if stanza.kind == "message" else None)
-
-
-def _spreads(outputs: list[tuple[Session, Stanza]], ledger: Ledger) -> dict[Jid, Spread]:
-    """Find accounts several devices of which get a message: itself, or a copy of it (XEP-0280)."""
-    reached: dict[Jid, set[Session]] = {}
-    for session, stanza in outputs:
-        if stanza.kind == "message":
-            reached.setdefault(session.account, set()).add(session)
-    return {account: ledger.spread(len(sessions)) for account, sessions in reached.items() if len(sessions) > 1}
 
 
 @dataclass

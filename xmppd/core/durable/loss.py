@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 
 from xmppd.core.durable.frozen import read_stanza
-from xmppd.core.durable.ledger import Unit
 from xmppd.core.durable.managed import Unacknowledged
+from xmppd.core.durable.units import Unit
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
 from xmppd.wire.errors import Condition, StanzaError

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from xmppd.core.durable import journal
 from xmppd.core.durable.journal import TAKEN, Recorded, Sent
-from xmppd.core.durable.ledger import Spread
+from xmppd.core.durable.units import Spread
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.xml import tag
 
 if TYPE_CHECKING:
-    from xmppd.core.durable.ledger import Batch, Ledger
+    from xmppd.core.durable.ledger import Ledger
+    from xmppd.core.durable.units import Batch
     from xmppd.core.sessions import Session
     from xmppd.core.settings import StreamManagement
     from xmppd.wire.stanza import Stanza
@@ -52,7 +53,8 @@ class Managed:
 
     __slots__ = (
         "_marks", "_on_disk", "_waiting", "_wanted", "_wanted_since", "_written", "acknowledged", "asked_at",
-        "handled", "id", "ledger", "lost_at", "number", "octets", "options", "queue", "resumable", "session", "since", "window",
+        "handled", "id", "ledger", "lost_at", "number", "octets", "options", "queue", "resumable", "session",
+        "since", "window",
     )  # fmt: skip
 
     def __init__(self, session: Session, ledger: Ledger, options: StreamManagement, number: int, id: str) -> None:

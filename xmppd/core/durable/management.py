@@ -14,8 +14,8 @@ from xmppd.api.waiting import settled
 from xmppd.core.durable import journal, tables
 from xmppd.core.durable.frozen import read_stanza
 from xmppd.core.durable.journal import Recorded
-from xmppd.core.durable.ledger import Spread
 from xmppd.core.durable.managed import NS, Managed, Unacknowledged
+from xmppd.core.durable.units import Spread
 from xmppd.core.lru import Lru
 from xmppd.core.sessions import Output, Session
 from xmppd.wire.errors import Condition, StreamCondition, StreamError

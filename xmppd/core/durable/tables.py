@@ -25,7 +25,7 @@ from xmppd.core.durable.journal import Journal
 from xmppd.core.storage.batch import insert_rows
 
 if TYPE_CHECKING:
-    from xmppd.core.durable.ledger import Batch
+    from xmppd.core.durable.units import Batch
 
 __all__ = ["MIGRATIONS", "OWNER", "TABLES", "read_journal", "write_batch"]
 
