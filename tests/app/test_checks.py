@@ -54,6 +54,12 @@ class SettingsTests(CheckCase):
             ],
         )
 
+    def test_figures_for_everybody(self) -> None:
+        toml = BASE + '[listen]\nc2s = ["tcp:5222"]\n{}[http]\noperator_networks = ["::1/128", "0.0.0.0/0"]\n'
+        (level, words) = self.levels(check_settings(self.settings(toml.format('http = ["tcp:5280"]\n'))))[1]
+        self.assertEqual((level, "tells everybody" in words), ("warning", True))
+        self.assertEqual(len(self.levels(check_settings(self.settings(toml.format(""))))), 1)
+
 
 class PluginTests(CheckCase):
     def test_all_is_well(self) -> None:
@@ -216,6 +222,11 @@ class PortTests(TestCase):
         for endpoint in ("5222", "udp:5222", "tcp:many", "tcp:port=1:colour=red"):
             [finding] = await self.check(endpoint)
             self.assertEqual((finding.level, finding.advice), ("error", "Correct c2s under [listen]."), endpoint)
+
+    async def test_http(self) -> None:
+        toml = '[server]\ndata_dir = "data"\n[listen]\nhttp = ["tcp:many"]\n[hosts."example.org"]\n'
+        [finding] = await check_ports(parse(toml, "xmppd.toml", self.folder), reactor)
+        self.assertEqual((finding.level, finding.advice), ("error", "Correct http under [listen]."))
 
     async def test_systemd(self) -> None:
         [finding] = await self.check("systemd:domain=INET6:name=xmppd-c2s")

@@ -10,8 +10,13 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from http.client import HTTPConnection
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.net.test_metrics import EVERYTHING
+from tests.test_docs import free_port
 from xmppd.app.docs import ROOT
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing is measured by it
@@ -40,6 +45,17 @@ def opened(client: socket.socket) -> bytes:
     return received
 
 
+def fetch(port: int, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """Ask for a page; with `body`, send it."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path, body)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
 class SystemdTests(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -52,6 +68,11 @@ class SystemdTests(unittest.TestCase):
         self.manager.bind(str(self.folder / "notify"))
         self.port = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(self.port.close)
+
+    def write_settings(self, listen: str = "", rest: str = "") -> None:
+        """Write the settings file, with more in its table `listen` and behind its tables."""
+        text = SETTINGS.replace("[listen]\n", f"[listen]\n{listen}\n")
+        (self.folder / "xmppd.toml").write_text(text + rest)
 
     def start(self) -> subprocess.Popen[bytes]:
         descriptor = self.port.fileno()
@@ -98,6 +119,45 @@ class SystemdTests(unittest.TestCase):
             self.assertIn(b"<system-shutdown", received)
         self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)  # twistd ends by the signal it was sent
         self.assertIn('"level": "info"', (self.folder / "log").read_text())
+
+    def test_http(self) -> None:
+        """Pages are there while the server serves, and until its last client is gone; a reload changes who may read."""
+        port = free_port()
+        self.write_settings(f'http = ["tcp:{port}:interface=127.0.0.1"]')
+        process = self.start()
+        self.heard("READY=1")
+        self.assertEqual(fetch(port, "/health"), (200, b"alive\n"))
+        self.assertEqual(fetch(port, "/ready"), (200, b"ready\n"))
+        code, body = fetch(port, "/metrics")
+        self.assertEqual(code, 200)
+        figures = {f.name: f.samples for f in text_string_to_metric_families(body.decode())}
+        self.assertLessEqual(
+            {name.removesuffix("_total") for name in EVERYTHING} | {"process_cpu_seconds"}, set(figures)
+        )
+        self.assertEqual(figures["xmppd_build_info"][0].labels["database"], "sqlite")
+        self.assertGreaterEqual(figures["xmppd_database_batches"][0].value, 1)
+        self.assertEqual(fetch(port, "/metrics", bytes(100_000))[0], 413)
+        with socket.create_connection(self.port.getsockname(), PATIENCE) as client:
+            opened(client)
+            process.send_signal(signal.SIGTERM)
+            self.heard("STOPPING=1")
+            self.assertEqual(fetch(port, "/ready"), (503, b"the server is stopping\n"))
+            self.assertEqual(fetch(port, "/health")[0], 200)
+        self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)
+        self.assertNotIn("raceback", (self.folder / "log").read_text())
+
+    def test_http_after_a_reload(self) -> None:
+        port = free_port()
+        self.write_settings(f'http = ["tcp:{port}:interface=127.0.0.1"]', "[http]\noperator_networks = []\n")
+        process = self.start()
+        self.heard("READY=1")
+        self.assertEqual(fetch(port, "/metrics")[0], 403)
+        self.write_settings(f'http = ["tcp:{port}"]', "[limits]\nelement_depth = 32\n")
+        process.send_signal(signal.SIGHUP)
+        self.heard("RELOADING=1")
+        self.heard("READY=1")
+        self.assertEqual(fetch(port, "/metrics")[0], 200)
+        self.assertIn("[listen] http needs a restart", (self.folder / "log").read_text())
 
     def test_signals_while_it_stops(self) -> None:
         """None of them ends it before everything is on disk."""

@@ -71,7 +71,7 @@ class GoodTests(unittest.TestCase):
         self.assertEqual(not_served(found), ['[components."irc.b"]'])
 
     def test_not_served(self) -> None:
-        for key in ("s2s", "s2s_tls", "component", "http"):
+        for key in ("s2s", "s2s_tls", "component"):
             self.assertEqual(not_served(settings(f'{HOST}[listen]\n{key} = ["tcp:5269"]')), [f"[listen] {key}"])
 
     def test_needs_restart(self) -> None:
@@ -156,6 +156,10 @@ class RefusedTests(unittest.TestCase):
         self.assertRefused(
             HOST + '[limits]\nexempt_networks = ["10.0.0.1/8"]',
             "x.toml: [limits]: exempt_networks: 10.0.0.1/8 has host bits set",
+        )
+        self.assertRefused(
+            HOST + '[http]\noperator_networks = ["127.0.0.0/8", "everybody"]',
+            "x.toml: [http]: operator_networks: 'everybody' does not appear to be an IPv4 or IPv6 network",
         )
 
     def test_limits_have_the_bound_of_the_rfc(self) -> None:

@@ -21,7 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
 from xmppd.api.words import plural
-from xmppd.core import account_keeper, account_store
+from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.options import SettingsError, table_name, validate_options
 from xmppd.core.registry import wanted_names
 from xmppd.core.settings import Settings, not_served
@@ -75,6 +75,13 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
             "settings",
             "no port for clients is configured",
             'Add c2s = ["tcp:5222"] and c2s_tls = ["tcp:5223"] to [listen].',
+        )
+    if settings.listen.http and any(network.endswith("/0") for network in settings.http.operator_networks):
+        yield Finding(
+            "warning",
+            "settings",
+            "/metrics tells everybody who can reach the HTTP port how the server is doing",
+            "Set operator_networks under [http] to the networks that your monitoring asks from.",
         )
 
 
@@ -207,7 +214,7 @@ def _check_schema(engines: Engines, settings: Settings) -> Iterator[Finding]:
 
 def _newest_versions(settings: Settings) -> dict[str, int]:
     """Return the schema version of every owner of tables that the settings enable; what can't be loaded is left out."""
-    newest = {owner.OWNER: len(owner.MIGRATIONS) for owner in (account_store, account_keeper)}
+    newest = {owner.OWNER: len(owner.MIGRATIONS) for owner in OWNERS}
     with suppress(PluginError):
         sources = find_sources(settings.server.plugin_paths)
         for host in settings.hosts.values():
@@ -222,7 +229,7 @@ async def check_ports(settings: Settings, reactor: Any) -> list[Finding]:
     """Try the ports the server is to listen on. If it runs, they must be taken, else free."""
     running = is_locked(settings.server.data_dir)
     findings = []
-    for key in ("c2s", "c2s_tls"):
+    for key in ("c2s", "c2s_tls", "http"):
         for endpoint in getattr(settings.listen, key):
             findings.append(await _check_port(key, endpoint, running, reactor))
     return findings

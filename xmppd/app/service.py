@@ -25,8 +25,10 @@ from xmppd.api.storage import StorageUnavailable
 from xmppd.app.assembly import Assembly, assemble_live
 from xmppd.app.notify import Notifier
 from xmppd.app.options import Options
+from xmppd.app.web import WebServer
 from xmppd.core import reload
 from xmppd.core.options import SettingsError
+from xmppd.core.readiness import Phase
 from xmppd.core.settings import Settings, needs_restart, not_served
 from xmppd.core.sources import PluginError
 from xmppd.core.storage import DatabaseUrlError, SchemaError
@@ -61,6 +63,7 @@ class XmppdService(MultiService):
         self._assembly: Assembly | None = None
         self._listener: ClientListener | None = None
         self._tls: ServerTls | None = None
+        self._web: WebServer | None = None
         self._lock: DataLock | None = None
         self._ports: list[Any] = []
         self._starting: Deferred[None] | None = None
@@ -94,14 +97,19 @@ class XmppdService(MultiService):
         for notice in self._tls.notices:
             _log.warn("{notice}", notice=notice)
         self._assembly = assembly = assemble_live(settings, self._reactor)
+        self._web = web = WebServer(assembly.server, self._reactor)
+        for host in await web.listen(self._reactor, settings.listen.http):
+            _log.info("listening for {what} on {address}", what="HTTP", address=_address(host))
         self._listener = listener = await assembly.start()
-        listener.tls = self._tls
+        listener.tls = web.figures.tls = self._tls
+        web.figures.clients = listener
         assembly.server.begin_stop = self._reactor.stop
         assembly.server.reload = self._reload
         admin = AdminService(self._reactor, settings.server.admin_socket, assembly.server.operations)
         admin.setServiceParent(self)
         await self._listen(settings, listener)
         listener.start()
+        web.readiness.phase = Phase.SERVING
         for name in not_served(settings):
             _log.warn("{name} is set, but this version does not serve it", name=name)
         _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
@@ -164,6 +172,8 @@ class XmppdService(MultiService):
             problems += await reload.apply(assembly.server, settings)
             assembly.accounts.iterations = settings.accounts.hash_iterations
             listener.reconfigure()
+            if self._web is not None:
+                self._web.reconfigure()
         except SettingsError as error:
             _log.error("the settings were not reloaded, the old ones stay in force: {error}", error=str(error))
             raise
@@ -188,6 +198,8 @@ class XmppdService(MultiService):
     async def _stop(self) -> None:
         self._notifier.stopping()
         self._stopping = True
+        if self._web is not None:
+            self._web.readiness.phase = Phase.STOPPING
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stopping_already)
         for port in self._ports:
@@ -196,6 +208,8 @@ class XmppdService(MultiService):
             await self._listener.drain()
         if self._assembly is not None:
             await self._assembly.stop()
+        if self._web is not None:
+            await self._web.stop()
         stopped = super().stopService()
         if stopped is not None:
             await stopped

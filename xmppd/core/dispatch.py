@@ -59,6 +59,13 @@ class Stats:
         if seconds > self.slowest:
             self.slowest = seconds
 
+    def merge(self, other: Stats) -> None:
+        """Count what another handler has cost as well."""
+        self.calls += other.calls
+        self.failures += other.failures
+        self.seconds += other.seconds
+        self.slowest = max(self.slowest, other.slowest)
+
 
 Figures = dict[tuple[Plugin, str], Stats]
 """What handlers have cost, by plugin and label: whether they are in the tables at the moment or not."""

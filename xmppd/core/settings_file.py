@@ -116,11 +116,16 @@ def _contradictions(settings: Settings, where: str) -> Iterable[str]:
             yield f'{place}: "key" is there, but not "certificate"'
     if settings.tls.key and not settings.tls.certificate:
         yield f'{where}: [tls]: "key" is there, but not "certificate"'
-    for network in settings.limits.exempt_networks:
+    yield from _bad_networks(settings.limits.exempt_networks, f"{where}: [limits]: exempt_networks")
+    yield from _bad_networks(settings.http.operator_networks, f"{where}: [http]: operator_networks")
+
+
+def _bad_networks(networks: Iterable[str], place: str) -> Iterable[str]:
+    for network in networks:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            yield f"{where}: [limits]: exempt_networks: {error}"
+            yield f"{place}: {error}"
 
 
 def _bad_admins(host: Host, place: str) -> Iterable[str]:

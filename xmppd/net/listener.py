@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -56,6 +57,8 @@ class ClientListener:
         self.peers = PeerCounter()
         self.address_failures = Window(1, 0.0)
         self.account_failures = Window(1, 0.0)
+        #: How many attempts to log in ended in success, or in which error.
+        self.login_results: Counter[str] = Counter()
         #: Who has logged in from where, lately: they are not held up by others' failures.
         self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
         self._next_look: IDelayedCall | None = None

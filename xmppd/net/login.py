@@ -101,6 +101,7 @@ class Login:
         if exchange.exhausted:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts to log in")
         if isinstance(outcome, Success):
+            self._listener.login_results["success"] += 1
             self._listener.logins.put((outcome.identity.account, network_of(of.peer)), True)
             _log.debug(
                 "{account} logged in from {peer} with {mechanism}",
@@ -168,6 +169,7 @@ class Login:
             "failed login to {account} from {peer}: {condition}",
             account=failure.account or self._domain, peer=of.peer, condition=str(failure.condition),
         )  # fmt: skip
+        listener.login_results[str(failure.condition)] += 1
         if failure.condition is not SaslCondition.NOT_AUTHORIZED:
             return
         now = listener.clock.seconds()

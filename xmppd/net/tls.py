@@ -276,11 +276,13 @@ class ServerTls:
     """The TLS of all client ports, by the certificates there are; certificates can be replaced while it serves.
 
     :ivar notices: what the operator should know of the certificates that were loaded last, in plain words.
+    :ivar ends: when they end, in seconds since the epoch, by host.
     :raises SettingsError: a certificate, a key, or a setting can't be used; names every one of them.
     """
 
     def __init__(self, settings: Settings, now: datetime | None = None) -> None:
         self.notices: list[str] = []
+        self.ends: dict[str, float] = {}
         self.reload(settings, now)
 
     def reload(self, settings: Settings, now: datetime | None = None) -> list[str]:
@@ -296,6 +298,7 @@ class ServerTls:
         self._direct = Contexts(settings.tls, credentials, direct=True)
         self._starttls = starttls
         self.notices = notices
+        self.ends = {host: found.leaf.not_valid_after_utc.timestamp() for host, found in credentials.items()}
         return notices
 
     def start(self, protocol: Securable, host: str | None) -> None:

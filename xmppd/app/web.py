@@ -1,0 +1,66 @@
+"""The HTTP server of one process: which pages there are, where it listens, when it begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import serverFromString
+
+from xmppd.api.interfaces import IClock
+from xmppd.core.lateness import Lateness
+from xmppd.core.readiness import Readiness
+from xmppd.core.server import Server
+from xmppd.net.http import HttpServer, Tree
+from xmppd.net.metrics import Figures, registry_of
+from xmppd.net.operator_pages import operator_pages
+from xmppd.net.peers import Networks
+
+__all__ = ["WebServer"]
+
+
+class WebServer:
+    """HTTP beside XMPP, from before the server is ready until after it has stopped, so that it can tell of both.
+
+    :param server: whose figures are shown, and whose settings count.
+    :param clock: the time; the reactor, or a fake one in tests.
+    :ivar root: the resources; what has one to offer puts it here.
+    :ivar site: what ports are made with.
+    """
+
+    def __init__(self, server: Server, clock: IClock) -> None:
+        self._server = server
+        self._lateness = Lateness(clock)
+        self._ports: list[Any] = []
+        limits = server.settings.http
+        self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
+        self.root = Tree()
+        self.site = HttpServer(self.root, clock, limits, Networks(server.settings.limits.exempt_networks))
+        self.figures = Figures(server, self._lateness, self.site.peers)
+        self.reconfigure()
+        for name, page in operator_pages(registry_of(self.figures), self.readiness, lambda: self._operators).items():
+            self.root.putChild(name, page)  # type: ignore[arg-type]  # zope's classes are unknown to mypy
+
+    def reconfigure(self) -> None:
+        """Take the limits from the server's settings as they are now."""
+        settings = self._server.settings
+        self._operators = Networks(settings.http.operator_networks)
+        self.site.reconfigure(settings.http, Networks(settings.limits.exempt_networks))
+
+    async def listen(self, reactor: Any, endpoints: Iterable[str]) -> list[Any]:
+        """Open ports; return their addresses. Raises CannotListenError.
+
+        :param endpoints: as Twisted's `serverFromString` takes them. Without any, nothing is measured either.
+        """
+        for description in endpoints:
+            self._ports.append(await serverFromString(reactor, description).listen(self.site))
+        if self._ports:
+            self._lateness.start()
+        return [port.getHost() for port in self._ports]
+
+    async def stop(self) -> None:
+        """Close the ports."""
+        self._lateness.stop()
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
