@@ -14,6 +14,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.core.storage_contract import ROOMS, TABLES, add, hold, row
 from tests.net.fetching import fetch
+from tests.net.test_management import Managed
 from xmppd import __version__
 from xmppd.api import FromClient, Message, Plugin, filter
 from xmppd.app.web import WebServer
@@ -39,12 +40,19 @@ EVERYTHING = {
     "xmppd_database_waiting_writes",
     "xmppd_database_writable",
     "xmppd_database_writes_total",
+    "xmppd_ledger_bytes_total",
+    "xmppd_ledger_commit_seconds",
+    "xmppd_ledger_failures_total",
+    "xmppd_ledger_paused_connections",
+    "xmppd_ledger_units_total",
+    "xmppd_ledger_waiting_seconds",
     "xmppd_logins_total",
     "xmppd_plugin_calls_total",
     "xmppd_plugin_failures_total",
     "xmppd_plugin_seconds_total",
     "xmppd_plugin_slowest_call_seconds",
     "xmppd_reactor_delay_seconds",
+    "xmppd_session_journal_bytes",
     "xmppd_sessions",
     "xmppd_stanzas_received_total",
     "xmppd_stanzas_sent_total",
@@ -197,6 +205,46 @@ class FiguresTests(ServerTestCase):
         fetch(self.web.site, "/health")
         self.assertEqual(registry_of(other.figures).get_sample_value("xmppd_connections_accepted_total",
                                                                      {"kind": "http"}), 0)  # fmt: skip
+
+
+class DurableTests(Managed):
+    """Sessions that wait to be resumed, and what waits for the disk."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.registry = registry_of(WebServer(self.server.server, self.clock).figures)
+
+    def value(self, name: str, **labels: str) -> float:
+        found = self.registry.get_sample_value(name, labels)
+        assert found is not None, name
+        return found
+
+    def test_hibernation(self) -> None:
+        romeo, _ = self.enabled("romeo@example.org/orchard")
+        self.login("juliet@example.org/balcony")
+        romeo.disconnect()
+        self.assertEqual(self.value("xmppd_sessions", host="example.org", state="hibernating"), 1)
+        self.assertEqual(self.value("xmppd_sessions", host="example.org", state="connected"), 1)
+        self.assertGreater(self.value("xmppd_session_journal_bytes"), 0)
+
+    def test_a_disk_that_stops(self) -> None:
+        self.enabled("juliet@example.org/balcony")
+        romeo, _ = self.enabled("romeo@example.org/orchard")
+        self.pump(1)
+        units, octets = self.value("xmppd_ledger_units_total"), self.value("xmppd_ledger_bytes_total")
+        seconds = self.value("xmppd_ledger_commit_seconds_sum")
+        self.assertEqual(self.value("xmppd_ledger_waiting_seconds"), 0)
+        self.disk.stopped = True
+        romeo.send("<message to='{juliet}' type='chat'><body>hi</body></message>")
+        self.pump(3)
+        self.assertEqual(self.value("xmppd_ledger_waiting_seconds"), 3)
+        self.disk.go_on()
+        self.assertEqual(self.value("xmppd_ledger_waiting_seconds"), 0)
+        self.assertGreater(self.value("xmppd_ledger_bytes_total"), octets)
+        self.assertGreaterEqual(self.value("xmppd_ledger_units_total"), units)
+        self.assertGreaterEqual(self.value("xmppd_ledger_commit_seconds_sum"), seconds + 3)
+        self.assertEqual(self.value("xmppd_ledger_paused_connections"), 0)
+        self.assertEqual(self.value("xmppd_ledger_failures_total"), 0)
 
 
 class DatabaseTests(TestCase):

@@ -20,6 +20,7 @@ import twisted
 from xmppd import __version__
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.dispatch import Stats
+from xmppd.core.durable.ledger import Ledger
 from xmppd.core.histogram import Histogram
 from xmppd.core.lateness import Lateness
 from xmppd.core.storage import Database
@@ -65,6 +66,7 @@ class Figures(Collector):
         yield _counter("xmppd_stanzas_sent", "Stanzas that were sent to clients.", sent)
         yield from self._connections()
         yield from self._logins()
+        yield from _ledger(server.ledger)
         if isinstance(server.db, Database):
             yield from database_figures(server.db)
         yield from self._plugins()
@@ -174,6 +176,20 @@ def database_figures(db: Database) -> Iterator[Metric]:
     yield _counter("xmppd_database_refused_writes", "Writes refused: too many were waiting.", counters.refused)
     text = "Time a transaction took, from its first statement to the end of COMMIT."
     yield _histogram("xmppd_database_batch_seconds", text, counters.seconds)
+
+
+def _ledger(ledger: Ledger) -> Iterator[Metric]:
+    counters = ledger.counters
+    text = "Time from when something had to be stored until it was: acks and messages wait for it."
+    yield _histogram("xmppd_ledger_commit_seconds", text, counters.seconds)
+    yield _gauge(
+        "xmppd_ledger_waiting_seconds", "How long the oldest of what waits has waited.", ledger.waiting_seconds
+    )
+    yield _gauge("xmppd_ledger_paused_connections", "Connections not read: too much waits to be stored.", ledger.paused)
+    yield _counter("xmppd_ledger_units", "Stanzas that left something to be stored.", counters.units)
+    yield _counter("xmppd_ledger_bytes", "What they left, roughly.", counters.octets)
+    yield _counter("xmppd_ledger_failures", "Attempts to store that failed and were made again.", counters.failures)
+    yield _gauge("xmppd_session_journal_bytes", "Length of the journal of resumable sessions.", ledger.journal_octets)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

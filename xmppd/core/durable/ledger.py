@@ -10,7 +10,7 @@ While the database can't be written the batch is tried again until it can: what 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.durable import tables
 from xmppd.core.durable.units import Batch, Recorder, Spread, Unit
+from xmppd.core.histogram import Histogram
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IClock, IDelayedCall
@@ -41,12 +42,16 @@ _AT_ONCE = 500
 
 @dataclass
 class LedgerCounters:
-    """What the ledger has done: batches committed, units and octets in them, and attempts that failed."""
+    """What the ledger has done: batches committed, units and octets in them, and attempts that failed.
+
+    `seconds`: from when a batch was begun until it was on disk, which is how long acks and messages waited for it.
+    """
 
     batches: int = 0
     units: int = 0
     octets: int = 0
     failures: int = 0
+    seconds: Histogram = field(default_factory=Histogram)
 
 
 class Ledger:
@@ -156,6 +161,22 @@ class Ledger:
         batch = self._gathering
         return batch.units >= self._crowd or batch.octets >= self._crowd_octets
 
+    @property
+    def paused(self) -> int:
+        """How many streams are read no further because too much waits."""
+        return len(self._paused)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """For how long the oldest of what waits has waited to be stored."""
+        began = (self._written or self._gathering).at
+        return max(0.0, self._clock.seconds() - began) if began else 0.0
+
+    @property
+    def journal_octets(self) -> int:
+        """The length of the session journal."""
+        return self._length
+
     def pause(self, stream: Any) -> None:
         """Read no further from a stream, until there is room again."""
         stream.pause("storage")
@@ -206,6 +227,7 @@ class Ledger:
         counters.batches += 1
         counters.units += batch.units
         counters.octets += batch.octets
+        counters.seconds.observe(max(0.0, self._clock.seconds() - batch.at))
         for waiter in batch.waiters:
             try:
                 waiter.committed(batch)
