@@ -17,8 +17,10 @@ from xmppd.core.sessions import Session
 from xmppd.core.settings import Host, Settings
 from xmppd.core.storage import DirectDatabase, open_engines
 from xmppd.wire.errors import StreamError
+from xmppd.wire.frames import Malformed
 from xmppd.wire.jid import Jid
 from xmppd.wire.sasl import MIN_ITERATIONS
+from xmppd.wire.stanza import Nonza
 
 T = TypeVar("T")
 ROMEO = Jid.parse("romeo@example.org")
@@ -44,10 +46,19 @@ class FakeStream:
     def close(self, error: StreamError | None = None) -> None:
         self.closed = error
 
-    def pause(self) -> None:
+    def pause(self, why: str = "inbox") -> None:
         pass
 
-    def resume(self) -> None:
+    def resume(self, why: str = "inbox") -> None:
+        pass
+
+    def handle_nonza(self, nonza: Nonza) -> None:
+        pass
+
+    def handle_malformed(self, frame: Malformed) -> None:
+        pass
+
+    def release_session(self) -> None:
         pass
 
 

@@ -356,7 +356,7 @@ class Killed(Managed):
 
     def test_not_resumed_in_time(self) -> None:
         romeo = self.login("romeo@example.org/orchard")
-        juliet, _ = self.enabled("juliet@example.org/balcony", attributes=" resume='true' max='60'")
+        self.enabled("juliet@example.org/balcony", attributes=" resume='true' max='60'")
         romeo.send("<message to='{juliet}' type='chat'><body>1</body></message>")
         self.kill()
         self.pump(62)
@@ -374,7 +374,7 @@ class Killed(Managed):
         self.assertIsNotNone(session.presence)
 
     def test_what_plugins_keep(self) -> None:
-        juliet, id_ = self.enabled("juliet@example.org/balcony")
+        self.enabled("juliet@example.org/balcony")
         self.host.all_sessions()[0].keep("colour", ["red", {"and": 1}])
         self.pump()
         self.kill()
