@@ -1,0 +1,138 @@
+"""What happened in a round, as the clients saw it: the events, and the archives at its end. Nothing here judges."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+_BODY = re.compile(r"([a-z0-9]+)/([a-z0-9]+)>([a-z0-9]+)#(\d+)~([0-9a-f]{8})")
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """What identifies a message: the device that sent it, the account it is for, and its number between these two.
+
+    Devices are written `account/resource`, accounts by their local part.
+    """
+
+    sender: str
+    to: str
+    number: int
+
+    @property
+    def account(self) -> str:
+        """The account of the sender."""
+        return self.sender.partition("/")[0]
+
+    @property
+    def text(self) -> str:
+        """The body, and the id, of the message: all of the key and a sum that tells if it was changed."""
+        plain = f"{self.sender}>{self.to}#{self.number}"
+        return f"{plain}~{zlib.crc32(plain.encode()):08x}"
+
+    @classmethod
+    def parse(cls, text: str) -> Key | None:
+        """Return the key that `text` stands for; None if it is no text of ours, or a changed one."""
+        found = _BODY.fullmatch(text)
+        if found is None:
+            return None
+        account, resource, to, number, _ = found.groups()
+        key = cls(f"{account}/{resource}", to, int(number))
+        return key if key.text == text else None
+
+    def __str__(self) -> str:
+        return f"{self.sender} to {self.to}, number {self.number}"
+
+
+class What(StrEnum):
+    """The kinds of events."""
+
+    SENT = "sent"  # `text`: the address; only the first time
+    AGAIN = "sent again"  # in a new session, because the old one could not be resumed
+    ACKED = "acked"  # counted by an <a/>, <resumed/> or <failed/>
+    RECEIVED = "received"  # live; `text`: direct, delayed, sent or received (carbons); `id`: the stanza-id, if any
+    FETCHED = "fetched"  # from the archive; `id`: its id there
+    BOUNCED = "bounced"  # `text`: the condition
+    GARBLED = "garbled"  # a body that nobody sent; `text`
+    BEGAN = "began a session"
+    READY = "ready"  # the session has its presence, its carbons
+    RESUMED = "resumed"
+    REFUSED = "resumption refused"  # `text`: the condition and whether the session's time was over
+    EXPIRED = "resumption refused after its time"
+    CLOSED = "closed"  # the client ended its stream
+    BROKEN = "broken"  # the connection was lost; `text`: why
+    TAKEN_BACK = "ack taken back"  # a smaller h than before
+    OFFENCE = "offence"  # against XEP-0198 or XEP-0313; `text`
+    FORGOTTEN = "archive id forgotten"  # the archive does not know an id it gave out
+    FAULT = "fault"  # of the harness; `text`
+    UNSETTLED = "did not settle"  # after the faults were over
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened `time` seconds after the round began."""
+
+    time: float
+    what: What
+    device: str = ""
+    key: Key | None = None
+    session: int = 0
+    text: str = ""
+    id: str = ""
+
+    def __str__(self) -> str:
+        where = f" {self.device}" + (f" session {self.session}" if self.session else "") if self.device else ""
+        parts = [f"{self.time:9.3f}{where} {self.what}", str(self.key or ""), self.text, self.id and f"id {self.id}"]
+        return "  ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message in an archive; `key` is None if its body is none that was sent like that."""
+
+    id: str
+    key: Key | None
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What a device does: `archive` fetches what it missed; `library` says what it is made of."""
+
+    archive: bool = True
+    library: str = "own"
+
+
+@dataclass
+class History:
+    """A round: its devices by name, what the server offered, the events in order, the archives by account."""
+
+    devices: dict[str, Trait] = field(default_factory=dict)
+    carbons: bool = True
+    archive: bool = True
+    events: list[Event] = field(default_factory=list)
+    archives: dict[str, list[Entry]] = field(default_factory=dict)
+
+    def devices_of(self, account: str) -> Iterator[str]:
+        """Yield the names of an account's devices."""
+        return (name for name in self.devices if name.partition("/")[0] == account)
+
+    def timeline(self, key: Key, around: float = 3.0) -> list[Event]:
+        """Return what happened to a message, and the faults and sessions near it: `around` seconds before and after."""
+        own = [event for event in self.events if event.key == key]
+        if not own:
+            return []
+        start, end = own[0].time - around, own[-1].time + around
+        concerned = {key.sender, *(event.device for event in own), *self.devices_of(key.to)}
+        sessions = {
+            What.BEGAN, What.READY, What.RESUMED, What.REFUSED, What.EXPIRED, What.CLOSED, What.BROKEN, What.TAKEN_BACK
+        }  # fmt: skip
+        return [
+            event
+            for event in self.events
+            if event.key == key
+            or (start <= event.time <= end and event.what is What.FAULT)
+            or (start <= event.time <= end and event.device in concerned and event.what in sessions)
+        ]

@@ -1,0 +1,178 @@
+"""A network between one device and the server that can be broken on purpose: a TCP proxy on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from tests.faults.stream import reset
+
+UP, DOWN = 0, 1  # from the client to the server, and back
+
+
+class _End(asyncio.Protocol):
+    """One of the two ends of a connection."""
+
+    def __init__(self, pair: Pair, direction: int) -> None:
+        self.pair, self.direction = pair, direction
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.pair.ends[self.direction] = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.pair.carry(self.direction, data)
+
+    def eof_received(self) -> bool:
+        self.pair.finish(self.direction)
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.pair.lost(self.direction, error)
+
+
+class Pair:
+    """One connection of a client and the one that carries it on to the server."""
+
+    def __init__(self, gone: Callable[[Pair], None]) -> None:
+        self.ends: list[asyncio.Transport | None] = [None, None]
+        self.frozen = False
+        self.delay = 0.0
+        self._cut_in: tuple[int, float] | None = None
+        self._early: list[bytes] = []
+        self._gone = gone
+        self._loop = asyncio.get_running_loop()
+        self._due = [0.0, 0.0]
+        self._finished: set[int] = set()
+        self.connecting: asyncio.Task[None] | None = None
+
+    def carry(self, direction: int, data: bytes) -> None:
+        """Take what came from one end to the other, as the network is just now."""
+        if self.frozen:
+            return  # what is sent into a half-open connection is never heard of again
+        if self._cut_in is not None and self._cut_in[0] == direction and len(data) > 1:
+            data = data[: max(1, min(len(data) - 1, int(len(data) * self._cut_in[1])))]
+            self._write(direction, data)
+            # The other end gets the fragment; a RST sent right behind would take it back.
+            self._loop.call_later(0.05, self.cut)
+            self.frozen = True
+            return
+        if self.delay or self._due[direction] > self._loop.time():
+            # Never earlier than what is on its way already.
+            due = max(self._loop.time() + self.delay, self._due[direction])
+            self._due[direction] = due
+            self._loop.call_at(due, self._write, direction, data)
+            return
+        self._write(direction, data)
+
+    def _write(self, direction: int, data: bytes) -> None:
+        target = self.ends[1 - direction]
+        if self.frozen:
+            return
+        if target is None:
+            self._early.append(data)
+        elif not target.is_closing() and direction not in self._finished:
+            target.write(data)
+
+    def connected(self) -> None:
+        """The server's end is there: send what came before."""
+        server = self.ends[DOWN]
+        assert server is not None
+        for data in self._early:
+            server.write(data)
+        self._early.clear()
+
+    def finish(self, direction: int) -> None:
+        """One end closed its half: so does the other, if the network tells it."""
+        target = self.ends[1 - direction]
+        if not self.frozen and target is not None and not target.is_closing():
+            self._finished.add(direction)
+            with contextlib.suppress(OSError):
+                target.write_eof()
+            # Nobody here works with half a connection.
+            self._loop.call_later(0.2, self.close)
+
+    def lost(self, direction: int, error: Exception | None) -> None:
+        """One end is gone."""
+        self.ends[direction] = None
+        other = self.ends[1 - direction]
+        if other is None:
+            self._gone(self)
+        elif not self.frozen:
+            if error is None:
+                other.close()
+            else:
+                reset(other)
+
+    def cut(self) -> None:
+        """Reset both ends."""
+        for end in self.ends:
+            if end is not None:
+                reset(end)
+
+    def close(self) -> None:
+        """Close both ends, after what is under way."""
+        for end in self.ends:
+            if end is not None:
+                end.close()
+
+    def cut_inside(self, direction: int, part: float) -> None:
+        """Reset the connection after a `part` (0 to 1) of what comes next in that direction."""
+        self._cut_in = (direction, part)
+
+
+class Link:
+    """The network of one device: it listens on `port`, and connects to the server's."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self.pairs: list[Pair] = []
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen on a free port of 127.0.0.1."""
+        self._server = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def _accept(self) -> asyncio.Protocol:
+        pair = Pair(self._gone)
+        self.pairs.append(pair)
+        pair.connecting = asyncio.get_running_loop().create_task(self._connect(pair))
+        return _End(pair, UP)
+
+    def _gone(self, pair: Pair) -> None:
+        if pair in self.pairs:
+            self.pairs.remove(pair)
+
+    async def _connect(self, pair: Pair) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: _End(pair, DOWN), "127.0.0.1", self._target)
+        except OSError:
+            pair.cut()
+            return
+        if pair.ends[UP] is None:
+            pair.cut()
+        else:
+            pair.connected()
+
+    @property
+    def current(self) -> Pair | None:
+        """The connection made last, if it is still there."""
+        return self.pairs[-1] if self.pairs else None
+
+    def mend(self) -> None:
+        """End everything that is frozen or slow; connections that work are left alone."""
+        for pair in list(self.pairs):
+            pair.delay = 0.0
+            if pair.frozen:
+                pair.cut()
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._server is not None:
+            self._server.close()
+        for pair in list(self.pairs):
+            pair.cut()
+        await asyncio.sleep(0)

@@ -1,0 +1,291 @@
+"""One round: a fresh server and its clients, a load, the faults of a plan, then quiet, and what everybody has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from dataclasses import dataclass
+
+from tests.faults import plan
+from tests.faults.client import Client
+from tests.faults.device import Device, Offer, Recorder, Refused
+from tests.faults.history import History, Trait, What
+from tests.faults.link import DOWN, UP, Link
+from tests.faults.plan import Fault, Plan
+from tests.faults.servers import Ejabberd, Prosody, Xmppd
+from tests.faults.slix import SlixmppDevice
+
+Target = Xmppd | Prosody | Ejabberd
+PATIENCE = 60.0
+#: Of so many messages, those to a full JID.
+FULL = 0.3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Who takes part: how many devices, the share of them made of slixmpp, messages a second from all together."""
+
+    clients: int
+    slixmpp: float
+    rate: float
+    seed: str
+
+
+def cast(shape: Shape) -> dict[str, Trait]:
+    """Return the devices: accounts have one, two or three. Some that are alone rely on offline storage."""
+    chance = random.Random(shape.seed)
+    devices: dict[str, Trait] = {}
+    account = 0
+    while len(devices) < shape.clients:
+        size = min(account % 3 + 1, shape.clients - len(devices))
+        for number in range(size):
+            library = "slixmpp" if chance.random() < shape.slixmpp else "own"
+            archive = size > 1 or account % 2 == 1
+            devices[f"u{account}/d{number}"] = Trait(archive, library)
+        account += 1
+    return devices
+
+
+class Round:
+    """A round against a server that was made for it and is not started yet."""
+
+    def __init__(self, server: Target, shape: Shape, faults: Plan) -> None:
+        self.server, self.shape, self.plan = server, shape, faults
+        self.history = History(devices=cast(shape))
+        self.names = sorted(self.history.devices)
+        self._chance = random.Random(f"{shape.seed} load")
+        self._loaded = True
+        self.kills = 0
+
+    async def run(self) -> History:
+        """Play the round; return what happened."""
+        self.record = Recorder(self.history)
+        self.offer = Offer()
+        self.links = {name: Link(self.server.c2s_port) for name in self.names}
+        self.devices: dict[str, Device] = {}
+        await asyncio.to_thread(self.server.start)
+        try:
+            await self._gather()
+            load = asyncio.create_task(self._load())
+            cuts = asyncio.create_task(self._device_faults())
+            try:
+                await self._server_faults()
+                await asyncio.wait({cuts}, timeout=10)
+                await asyncio.sleep(1)
+            finally:
+                self._loaded = False
+                cuts.cancel()
+                await asyncio.gather(load, cuts, return_exceptions=True)
+            await self._settle()
+            await self._prove()
+        finally:
+            await self._end()
+        return self.history
+
+    async def _gather(self) -> None:
+        for name, link in self.links.items():
+            await link.start()
+            kind = SlixmppDevice if self.history.devices[name].library == "slixmpp" else Client
+            trait = self.history.devices[name]
+            self.devices[name] = kind(name, link.port, trait, self.offer, self.record)
+        first = next(device for device in self.devices.values() if isinstance(device, Client))
+        first.come()
+        await self._until(lambda: first.connected, "no client could log in")
+        for device in self.devices.values():
+            device.come()
+        await self._until(lambda: all(device.connected for device in self.devices.values()), "not everybody logged in")
+        self.history.carbons, self.history.archive = self.offer.carbons, self.offer.archive
+
+    async def _until(self, done: object, otherwise: str) -> None:
+        assert callable(done)
+        end = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > end:
+                raise RuntimeError(f"{otherwise}:\n{self.server.tail()}")
+            await asyncio.sleep(0.05)
+
+    async def _end(self) -> None:
+        await asyncio.gather(*(device.stop() for device in self.devices.values()), return_exceptions=True)
+        await asyncio.gather(*(link.stop() for link in self.links.values()), return_exceptions=True)
+
+    # ---- the load
+
+    async def _load(self) -> None:
+        """Send at the rate, from devices that are not away, whether or not their connection works."""
+        accounts = sorted({name.partition("/")[0] for name in self.names})
+        start, sent = time.monotonic(), 0
+        while self._loaded:
+            await asyncio.sleep(0.02)
+            due = int((time.monotonic() - start) * self.shape.rate)
+            while sent < due:
+                sent += 1
+                device = self.devices[self._chance.choice(self.names)]
+                to = self._chance.choice(accounts)
+                if device.wanted and to != device.account:
+                    resources = [name.partition("/")[2] for name in self.history.devices_of(to)]
+                    full = self._chance.random() < FULL
+                    device.say(to, self._chance.choice(resources) if full else "")
+
+    # ---- the faults
+
+    async def _server_faults(self) -> None:
+        for fault in self.plan.server:
+            await asyncio.sleep(fault.gap)
+            self._is_alive()
+            self.record(What.FAULT, text=f"server: {fault.kind}, {fault.seconds:.2f} s")
+            await getattr(self, f"_on_{fault.kind}")(fault)
+            self.record(What.FAULT, text=f"server: {fault.kind} is over")
+
+    def _is_alive(self) -> None:
+        process = self.server.process
+        if process is not None and process.poll() is not None:
+            self.record(What.OFFENCE, text=f"the server ended by itself with status {process.returncode}")
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self.server.start)
+
+    async def _on_kill(self, fault: Fault) -> None:
+        self.server.kill()
+        self.kills += 1
+        await asyncio.sleep(fault.seconds)
+        await self._start()
+
+    async def _on_stop(self, fault: Fault) -> None:
+        try:
+            await asyncio.to_thread(self.server.stop)
+        except RuntimeError as error:
+            self.record(What.OFFENCE, text=str(error).splitlines()[0])
+        await asyncio.sleep(fault.seconds)
+        await self._start()
+
+    async def _on_pause(self, fault: Fault) -> None:
+        self.server.pause()
+        try:
+            await asyncio.sleep(fault.seconds)
+        finally:
+            self.server.go_on()
+
+    async def _on_disk(self, fault: Fault) -> None:
+        disk = self.server.disk
+        assert disk is not None
+        await asyncio.to_thread(disk.fill)
+        try:
+            await asyncio.sleep(fault.seconds)
+        finally:
+            disk.free()
+        await self._start_if_ended()
+
+    async def _start_if_ended(self) -> None:
+        """A server that a full disk has ended is started again; that is noted."""
+        await asyncio.sleep(0.3)
+        process = self.server.process
+        if process is not None and process.poll() is not None:
+            self._is_alive()
+            await self._start()
+
+    async def _on_database(self, fault: Fault) -> None:
+        cluster = self.server.cluster
+        assert cluster is not None
+        await asyncio.to_thread(cluster.stop, "immediate" if fault.way < 0.5 else "fast")
+        await asyncio.sleep(fault.seconds)
+        await asyncio.to_thread(cluster.start)
+
+    async def _device_faults(self) -> None:
+        lasting: set[asyncio.Task[None]] = set()
+        try:
+            for fault in self.plan.devices:
+                await asyncio.sleep(fault.gap)
+                name = self.names[fault.device]
+                self.record(What.FAULT, name, text=f"{fault.kind}, {fault.seconds:.2f} s")
+                task = asyncio.create_task(self._befall(fault, name))
+                lasting.add(task)
+                task.add_done_callback(lasting.discard)
+        finally:
+            for task in list(lasting):
+                task.cancel()
+            await asyncio.gather(*lasting, return_exceptions=True)
+
+    async def _befall(self, fault: Fault, name: str) -> None:
+        device, pair = self.devices[name], self.links[name].current
+        if fault.kind == plan.AWAY and device.wanted:
+            await device.leave()
+        elif fault.kind == plan.VANISH and device.wanted:
+            device.vanish()
+        elif pair is None or fault.kind in (plan.AWAY, plan.VANISH):
+            return
+        elif fault.kind == plan.RESET:
+            pair.cut()
+        elif fault.kind == plan.FIN:
+            pair.close()
+        elif fault.kind == plan.INSIDE:
+            pair.cut_inside(DOWN if fault.way < 0.5 else UP, fault.way * 2 % 1)
+        else:
+            pair.frozen, pair.delay = fault.kind == plan.FREEZE, fault.seconds / 10
+        await asyncio.sleep(fault.seconds)
+        if fault.kind in (plan.AWAY, plan.VANISH):
+            device.come()
+        elif fault.kind == plan.FREEZE and pair is not None:
+            pair.cut()
+        elif pair is not None:
+            pair.delay = 0.0
+
+    # ---- the end
+
+    async def _settle(self) -> None:
+        """Everything works again: wait until everybody is there, and everything sent was counted and has come."""
+        for name, device in self.devices.items():
+            self.links[name].mend()
+            device.come()
+        self.record(What.FAULT, text="everything works again")
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and not all(self._calm(device) for device in self.devices.values()):
+            await asyncio.sleep(0.1)
+        for device in self.devices.values():
+            if not self._calm(device):
+                text = f"connected: {device.connected}, waiting for acks: {device.waiting}"
+                self.record(What.UNSETTLED, device.name, None, device.session, text)
+        for _ in range(2):
+            await asyncio.gather(*(self._ping(device) for device in self.devices.values()))
+        loop = asyncio.get_running_loop()
+        while time.monotonic() < end and loop.time() - self.record.moved < 1.0:
+            await asyncio.sleep(0.1)
+
+    @staticmethod
+    def _calm(device: Device) -> bool:
+        return device.connected and device.waiting == 0
+
+    @staticmethod
+    async def _ping(device: Device) -> None:
+        with contextlib.suppress(Refused, ConnectionError, TimeoutError):
+            async with asyncio.timeout(20):
+                await device.ask("get", "<ping xmlns='urn:xmpp:ping'/>")
+
+    async def _prove(self) -> None:
+        """Let the devices fetch what they missed, and read all archives."""
+        if not self.offer.archive:
+            return
+        await asyncio.gather(
+            *(self._fetch(device) for device in self.devices.values() if device.trait.archive),
+            *(self._read(account) for account in sorted({device.account for device in self.devices.values()})),
+        )
+
+    async def _fetch(self, device: Device) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await device.fetch()
+        except TimeoutError:
+            self.record(What.UNSETTLED, device.name, None, device.session, "could not fetch from the archive")
+
+    async def _read(self, account: str) -> None:
+        device = self.devices[next(self.history.devices_of(account))]
+        for _ in range(3):
+            try:
+                self.history.archives[account] = await device.whole_archive()
+            except (Refused, ConnectionError, TimeoutError):
+                await asyncio.sleep(1)
+            else:
+                return
+        self.record(What.UNSETTLED, device.name, None, device.session, "could not read the whole archive")
+        self.history.archives[account] = []

@@ -1,0 +1,250 @@
+"""The servers to be broken, each as its operator would set it up for reliability: stream management, archive, carbons.
+
+What they share: passwords stored hashed, PLAIN without TLS (this is loopback), no limits on rates, resumption for an
+hour, queues that hold all a round can send, the archive on for everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.faults.stream import Stream
+from tests.interop import server as interop
+from tests.interop.postgres import Cluster
+from tests.interop.server import DOMAIN, Server
+
+PASSWORD = "wherefore"
+HOUR = 3600
+QUEUE = 20_000
+
+
+def have_disk() -> bool:
+    """Say whether we may mount a small disk of our own."""
+    return os.geteuid() == 0 and shutil.which("mount") is not None
+
+
+class Disk:
+    """A file system in memory, mounted on a folder, that can be filled."""
+
+    def __init__(self, folder: Path, mebibytes: int = 96) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "xmppd-faults", str(folder)], check=True)
+
+    def fill(self) -> None:
+        """Leave no room."""
+        block = b"\0" * 65536
+        with (self.folder / "filler").open("wb", buffering=0) as filler:
+            try:
+                while filler.write(block):
+                    pass
+            except OSError:
+                return
+
+    def free(self) -> None:
+        """Give the room back."""
+        (self.folder / "filler").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Unmount; the data is gone."""
+        subprocess.run(["umount", "-l", str(self.folder)], check=False)
+
+
+class Victim:
+    """What the harness adds to a server process: faults, and data on a small disk.
+
+    :param disk: put the data on a disk of its own that can be full.
+    :param database: "sqlite", or "postgres" for those that can.
+    """
+
+    #: A Server besides; these are its.
+    folder: Path
+    process: subprocess.Popen[bytes] | None
+    databases: tuple[str, ...] = ("sqlite",)
+
+    def __init__(self, disk: bool = False, database: str = "sqlite") -> None:
+        self.with_disk = disk
+        self.disk: Disk | None = None
+        self.cluster: Cluster | None = None
+        if database == "postgres":
+            self.cluster = Cluster()
+            self.cluster.start()
+        super().__init__(plain_without_tls=True)  # type: ignore[call-arg]
+
+    @classmethod
+    def installed(cls) -> bool:
+        """Say whether this machine has the server."""
+        raise NotImplementedError
+
+    def add_users(self, names: list[str]) -> None:
+        """Make the accounts, with PASSWORD; the server does not run."""
+        raise NotImplementedError
+
+    def prepare_data(self) -> Path:
+        """Return the folder for the data, on a disk of its own if so wanted."""
+        data = self.folder / "data"
+        if self.with_disk:
+            self.disk = Disk(data)
+        else:
+            data.mkdir(exist_ok=True)
+        return data
+
+    def pause(self) -> None:
+        """Stop the process where it stands."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def clean(self) -> None:
+        """End what runs and delete everything."""
+        process = self.process
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+        if self.disk is not None:
+            self.disk.remove()
+        if self.cluster is not None:
+            self.cluster.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Xmppd(Victim, interop.Xmppd):
+    """This checkout."""
+
+    databases = ("sqlite", "postgres")
+
+    @classmethod
+    def installed(cls) -> bool:
+        return True
+
+    def configure(self, extra: str, plain_without_tls: bool) -> None:
+        database = f'\n[database]\nurl = "{self.cluster.url}"\n' if self.cluster else ""
+        # Loopback is exempt from the limits on rates.
+        limits = f'[hosts."{DOMAIN}".offline]\nmax_messages = 1000000\nmax_octets = 1000000000\n'
+        super().configure(limits + extra + database, plain_without_tls)
+        self.prepare_data()
+
+    def add_users(self, names: list[str]) -> None:
+        users = self.folder / "users.csv"
+        users.write_text("".join(f"{name}@{DOMAIN} {PASSWORD}\n" for name in names))
+        self.xmppctl("user", "import", str(users))
+
+
+class Prosody(Victim, interop.Prosody):
+    """Prosody, as Debian packages it, with its own storage."""
+
+    modules = (*interop.Prosody.modules, "smacks", "carbons", "mam")
+
+    @classmethod
+    def installed(cls) -> bool:
+        return shutil.which("prosody") is not None
+
+    def configure(self, extra: str, plain_without_tls: bool) -> None:
+        reliable = (
+            f"smacks_hibernation_time = {HOUR}\nsmacks_max_queue_size = {QUEUE}\n"
+            "default_archive_policy = true\nmax_archive_query_results = 250\nstorage_archive_item_limit = 1000000\n"
+        )
+        data = self.prepare_data()
+        super().configure(extra, plain_without_tls)
+        text = self.config.read_text()
+        self.config.write_text(text.replace("VirtualHost", f"{reliable}VirtualHost", 1))
+        assert data.exists()
+
+    def add_users(self, names: list[str]) -> None:
+        for name in names:
+            self.add_user(name, PASSWORD)
+
+
+class Ejabberd(Victim, Server):
+    """ejabberd, as Debian packages it, with its own database (Mnesia)."""
+
+    name = "ejabberd"
+    modules = "adhoc blocking caps disco last ping privacy private pubsub roster vcard version"
+
+    @classmethod
+    def installed(cls) -> bool:
+        return shutil.which("ejabberdctl") is not None and shutil.which("erl") is not None
+
+    def configure(self, extra: str, plain_without_tls: bool) -> None:
+        self.tls_port = self.c2s_port
+        self.prepare_data()
+        (self.folder / "server.pem").write_text(
+            (self.folder / "server.key").read_text() + (self.folder / "server.crt").read_text()
+        )
+        options = {"pubsub": "{plugins: [flat, pep]}"}
+        modules = "\n".join(f"  mod_{module}: {options.get(module, '{}')}" for module in self.modules.split())
+        (self.folder / "ejabberd.yml").write_text(
+            f"""\
+loglevel: warning
+hosts: ["{DOMAIN}"]
+certfiles: ["{self.folder}/server.pem"]
+listen:
+  - port: {self.c2s_port}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    backlog: 4096
+    max_stanza_size: 262144
+    starttls: true
+auth_method: internal
+auth_password_format: scram
+registration_timeout: infinity
+s2s_access: none
+modules:
+{modules}
+  mod_carboncopy: {{}}
+  mod_mam: {{default: always, request_activates_archiving: false}}
+  mod_offline: {{access_max_user_messages: none, use_mam_for_storage: false}}
+  mod_register: {{ip_access: all}}
+  mod_stream_mgmt: {{resume_timeout: {HOUR}, max_ack_queue: {QUEUE}, resend_on_timeout: if_offline, ack_timeout: 60}}
+{extra}
+"""
+        )
+
+    def environment(self) -> dict[str, str]:
+        files = subprocess.run(["dpkg", "-L", "ejabberd"], capture_output=True, text=True).stdout.splitlines()
+        application = next(file for file in files if file.endswith("/ejabberd.app"))
+        return dict(
+            os.environ,
+            HOME=str(self.folder),
+            ERL_LIBS=str(Path(application).parents[2]),
+            EJABBERD_CONFIG_PATH=str(self.folder / "ejabberd.yml"),
+            EJABBERD_LOG_PATH=str(self.folder / "ejabberd.log"),
+            ERL_CRASH_DUMP_BYTES="0",
+        )
+
+    def command(self) -> list[str]:
+        mnesia = ["-mnesia", "dir", f'"{self.folder}/data/mnesia"']
+        return ["erl", "-noinput", "+K", "true", "+S", "1:1", *mnesia, "-s", "ejabberd"]
+
+    def add_users(self, names: list[str]) -> None:
+        self.start()
+        try:
+            asyncio.run(self._register(names))
+        finally:
+            self.stop()
+
+    async def _register(self, names: list[str]) -> None:
+        """In-band (XEP-0077): the operator's tool needs a node that is reached by its name."""
+        stream = await Stream.connect(self.c2s_port, lambda _why: None)
+        await stream.header()
+        for name in names:
+            form = f"<username>{name}</username><password>{PASSWORD}</password>"
+            stream.write(f"<iq type='set' id='r'><query xmlns='jabber:iq:register'>{form}</query></iq>")
+            answer = await stream.next()
+            if answer.get("type") != "result":
+                raise RuntimeError(f"{name} was not registered")
+        stream.drop("done")
+
+
+SERVERS: dict[str, type[Xmppd] | type[Prosody] | type[Ejabberd]] = {
+    kind.name: kind for kind in (Xmppd, Prosody, Ejabberd)
+}

@@ -1,0 +1,2 @@
+"""placeholder"""
+from tests.faults.client import Client as SlixmppDevice

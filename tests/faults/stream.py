@@ -1,0 +1,175 @@
+"""A stream of XML to a server (RFC 6120 section 4) over asyncio: opening, SASL PLAIN, first-level elements."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import socket
+import struct
+import xml.etree.ElementTree as ET
+from collections import deque
+from collections.abc import Callable
+
+from tests.interop.server import DOMAIN
+
+_HEADER = (
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+    f"xmlns:stream='http://etherx.jabber.org/streams' to='{DOMAIN}' version='1.0'>"
+)
+_SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+STREAMS = "{http://etherx.jabber.org/streams}"
+BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+
+
+def reset(transport: asyncio.WriteTransport) -> None:
+    """Break the connection with a RST, as lost hosts do."""
+    connection = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+class Parser:
+    """Turns the bytes of a stream into its first-level elements."""
+
+    def __init__(self) -> None:
+        self._pull: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(("start", "end"))
+        self._root: ET.Element | None = None
+        self._depth = 0
+        self.ended = False
+
+    def feed(self, data: bytes) -> list[ET.Element]:
+        """Return the elements that are complete now; raise ET.ParseError for what is no XML."""
+        self._pull.feed(data)
+        found: list[ET.Element] = []
+        for event, element in self._pull.read_events():
+            assert isinstance(element, ET.Element)
+            if event == "start":
+                self._depth += 1
+                self._root = element if self._root is None else self._root
+                continue
+            self._depth -= 1
+            if self._depth == 1:
+                found.append(element)
+                assert self._root is not None
+                self._root.remove(element)
+            elif self._depth == 0:
+                self.ended = True
+        return found
+
+
+class Stream(asyncio.Protocol):
+    """A connection. Elements wait for `next` until `handler` is set; then they, and what waits, go there at once.
+
+    `heard` is the loop's time at which something came last. `lost` is told once why the connection is gone.
+    """
+
+    def __init__(self, lost: Callable[[str], None]) -> None:
+        self._lost: Callable[[str], None] | None = lost
+        self._parser = Parser()
+        self._waiting: deque[ET.Element] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._handler: Callable[[ET.Element], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport
+        self.heard = self._loop.time()
+        self.open = False
+        #: The server ended its stream, or the connection.
+        self.ended = asyncio.Event()
+        self.ended_properly = False
+
+    @classmethod
+    async def connect(cls, port: int, lost: Callable[[str], None]) -> Stream:
+        """Open a connection to 127.0.0.1; raise OSError."""
+        _, stream = await asyncio.get_running_loop().create_connection(lambda: cls(lost), "127.0.0.1", port)
+        return stream
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.open = True
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self._loop.time()
+        try:
+            elements = self._parser.feed(data)
+        except ET.ParseError as error:
+            self.drop(f"not well-formed: {error}")
+            return
+        for element in elements:
+            if self._handler is None:
+                self._waiting.append(element)
+            else:
+                self._handler(element)
+        if self._parser.ended:
+            self.ended_properly = True
+            self.drop("the server ended the stream")
+        self._stir()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._gone(str(error or "closed"))
+
+    def _gone(self, why: str) -> None:
+        self.open = False
+        self.ended.set()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost(why)
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def drop(self, why: str) -> None:
+        """Close the connection; nothing that comes later counts."""
+        if self.open:
+            self._handler = lambda _element: None
+            self.transport.abort()
+            self._gone(why)
+
+    def write(self, xml: str) -> None:
+        """Send; what can't be sent any more is lost, as on any network."""
+        if self.open:
+            self.transport.write(xml.encode())
+
+    async def next(self) -> ET.Element:
+        """Return the next element, while there is no handler; raise ConnectionError when there will be none."""
+        while not self._waiting:
+            if not self.open:
+                raise ConnectionError("the connection is gone")
+            self._wake = self._loop.create_future()
+            await self._wake
+        return self._waiting.popleft()
+
+    def hand_over(self, handler: Callable[[ET.Element], None]) -> None:
+        """Give every element from here on to `handler`, first those that wait."""
+        self._handler = handler
+        while self._waiting:
+            handler(self._waiting.popleft())
+
+    def waiting(self) -> list[ET.Element]:
+        """Take what waits."""
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
+    async def header(self) -> ET.Element:
+        """Open the stream, or open it again, and return the server's features; raise ConnectionError."""
+        self._parser = Parser()
+        self.write(_HEADER)
+        features = await self.next()
+        if features.tag != f"{STREAMS}features":
+            raise ConnectionError(f"features wanted, got {ET.tostring(features)[:300]!r}")
+        return features
+
+    async def log_in(self, account: str, password: str) -> ET.Element:
+        """Authenticate with PLAIN and return the features after it; raise ConnectionError."""
+        await self.header()
+        token = base64.b64encode(f"\0{account}\0{password}".encode()).decode()
+        self.write(f"<auth xmlns='{_SASL}' mechanism='PLAIN'>{token}</auth>")
+        answer = await self.next()
+        if answer.tag != f"{{{_SASL}}}success":
+            raise ConnectionError(f"not let in: {ET.tostring(answer)[:300]!r}")
+        return await self.header()
