@@ -246,6 +246,20 @@ class DurableTests(Managed):
         self.assertEqual(self.value("xmppd_ledger_paused_connections"), 0)
         self.assertEqual(self.value("xmppd_ledger_failures_total"), 0)
 
+    def test_a_disk_that_is_full(self) -> None:
+        romeo, _ = self.enabled("romeo@example.org/orchard")
+        self.pump(1)
+        self.disk.broken = "database or disk is full"
+        romeo.send("<message to='{romeo}' type='chat'><body>hi</body></message>")
+        self.pump(10)
+        failures = self.value("xmppd_ledger_failures_total")
+        self.assertGreater(failures, 1)
+        self.assertEqual(self.value("xmppd_ledger_waiting_seconds"), 10)
+        self.disk.broken = None
+        self.pump(10)
+        self.assertEqual(self.value("xmppd_ledger_failures_total"), failures)
+        self.assertEqual(self.value("xmppd_ledger_waiting_seconds"), 0)
+
 
 class DatabaseTests(TestCase):
     """Those of the database need its threads."""
