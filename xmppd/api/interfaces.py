@@ -7,6 +7,7 @@ These are structural types: whoever has the methods is one, and mypy checks it. 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table
@@ -123,6 +124,10 @@ class ISession(Protocol):
         """Has it lost its connection, and waits to be resumed (XEP-0198 5)? It takes stanzas as ever."""
 
     @property
+    def durable(self) -> bool:
+        """Does what is sent to it survive its connection, and the server? (XEP-0198; else it may be lost unseen.)"""
+
+    @property
     def state(self) -> Mapping[str, Any]:
         """What plugins have to remember of the session, by names; see :meth:`keep`."""
 
@@ -214,6 +219,25 @@ class IHost(Protocol):
 
     def store_call(self, stanza: Stanza, fn: Callable[[Connection], object]) -> None:
         """Run a function in the same transaction, behind the rows; as for :meth:`IDatabase.write`, it may run twice."""
+
+    def unit(self, *stanzas: Stanza) -> AbstractContextManager[None]:
+        """Make stanzas one unit of work: what is sent and stored on account of them in the block, all or nothing.
+
+        So a message can be sent and deleted at once: a ``durable`` session gets it exactly once, even if the server is
+        killed at any moment::
+
+            with self.host.unit(message):
+                await settled(session.send(message))
+                self.host.store_call(message, delete_it)
+
+        They are sent at the end of the block. A stanza that is still being handled keeps the unit it has.
+        """
+
+    async def stored(self, *stanzas: Stanza) -> None:
+        """Wait until all that was stored so far is on disk, and what handling those stanzas leaves behind.
+
+        Whoever handles a stanza must not wait for that one.
+        """
 
     def sessions(self, account: Jid) -> Sequence[ISession]:
         """All sessions of an account, by its bare address; empty if it has none."""

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Table
 from twisted.logger import Logger
 
 from xmppd.api.events.sessions import AvailabilityChanged
@@ -18,6 +17,7 @@ from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.api.waiting import settled
 from xmppd.core.delivery import Rule, row_for
 from xmppd.core.dispatch import Handler, Tables, decide, error_for, unavailable
+from xmppd.core.durable.storing import Storing
 from xmppd.core.operations import HostOperations
 from xmppd.core.routing import iq_key
 from xmppd.wire.errors import Condition, StanzaError
@@ -28,7 +28,7 @@ from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 if TYPE_CHECKING:
     from xmppd.api.accounts import IAccounts
     from xmppd.api.interfaces import IClock
-    from xmppd.api.storage import IDatabase, Row
+    from xmppd.api.storage import IDatabase
     from xmppd.core.registry import Registry
     from xmppd.core.server import Server
     from xmppd.core.sessions import Session
@@ -40,7 +40,7 @@ _log = Logger()
 Onward = Callable[[Stanza], Awaitable[None] | None]
 
 
-class Host:
+class Host(Storing):
     """One domain whose accounts live here. Implements :class:`xmppd.api.IHost`; owner of its domain in the router."""
 
     registry: Registry
@@ -328,14 +328,6 @@ class Host:
     def request(self, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
         """See :class:`xmppd.api.IHost`."""
         return self.server.requests.send(iq.readdressed(from_=self.jid), timeout)
-
-    def store(self, stanza: Stanza, table: Table, row: Row) -> None:
-        """See :class:`xmppd.api.IHost`."""
-        self.server.ledger.unit_of(stanza).store(table, row)
-
-    def store_call(self, stanza: Stanza, fn: Callable[[Connection], object]) -> None:
-        """See :class:`xmppd.api.IHost`."""
-        self.server.ledger.unit_of(stanza).call(fn)
 
     def sessions(self, account: Jid) -> Sequence[Session]:
         """See :class:`xmppd.api.IHost`."""

@@ -114,6 +114,11 @@ class Session:
         """See :class:`xmppd.api.ISession`."""
         return self.stream is None
 
+    @property
+    def durable(self) -> bool:
+        """See :class:`xmppd.api.ISession`."""
+        return self.managed is not None
+
     # In
 
     def receive(self, item: Item) -> None:

@@ -100,6 +100,11 @@ class Ledger:
         batch.entries.append(entry)
         batch.snapshots[number] = None
 
+    @property
+    def latest(self) -> Batch | None:
+        """The last batch that anything is in which is not on disk; None if all is."""
+        return self._gathering if self._gathering.at else self._written
+
     # What goes in
 
     def gathering(self) -> Batch:
@@ -133,9 +138,13 @@ class Ledger:
         batch.entries.append(entry)
         batch.octets += len(entry)
         if not recorder.since:
-            recorder.since = batch.number
-            self._dirty[recorder.number] = recorder
+            self.touch(recorder, batch)
         return batch
+
+    def touch(self, recorder: Recorder, batch: Batch) -> None:
+        """An entry of a session that had none since it was recorded is in this batch."""
+        recorder.since = batch.number
+        self._dirty[recorder.number] = recorder
 
     def entry_later(self, recorder: Recorder, entry: bytes) -> None:
         """Write something down with the next batch there is; it replaces what the same session wanted to so far."""
@@ -197,6 +206,8 @@ class Ledger:
         late, self._late = self._late, {}
         for recorder, entry in late.items():
             self.entry(recorder, entry)
+        for counting in batch.counting:
+            self.entry(counting, counting.count(batch))
         self._gathering = Batch(batch.number + 1)
         self._written = batch
         self._shorten(batch)

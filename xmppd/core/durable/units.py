@@ -17,6 +17,8 @@ __all__ = ["Batch", "Recorder", "Spread", "Unit", "Waiter"]
 
 #: Octets that a row is taken for.
 _ROW = 1000
+#: Stands for a table among what a unit has to write: what follows waits for it.
+_WAITS = object()
 
 
 class Waiter(Protocol):
@@ -35,6 +37,7 @@ class Recorder(Protocol):
     since: int
 
     def record(self) -> bytes: ...
+    def count(self, batch: Batch) -> bytes: ...
 
 
 class Batch:
@@ -47,7 +50,7 @@ class Batch:
     """
 
     __slots__ = (
-        "at", "calls", "committed", "entries", "number", "octets", "rows", "snapshots", "spreads", "suspect", "tries",
+        "at", "calls", "committed", "counting", "entries", "number", "octets", "rows", "snapshots", "spreads", "suspect", "tries",
         "trim", "units", "waiters",
     )  # fmt: skip
     again = False
@@ -59,6 +62,7 @@ class Batch:
         self.rows: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}  # by table and columns
         self.calls: list[Callable[[Connection], object]] = []
         self.entries: list[bytes] = []
+        self.counting: list[Recorder] = []  # who counts stanzas that belong to the batch
         self.snapshots: dict[int, bytes | None] = {}  # records of sessions by number; None takes one away
         self.trim = 0  # entries before this position are not needed any more
         self.waiters: dict[Waiter, None] = {}
@@ -119,7 +123,7 @@ class Unit:
         self.open = True
         self.batch: Batch | None = None
         self.again = again
-        self._writes: list[tuple[Table | None, Any]] | None = None
+        self._writes: list[tuple[Any, Any]] | None = None  # tables and rows
         self._outputs: list[tuple[Session, Stanza]] | None = None
 
     def store(self, table: Table, row: Mapping[str, Any]) -> None:
@@ -133,6 +137,12 @@ class Unit:
         if self._writes is None:
             self._writes = []
         self._writes.append((None, fn))
+
+    def wait(self, waiter: Waiter) -> None:
+        """Tell somebody when everything is on disk."""
+        if self._writes is None:
+            self._writes = []
+        self._writes.append((_WAITS, waiter))
 
     def send(self, session: Session, stanza: Stanza) -> None:
         """Send a stanza to a device when the unit is closed."""
@@ -151,6 +161,8 @@ class Unit:
             for table, what in writes:
                 if table is None:
                     batch.calls.append(what)
+                elif table is _WAITS:
+                    batch.waiters[what] = None
                 else:
                     batch.store(table, what)
         if outputs is not None:
