@@ -46,7 +46,8 @@ BIN = Path(sys.executable).parent
 README, WRITING, TESTING = (Page(ROOT / name) for name in ("README.md", "docs/writing-a-plugin.md", "docs/testing.md"))
 #: Programs of others that the documents mention.
 FOREIGN = {
-    "cp", "createdb", "createuser", "curl", "df", "install", "journalctl", "openssl", "sqlite3", "ss", "systemctl", "useradd",
+    "cp", "createdb", "createuser", "curl", "df", "install", "journalctl", "openssl", "sqlite3", "ss", "systemctl",
+    "useradd",
 }  # fmt: skip
 NO_MAKE = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VENV")}
 
