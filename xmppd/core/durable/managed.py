@@ -52,7 +52,8 @@ class Managed:
     """
 
     __slots__ = (
-        "_marks", "_on_disk", "_waiting", "_wanted", "_wanted_since", "_written", "acknowledged", "asked_at",
+        "_counting", "_marks", "_on_disk", "_parts", "_sending", "_unsent", "_waiting", "_wanted", "_wanted_since",
+        "_written", "acknowledged", "asked_at",
         "handled", "id", "ledger", "lost_at", "number", "octets", "options", "queue", "resumable", "session",
         "since", "window",
     )  # fmt: skip
@@ -74,7 +75,11 @@ class Managed:
         self.acknowledged = 0
         self.queue: deque[Unacknowledged] = deque()
         self.octets = 0
-        self._waiting: deque[tuple[int, bytes]] = deque()  # for their batches
+        self._waiting: deque[tuple[int, list[bytes]]] = deque()  # for their batches
+        self._unsent = 0  # of the queue, those that wait
+        self._parts: list[bytes] = []  # those that wait for the newest batch
+        self._sending: Batch | None = None  # that batch
+        self._counting: Batch | None = None  # the newest batch that stanzas were handled in
         self._written = 0  # how many have gone over a stream
         self.asked_at = 0.0
         self.lost_at = 0.0
@@ -84,13 +89,16 @@ class Managed:
     def handle(self) -> None:
         """One more stanza of the client is handled."""
         self.handled += 1
-        batch = self.ledger.entry(self, journal.handled(self.number, self.handled))
-        batch.waiters[self] = None
-        marks = self._marks
-        if marks and marks[-1][0] == batch.number:
-            marks[-1] = (batch.number, self.handled)
-        else:
-            marks.append((batch.number, self.handled))
+        batch = self.ledger.gathering()
+        if batch is not self._counting:
+            self._counting = batch
+            batch.counting.append(self)
+            batch.waiters[self] = None
+
+    def count(self, batch: Batch) -> bytes:
+        """The batch is closed: return the entry for what is handled by now."""
+        self._marks.append((batch.number, self.handled))
+        return journal.handled(self.number, self.handled)
 
     def requested(self) -> None:
         """The client wants to know what is handled (section 4). It is told when what it has sent so far is on disk."""
@@ -122,16 +130,23 @@ class Managed:
     def emit(self, stanza: Stanza, spread: Spread | None) -> None:
         """Send a stanza, when it is written down."""
         data = stanza.to_bytes()
+        size = len(data)
         batch = self.ledger.gathering()
-        tied = 0
         if spread is not None:
             spread.holders += 1
-            tied = TAKEN if spread.taken else spread.number
-        self.ledger.entry(self, journal.sent(self.number, Sent(data, batch.at, tied)))
-        batch.waiters[self] = None
+        batch.entries += (journal.sent(self.number, size, batch.at, _tied(spread)), data)
+        batch.octets += size
+        if not self.since:
+            self.ledger.touch(self, batch)
+        if batch is not self._sending:
+            self._sending = batch
+            self._parts = []
+            self._waiting.append((batch.number, self._parts))
+            batch.waiters[self] = None
+        self._parts.append(data)
+        self._unsent += 1
         self.queue.append((data, batch.at, spread))
-        self._waiting.append((batch.number, data))
-        self.octets += len(data)
+        self.octets += size
         options = self.options
         if len(self.queue) > options.queue_stanzas or self.octets > options.queue_octets:
             self.session.overflow()
@@ -141,16 +156,17 @@ class Managed:
         number, waiting, marks = batch.number, self._waiting, self._marks
         while marks and marks[0][0] <= number:
             self._on_disk = marks.popleft()[1]
-        parts = []
+        parts: list[bytes] = []
         while waiting and waiting[0][0] <= number:
-            parts.append(waiting.popleft()[1])
+            parts += waiting.popleft()[1]
+        self._unsent -= len(parts)
         stream = self.session.stream
         if stream is None:
             return  # they stay in the queue
         if parts:
             self.session.sent += len(parts)
             self._written += len(parts)
-            if not self.asked_at and len(self.queue) - len(waiting) >= self.options.request_after_stanzas:
+            if not self.asked_at and len(self.queue) - self._unsent >= self.options.request_after_stanzas:
                 self.asked_at = batch.at
                 parts.append(_REQUEST)
             stream.write(parts[0] if len(parts) == 1 else b"".join(parts))
@@ -209,7 +225,7 @@ class Managed:
         assert stream is not None
         self.asked_at = 0.0
         self._wanted, self._wanted_since = None, 0.0
-        ready = len(self.queue) - len(self._waiting)
+        ready = len(self.queue) - self._unsent
         self._written = self.acknowledged + ready
         if ready:
             self.session.sent += ready
@@ -236,6 +252,7 @@ class Managed:
             left.append(entry)
         self.queue.clear()
         self._waiting.clear()
+        self._unsent = 0
         self.octets = 0
         return left
 
