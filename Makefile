@@ -7,7 +7,7 @@ EXTRAS := dev,test,postgres
 CONFIG ?=
 SOURCES := xmppd plugins twisted tests bench .ci
 
-.PHONY: help dev check format typecheck test run bench interop docs build clean
+.PHONY: help dev check format typecheck test run bench interop faults docs build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -41,6 +41,9 @@ bench: dev ## measure with our own small tools (BENCH="..." passes arguments)
 
 interop: dev ## real clients and peers; installs the peers (Debian packages) when run as root
 	@PYTHON=$(abspath $(BIN))/python tests/interop/run
+
+faults: dev ## kill the server under its clients, prove what they have (FAULTS="--help")
+	@$(BIN)/python -W ignore -m tests.faults $(FAULTS)
 
 docs: dev ## write the generated pages again
 	$(BIN)/python -m xmppd.app.docs

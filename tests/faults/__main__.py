@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import random
 import sys
 import tempfile
 import time
@@ -124,7 +123,9 @@ def play(options: argparse.Namespace, number: int) -> Result:
         if violations:
             text = "\n".join(str(fault) for fault in (*faults.server, *faults.devices))
             report.save(options.save / f"{options.server}-{seed}", game.history, violations, text, server.log)
-        return _result(number, seed, time.monotonic() - began, game.kills, len(faults.devices), game.history, violations)
+        return _result(
+            number, seed, time.monotonic() - began, game.kills, len(faults.devices), game.history, violations
+        )
     finally:
         server.clean()
 
@@ -145,10 +146,12 @@ def _result(
 def main() -> int:
     """Play all rounds."""
     options = arguments()
-    random.seed()
     options.save = options.save or Path(tempfile.mkdtemp(prefix="xmppd-faults-"))
     chosen = range(options.rounds) if options.round is None else [options.round - 1]
-    print(f"{options.server} with {options.database}, seed {options.seed}, {options.clients} devices, {options.rounds} rounds")
+    print(
+        f"{options.server} with {options.database}, seed {options.seed}, "
+        f"{options.clients} devices, {options.rounds} rounds"
+    )
     print(report.HEADER, flush=True)
     results: list[Result] = []
     kills = other = 0

@@ -1,4 +1,4 @@
-"""The proof: what in a history breaks the promises an ack makes (docs/reliability.md). Pure: history in, violations out.
+"""The proof: what in a history breaks the promises an ack makes (docs/reliability.md). History in, violations out.
 
 A message is promised when its sender's server counted it (XEP-0198). Then, once everything is quiet:
 
@@ -51,18 +51,24 @@ class Violation:
     text: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.where}" + (f": {self.key}" if self.key else "") + (f" ({self.text})" * bool(self.text))
+        return (
+            f"{self.kind}: {self.where}" + (f": {self.key}" if self.key else "") + (f" ({self.text})" * bool(self.text))
+        )
 
 
 @dataclass
 class _Seen:
     """What one device saw."""
 
-    #: The events of What.RECEIVED, by message, and the messages in the order in which they came first.
+    #: The events of What.RECEIVED, by message.
     live: dict[Key, list[Event]] = field(default_factory=lambda: defaultdict(list))
     fetched: set[Key] = field(default_factory=set)
     #: When the session that lasted until the end was ready; None if there is none.
     ready: float | None = None
+    #: The first time a message came, in order.
+    first: list[Event] = field(default_factory=list)
+    #: When each session was ready.
+    sessions: dict[int, float] = field(default_factory=dict)
 
 
 class _Index:
@@ -89,7 +95,10 @@ class _Index:
         if event.what is What.SENT:
             self.sent[key] = event
         elif event.what is What.RECEIVED:
-            self.seen[event.device].live[key].append(event)
+            seen = self.seen[event.device]
+            if key not in seen.live:
+                seen.first.append(event)
+            seen.live[key].append(event)
         elif event.what is What.FETCHED:
             self.seen[event.device].fetched.add(key)
         else:
@@ -100,6 +109,7 @@ class _Index:
     def _session(self, event: Event) -> None:
         if event.what is What.READY:
             self.seen[event.device].ready = event.time
+            self.seen[event.device].sessions[event.session] = event.time
         elif event.what in (What.REFUSED, What.EXPIRED, What.CLOSED):
             self.seen[event.device].ready = None
 
@@ -161,7 +171,9 @@ def _duplicates(index: _Index) -> Iterator[Violation]:
             else:
                 sessions = {event.session for event in events}
                 kind = Kind.DUPLICATE if len(sessions) < len(events) else Kind.DUPLICATE_LATER
-            yield Violation(kind, device, key, ", ".join(f"{event.text} in session {event.session}" for event in events))
+            yield Violation(
+                kind, device, key, ", ".join(f"{event.text} in session {event.session}" for event in events)
+            )
 
 
 def _late(keys: list[Key]) -> Iterator[tuple[Key, Key]]:
@@ -179,10 +191,31 @@ def _late(keys: list[Key]) -> Iterator[tuple[Key, Key]]:
             newest[key.sender, key.to] = key
 
 
+def _as_meant(seen: _Seen) -> list[Key]:
+    """Return what came in its order, but what came before the presence of a session behind what came with it.
+
+    A message to a full JID reaches a device as soon as its resource is bound (RFC 6121 section 8.5.3.1); what waited
+    offline comes when it is available. No server can keep the order then, and the delay (XEP-0203) tells it.
+    """
+    keys: list[Key] = []
+    early: list[Key] = []
+    for event in seen.first:
+        assert event.key is not None
+        unready = event.time < seen.sessions.get(event.session, 0.0)
+        if unready and event.text != "delayed":
+            early.append(event.key)
+            continue
+        if not unready:
+            keys += early
+            early = []
+        keys.append(event.key)
+    return keys + early
+
+
 def _order(index: _Index) -> Iterator[Violation]:
     """What one device sent to one account comes in order, on every device."""
     for device, seen in index.seen.items():
-        for key, latest in _late(list(seen.live)):
+        for key, latest in _late(_as_meant(seen)):
             yield Violation(Kind.ORDER, device, key, f"after number {latest.number}")
 
 
@@ -191,7 +224,7 @@ def _archives(index: _Index) -> Iterator[Violation]:
     if not index.history.archive:
         return
     for key in sorted(index.sent):
-        for account in {key.account, key.to}:
+        for account in sorted({key.account, key.to}):
             count = index.in_archive.get(account, Counter())[key]
             acked = key in index.acked and key not in index.bounced
             if count > 1:

@@ -1,4 +1,4 @@
-"""A device as the harness sees it: what it sends and gets is written down; what it missed it fetches from the archive."""
+"""A device as the harness sees it: what it sends and gets is written down, what it missed is fetched."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ class Device:
     def _got_result(self, incoming: reading.Incoming) -> None:
         query = self._queries.get(incoming.query)
         if query is None:
-            self.record(What.OFFENCE, self.name, incoming.key, self.session, f"a result of no query, {incoming.query!r}")
+            self.record(
+                What.OFFENCE, self.name, incoming.key, self.session, f"a result of no query, {incoming.query!r}"
+            )
             return
         query.entries.append(Entry(incoming.id, incoming.key))
 

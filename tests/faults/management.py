@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -17,7 +18,7 @@ class Offence(Exception):
 class TakenBack(Offence):
     """The server has handled less than it had said before; `tokens` are those of the stanzas in question."""
 
-    def __init__(self, text: str, tokens: list[object]) -> None:
+    def __init__(self, text: str, tokens: Sequence[object]) -> None:
         super().__init__(text)
         self.tokens = tokens
 

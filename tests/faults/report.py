@@ -41,7 +41,8 @@ def line(result: Result, kills: int, other: int) -> str:
     return (
         f"{result.number:5} {kills:6} {other:6} {result.cuts:5} {get(What.SENT, 0):7} {get('acked messages', 0):7} "
         f"{get(What.RECEIVED, 0):8} {get(What.FETCHED, 0):8} {get(What.RESUMED, 0):8} "
-        f"{get(What.REFUSED, 0) + get(What.EXPIRED, 0):8} {get(What.BOUNCED, 0):8} {result.bad:11} {result.seconds:8.1f}"
+        f"{get(What.REFUSED, 0) + get(What.EXPIRED, 0):8} {get(What.BOUNCED, 0):8} {result.bad:11} "
+        f"{result.seconds:8.1f}"
     )
 
 

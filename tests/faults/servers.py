@@ -142,7 +142,7 @@ class Xmppd(Victim, interop.Xmppd):
 class Prosody(Victim, interop.Prosody):
     """Prosody, as Debian packages it, with its own storage."""
 
-    modules = (*interop.Prosody.modules, "smacks", "carbons", "mam")
+    more = ("smacks", "carbons", "mam")
 
     @classmethod
     def installed(cls) -> bool:
@@ -156,6 +156,8 @@ class Prosody(Victim, interop.Prosody):
         data = self.prepare_data()
         super().configure(extra, plain_without_tls)
         text = self.config.read_text()
+        more = "".join(f', "{module}"' for module in self.more)
+        text = text.replace(" }\nmodules_disabled", f"{more} }}\nmodules_disabled")
         self.config.write_text(text.replace("VirtualHost", f"{reliable}VirtualHost", 1))
         assert data.exists()
 

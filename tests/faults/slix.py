@@ -1,2 +1,234 @@
-"""placeholder"""
-from tests.faults.client import Client as SlixmppDevice
+"""A device made of slixmpp with its plugin for XEP-0198: what a program on a good library gets.
+
+The plugin keeps the counters, the queue and resumes. Left to the program, and done here: to connect again, to notice
+dead connections, to send what was not acknowledged in a new session, carbons, the archive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from slixmpp import ClientXMPP
+from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import StanzaPath
+
+from tests.faults import reading
+from tests.faults.device import Device, Offer, Recorder, Refused
+from tests.faults.history import Key, Trait, What
+from tests.faults.servers import PASSWORD
+
+
+class _Client(ClientXMPP):
+    """Notes when something was heard."""
+
+    heard = 0.0
+
+    def data_received(self, data: bytes | str) -> None:
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+
+class SlixmppDevice(Device):
+    """A slixmpp client on the loop that runs."""
+
+    def __init__(self, name: str, port: int, trait: Trait, offer: Offer, recorder: Recorder) -> None:
+        super().__init__(name, port, trait, offer, recorder)
+        self._chance = random.Random(name)
+        self._patience = self._chance.uniform(5.0, 8.0)
+        self._loop = asyncio.get_running_loop()
+        client: Any = _Client(f"{self.bare}/{self.resource}", PASSWORD, sasl_mech="PLAIN")
+        client.loop = self._loop
+        client.register_plugin("xep_0198", {"window": 5})
+        client.register_plugin("xep_0199")
+        client["feature_mechanisms"].unencrypted_plain = True
+        client.enable_direct_tls = client.enable_starttls = False
+        client.enable_plaintext = True
+        client.register_handler(Callback("any message", StanzaPath("message"), self._on_message))
+        for event in ("sm_enabled", "session_resumed", "sm_failed", "stanza_acked", "disconnected"):
+            client.add_event_handler(event, getattr(self, f"_on_{event}"))
+        self._client = client
+        self._sm = client["xep_0198"]
+        self._on = False
+        self._leaving = False
+        self._unacked: dict[Key, str] = {}
+        #: What waits for a session; those that were sent in an earlier one already are in `_again`.
+        self._backlog: list[Key] = []
+        self._again: set[Key] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._runner: asyncio.Task[None] | None = None
+
+    # ---- the life of a device
+
+    @property
+    def connected(self) -> bool:
+        return self._on and self.ready
+
+    @property
+    def waiting(self) -> int:
+        return len(self._unacked)
+
+    def come(self) -> None:
+        self.wanted, self._leaving = True, False
+        if self._runner is None:
+            self._runner = asyncio.create_task(self.run())
+
+    async def run(self) -> None:
+        began = requested = 0.0
+        while True:
+            await asyncio.sleep(self._chance.uniform(0.2, 0.5))
+            now = self._loop.time()
+            if not self.wanted:
+                continue
+            if not self._client.is_connected():
+                if not self._client.is_connecting() or now - began > self._patience:
+                    began = self._client.heard = now
+                    self._client.connect("127.0.0.1", self.port)
+            elif now - max(self._client.heard, requested - 1, began) > self._patience:
+                self._abort()
+            elif self._on and (self._unacked or now - self._client.heard > 2) and now - self._client.heard > 0.3:
+                self._sm.request_ack()
+
+    def _abort(self) -> None:
+        self._client.cancel_connection_attempt()
+        if self._client.transport is not None:
+            self._client.transport.abort()
+
+    def vanish(self) -> None:
+        self.wanted = False
+        self._abort()
+
+    async def leave(self) -> None:
+        end = self._loop.time() + 3
+        while self._unacked and self._loop.time() < end:
+            await asyncio.sleep(0.1)
+        self.wanted = False
+        if self._unacked or not self.connected or self._client.transport is None:
+            self.vanish()
+            return
+        self._sm.send_ack()
+        self._leaving, handled = True, self._sm.handled
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self._client.disconnect(wait=self._patience / 2)
+        self._abort()
+        # What came behind our last <a/> was not handled.
+        self._sm.handled = handled
+        self.record(What.CLOSED, self.name, None, self.session)
+
+    async def stop(self) -> None:
+        self.wanted = False
+        for task in (self._runner, self._syncing, self._client._run_out_filters, *self._tasks):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._abort()
+
+    # ---- what the library tells
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_disconnected(self, reason: object) -> None:
+        if self._on:
+            self.record(What.BROKEN, self.name, None, self.session, str(reason))
+        self._on = False
+
+    def _on_sm_enabled(self, _stanza: object) -> None:
+        self.session += 1
+        self.ready, self._on = False, True
+        self._closed = False
+        self.record(What.BEGAN, self.name, None, self.session)
+        self._begin(self._set_up())
+
+    def _on_session_resumed(self, stanza: Any) -> None:
+        self._on = True
+        queued = {Key.parse(queued["id"]) for _, queued in self._sm.unacked_queue}
+        self.record(What.RESUMED, self.name, None, self.session, f"h {stanza['h']}, {len(queued)} sent again")
+        # What the library had taken, and not yet counted when the connection broke, it has dropped.
+        for key in [key for key in self._unacked if key not in queued and key not in self._backlog]:
+            self._backlog.append(key)
+        self._flush()
+        if not self.ready:
+            self._begin(self._set_up())
+
+    def _on_sm_failed(self, stanza: Any) -> None:
+        if self._sm.sm_id and "bind" not in self._client.features:
+            what = What.EXPIRED if self._left() else What.REFUSED
+            conditions = [child.tag.rpartition("}")[2] for child in stanza.xml]
+            self.record(what, self.name, None, self.session, f"{conditions} h {stanza.xml.get('h')}")
+        self.ready = False
+        self._again.update(key for key in self._unacked if key not in self._backlog)
+        self._backlog = list(self._unacked)
+
+    def _left(self) -> bool:
+        """Say whether this session was ended by us."""
+        for event in reversed(self.record.history.events):
+            if event.device == self.name and event.what in (What.CLOSED, What.RESUMED, What.BEGAN):
+                return event.what is What.CLOSED
+        return False
+
+    def _on_stanza_acked(self, stanza: Any) -> None:
+        key = Key.parse(stanza["id"])
+        if key is not None and self._unacked.pop(key, None) is not None:
+            self.record(What.ACKED, self.name, key, self.session)
+            self._again.discard(key)
+
+    def _on_message(self, stanza: Any) -> None:
+        if not self._leaving:
+            self.got(stanza.xml)
+
+    # ---- what is done
+
+    async def _set_up(self) -> None:
+        with contextlib.suppress(Refused, ConnectionError):
+            if self.offer.carbons:
+                await self.ask("set", f"<enable xmlns='{reading.CARBONS}'/>")
+            self._client.send_presence()
+            with contextlib.suppress(Refused):
+                await self.ask("get", "<ping xmlns='urn:xmpp:ping'/>")
+            self.record(What.READY, self.name, None, self.session)
+            self.ready = True
+            self._flush()
+            self.catch_up()
+
+    def _flush(self) -> None:
+        if not self._on:
+            return
+        backlog, self._backlog = self._backlog, []
+        for key in backlog:
+            if key in self._again:
+                self.record(What.AGAIN, self.name, key, self.session)
+            self._send(key)
+
+    def _send(self, key: Key) -> None:
+        message = self._client.make_message(mto=self._unacked[key], mbody=key.text, mtype="chat")
+        message["id"] = key.text
+        self._client.send(message)
+
+    def submit(self, key: Key, to: str) -> None:
+        self._unacked[key] = to
+        if self.connected and not self._backlog:
+            self._send(key)
+        else:
+            self._backlog.append(key)
+
+    async def ask(self, type_: str, payload: str, to: str = "") -> ET.Element:
+        if not self._on:
+            raise ConnectionError("not connected")
+        iq = self._client.make_iq(ito=to or None, itype=type_)
+        iq.append(ET.fromstring(payload))
+        try:
+            answer = await iq.send(timeout=10)
+        except IqError as error:
+            raise Refused(error.condition) from None
+        except IqTimeout:
+            raise ConnectionError("no answer") from None
+        element: ET.Element = answer.xml
+        return element

@@ -10,6 +10,7 @@ import struct
 import xml.etree.ElementTree as ET
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from tests.interop.server import DOMAIN
 
@@ -43,8 +44,9 @@ class Parser:
         """Return the elements that are complete now; raise ET.ParseError for what is no XML."""
         self._pull.feed(data)
         found: list[ET.Element] = []
-        for event, element in self._pull.read_events():
-            assert isinstance(element, ET.Element)
+        pair: Any
+        for pair in self._pull.read_events():
+            event, element = pair
             if event == "start":
                 self._depth += 1
                 self._root = element if self._root is None else self._root
