@@ -126,11 +126,11 @@ class Ledger:
         assert isinstance(unit, Unit | Batch)
         return unit if unit.open else self.gathering()
 
-    def spread(self, holders: int) -> Spread:
-        """Return what ties together the copies of a message for so many devices."""
+    def spread(self) -> Spread:
+        """Return what ties together the copies of a message for several devices."""
         batch = self._gathering
         batch.spreads += 1
-        return Spread((batch.number << 20) + batch.spreads, holders)
+        return Spread((batch.number << 20) + batch.spreads)
 
     def entry(self, recorder: Recorder, entry: bytes) -> Batch:
         """Write something down of a session."""

@@ -14,10 +14,12 @@ from twisted.logger import Logger
 from xmppd.core.durable.frozen import read_stanza
 from xmppd.core.durable.managed import Unacknowledged
 from xmppd.core.durable.units import Unit
+from xmppd.wire import ns
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.stanza import Iq, Message, Stanza
+from xmppd.wire.xml import serialise
 
 if TYPE_CHECKING:
     from xmppd.core.hosts import Host
@@ -26,15 +28,18 @@ if TYPE_CHECKING:
 __all__ = ["reroute"]
 
 _log = Logger()
+CARBONS = "urn:xmpp:carbons:2"
 _GONE = StanzaError(Condition.SERVICE_UNAVAILABLE)
 
 
 def reroute(host: Host, session: Session, left: Iterable[Unacknowledged]) -> list[Awaitable[None]]:
     """Send on its way what a session that nobody finds any more has left; return what to wait for."""
     pending = []
-    for data, at, _ in left:
+    for data, at, spread in left:
         try:
             stanza = read_stanza(data)
+            if spread is not None and stanza.from_ == session.account:
+                stanza = _copied(stanza)
         except ValueError as error:
             _log.error("a message to {jid} is lost: {reason}", jid=session.jid, reason=str(error))
             continue
@@ -42,6 +47,17 @@ def reroute(host: Host, session: Session, left: Iterable[Unacknowledged]) -> lis
         if outcome is not None:
             pending.append(outcome)
     return pending
+
+
+def _copied(stanza: Stanza) -> Stanza:
+    """Return the message that a copy was made of (XEP-0280): nobody who got the message itself has taken it either.
+
+    :raises ValueError: if it is not well-formed.
+    """
+    received = stanza.child(CARBONS, "received")
+    message = None if received is None else next(received.elements(), None)
+    message = None if message is None else next(message.elements(ns.CLIENT, "message"), None)
+    return stanza if message is None else read_stanza(serialise(message))
 
 
 def _send_on(host: Host, session: Session, stanza: Stanza, at: float) -> Awaitable[None] | None:

@@ -103,9 +103,9 @@ class Spread:
 
     __slots__ = ("holders", "number", "taken")
 
-    def __init__(self, number: int, holders: int = 0, taken: bool = False) -> None:
+    def __init__(self, number: int, taken: bool = False) -> None:
         self.number = number
-        self.holders = holders
+        self.holders = 0
         self.taken = taken
 
 
@@ -176,9 +176,12 @@ class Unit:
 
 
 def _spreads(outputs: list[tuple[Session, Stanza]], ledger: Ledger) -> dict[Jid, Spread]:
-    """Find accounts several devices of which get a message: itself, or a copy of it (XEP-0280)."""
+    """Find accounts several devices of which get a message: one at least itself, others maybe a copy (XEP-0280)."""
     reached: dict[Jid, set[Session]] = {}
+    itself: set[Jid] = set()
     for session, stanza in outputs:
         if stanza.kind == "message":
             reached.setdefault(session.account, set()).add(session)
-    return {account: ledger.spread(len(sessions)) for account, sessions in reached.items() if len(sessions) > 1}
+            if stanza.from_ != session.account:
+                itself.add(session.account)
+    return {account: ledger.spread() for account in itself if len(reached[account]) > 1}
