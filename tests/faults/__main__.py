@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--server", choices=list(SERVERS), default="xmppd", help="which one to break (xmppd)")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite", help="for xmppd (sqlite)")
+    parser.add_argument("--database", choices=("sqlite", "postgres", "own"), default="sqlite", help="(sqlite)")
     parser.add_argument("--seed", default="1", help="of all that is drawn (1)")
     parser.add_argument("--kills", type=int, default=20, help="SIGKILLs in total (20)")
     parser.add_argument("--stops", type=int, default=2, help="SIGTERMs in total (2)")
@@ -78,7 +78,7 @@ def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
     if options.databases and options.database != "postgres":
         parser.error("--databases needs --database postgres")
     if options.disks and (not have_disk() or options.database != "sqlite"):
-        parser.error("--disks needs root (to mount a small disk) and a database in files")
+        parser.error("--disks needs root (to mount a small disk) and SQLite")
     total = options.kills + options.stops + options.pauses + options.disks + options.databases
     options.rounds = options.rounds or max(1, round(total / 10))
 

@@ -167,8 +167,7 @@ class Client(Device):
         resumable = answer.get("resume") in ("true", "1")
         self._sm, self._told, self._on = sm, 0, True
         sm.enabled(answer.get("id", "") if resumable else "", float(answer.get("max", "inf")))
-        self.session += 1
-        self.record(What.BEGAN, self.name, None, self.session)
+        self.begin()
         stream.hand_over(self._element)
         await self._set_up()
 

@@ -205,9 +205,14 @@ class Device:
             else:
                 return
 
+    def begin(self) -> None:
+        """A new session begins: what comes from now on may lie behind what was missed."""
+        self.session += 1
+        self.ready = self.caught_up = False
+        self.record(What.BEGAN, self.name, None, self.session)
+
     def catch_up(self) -> None:
         """Begin to fetch, in the background, what was missed before this session."""
-        self.caught_up = False
         if self._syncing is not None:
             self._syncing.cancel()
         if self.offer.archive and self.trait.archive:

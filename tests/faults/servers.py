@@ -59,7 +59,7 @@ class Victim:
     """What the harness adds to a server process: faults, and data on a small disk.
 
     :param disk: put the data on a disk of its own that can be full.
-    :param database: "sqlite", or "postgres" for those that can.
+    :param database: one of `databases`; "own" is the storage the server brings along.
     """
 
     #: A Server besides; these are its.
@@ -69,6 +69,7 @@ class Victim:
 
     def __init__(self, disk: bool = False, database: str = "sqlite") -> None:
         self.with_disk = disk
+        self.database = database
         self.disk: Disk | None = None
         self.cluster: Cluster | None = None
         if database == "postgres":
@@ -140,8 +141,9 @@ class Xmppd(Victim, interop.Xmppd):
 
 
 class Prosody(Victim, interop.Prosody):
-    """Prosody, as Debian packages it, with its own storage."""
+    """Prosody, as Debian packages it; SQLite needs lua-dbi-sqlite3."""
 
+    databases = ("sqlite", "own")
     more = ("smacks", "carbons", "mam")
 
     @classmethod
@@ -155,11 +157,12 @@ class Prosody(Victim, interop.Prosody):
         )
         data = self.prepare_data()
         super().configure(extra, plain_without_tls)
+        if self.database == "sqlite":
+            reliable += f'storage = "sql"\nsql = {{ driver = "SQLite3", database = "{data}/prosody.sqlite" }}\n'
         text = self.config.read_text()
         more = "".join(f', "{module}"' for module in self.more)
         text = text.replace(" }\nmodules_disabled", f"{more} }}\nmodules_disabled")
         self.config.write_text(text.replace("VirtualHost", f"{reliable}VirtualHost", 1))
-        assert data.exists()
 
     def add_users(self, names: list[str]) -> None:
         for name in names:
@@ -167,8 +170,9 @@ class Prosody(Victim, interop.Prosody):
 
 
 class Ejabberd(Victim, Server):
-    """ejabberd, as Debian packages it, with its own database (Mnesia)."""
+    """ejabberd, as Debian packages it; SQLite needs erlang-p1-sqlite3, its own database is Mnesia."""
 
+    databases = ("sqlite", "own")
     name = "ejabberd"
     modules = "adhoc blocking caps disco last ping privacy private pubsub roster vcard version"
 
@@ -182,6 +186,8 @@ class Ejabberd(Victim, Server):
         (self.folder / "server.pem").write_text(
             (self.folder / "server.key").read_text() + (self.folder / "server.crt").read_text()
         )
+        if self.database == "sqlite":
+            extra += f'default_db: sql\nsql_type: sqlite\nsql_database: "{self.folder}/data/ejabberd.sqlite"\n'
         options = {"pubsub": "{plugins: [flat, pep]}"}
         modules = "\n".join(f"  mod_{module}: {options.get(module, '{}')}" for module in self.modules.split())
         (self.folder / "ejabberd.yml").write_text(
@@ -196,7 +202,7 @@ listen:
     backlog: 4096
     max_stanza_size: 262144
     starttls: true
-auth_method: internal
+auth_method: {"sql" if self.database == "sqlite" else "internal"}
 auth_password_format: scram
 registration_timeout: infinity
 s2s_access: none

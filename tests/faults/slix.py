@@ -130,7 +130,7 @@ class SlixmppDevice(Device):
 
     # ---- what the library tells
 
-    def _begin(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -141,11 +141,9 @@ class SlixmppDevice(Device):
         self._on = False
 
     def _on_sm_enabled(self, _stanza: object) -> None:
-        self.session += 1
-        self.ready, self._on = False, True
-        self._closed = False
-        self.record(What.BEGAN, self.name, None, self.session)
-        self._begin(self._set_up())
+        self.begin()
+        self._on = True
+        self._spawn(self._set_up())
 
     def _on_session_resumed(self, stanza: Any) -> None:
         self._on = True
@@ -156,7 +154,7 @@ class SlixmppDevice(Device):
             self._backlog.append(key)
         self._flush()
         if not self.ready:
-            self._begin(self._set_up())
+            self._spawn(self._set_up())
 
     def _on_sm_failed(self, stanza: Any) -> None:
         if self._sm.sm_id and "bind" not in self._client.features:
