@@ -1,10 +1,12 @@
-"""XEP-0160 Best Practices for Handling Offline Messages, with the delay stamps of XEP-0203."""
+"""XEP-0160 Best Practices for Handling Offline Messages, with the delay stamps of XEP-0203.
+
+:mod:`.waiting` knows what waits, :mod:`.store` is its table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from sqlalchemy import ColumnElement
 from twisted.internet.defer import Deferred
 
 from xmppd.api import (
@@ -22,6 +24,7 @@ from xmppd.api import (
     Plugin,
     Replace,
     Result,
+    SessionBound,
     StanzaError,
     StorageUnavailable,
     ToAccount,
@@ -31,20 +34,22 @@ from xmppd.api import (
     observe,
     operation,
     settled,
+    use,
 )
-from xmppd.api.offline import IOfflineStore, StoredMessage
+from xmppd.api.archive import USED, IArchive
+from xmppd.api.offline import FETCHES, IOfflineStore, StoredMessage
 from xmppd.api.waiting import as_deferred
 from xmppd.api.words import plural
 from xmppd.plugins.offline import store
-from xmppd.plugins.offline.rules import is_stored, without_forged_delay
+from xmppd.plugins.offline.rules import is_passing, is_stored, stamps, without_forged_delay
+from xmppd.plugins.offline.waiting import Waiting
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
 
 _BATCH = 100  # messages read, handed over and deleted together
 _DAY = 86400.0
 _AGAIN = 30.0  # seconds until delivering is tried again after the database failed
-_NOTHING: store.Usage = (0, 0)
-_c = store.MESSAGES.c
+_WHY = "Offline Storage"
 
 
 class Offline(Plugin):
@@ -54,6 +59,9 @@ class Offline(Plugin):
     features = ("msgoffline",)
     provides = (IOfflineStore,)
     tables = (store.MESSAGES,)
+    migrations = (store.add_place,)
+
+    archive = use(IArchive)
 
     class Options(Plugin.Options):
         """How much is kept for each account; what would be more is refused."""
@@ -65,17 +73,16 @@ class Offline(Plugin):
         max_days: float = Field(365, ge=0, description="Days after which a message is thrown away; 0: never.")
 
     async def start(self) -> None:
-        # Kept in memory for all accounts that have messages, so that neither a login nor a message waits for a reader.
-        # A message is counted before it is written, and counted out after it is deleted.
-        self._usage = await self.db.read(lambda c: store.usage(c, store.of_host(self.host.jid)))
-        self._position = await self.db.read(store.last_position)
+        self._waiting = Waiting(self.host)
+        await self._waiting.load()
         self._delivering: dict[Jid, list[Deferred[None]]] = {}  # with the messages that must not overtake
         self._sending: set[Jid] = set()  # of those, where a message is on its way to the device just now
         self._late: set[Jid] = set()  # delivered to when the database works again
-        # Up to which position messages were handed over, of accounts where they could not be deleted afterwards.
-        self._handed_over: dict[Jid, int] = {}
         await self._expire()
         self.every(3600.0, self._expire)
+
+    async def stop(self) -> None:
+        await self._waiting.unload()
 
     # In
 
@@ -103,51 +110,45 @@ class Offline(Plugin):
             await done
 
     @filter(Undeliverable, Phase.DELIVER, kinds=(Message,))
-    async def keep(self, event: Undeliverable) -> Verdict | None:
-        """Store the message before its sender's turn ends."""
-        if not is_stored(event.stanza):
-            return None
-        account = event.account
-        message = event.stanza
+    def keep(self, event: Undeliverable) -> Verdict | None:
+        """Store the message, together with all else that handling it leaves behind."""
+        message, account = event.stanza, event.account
+        if not is_stored(message):
+            # Nobody wants to hear, an hour later, that "is typing" was not seen.
+            return Handled() if message.again and is_passing(message) else None
         octets = len(message.to_bytes())
-        count, used = self._usage.get(account, _NOTHING)
-        if count >= self.options.max_messages or used + octets > self.options.max_octets:
-            return Bounce(StanzaError(Condition.SERVICE_UNAVAILABLE))
-        now = self.clock.seconds()
-        # Time keeps the order across restarts, and the counter if the clock stands still or goes back.
-        self._position = max(self._position + 1, int(now * 1e6))
-        row = store.row_of(account, self._position, now, message, octets)
-        self._usage[account] = (count + 1, used + octets)
-        try:
-            await self.db.append(store.MESSAGES, [row])
-        except Exception:
-            self._add(account, -1, -octets)
-            raise
+        if message.again:  # it has been taken once, so it can't be refused any more
+            self._waiting.keep(account, message, octets, self._sent_at(message))
+        else:
+            count, used = self._waiting.usage(account)
+            if count >= self.options.max_messages or used + octets > self.options.max_octets:
+                return Bounce(StanzaError(Condition.SERVICE_UNAVAILABLE))
+            self._waiting.keep(account, message, octets)
         device = self._device(account)
-        if device is not None:  # it came while the message was written
+        if device is not None and account not in self._delivering:  # it came after it was looked for
             self.host.spawn(self._deliver(device), f"delivering the messages that waited for {account}")
         return Handled()
 
-    def _add(self, account: Jid, count: int, octets: int) -> None:
-        old = self._usage.get(account, _NOTHING)
-        if old[0] + count > 0:
-            self._usage[account] = (old[0] + count, old[1] + octets)
-        else:
-            self._usage.pop(account, None)
-
-    async def _take_away(self, *which: ColumnElement[bool]) -> int:
-        gone = await self.db.write(lambda c: store.take_away(c, *which))
-        for account, (count, octets) in gone.items():
-            self._add(account, -count, -octets)
-        return sum(count for count, _ in gone.values())
+    def _sent_at(self, message: Message) -> float:
+        """When was a message sent that a device was given once?"""
+        now, found = self.clock.seconds(), stamps(message)
+        return min(now, found.get(self.host.jid, next(iter(found.values()), now)))
 
     # Out
 
     @observe(AvailabilityChanged)
     def deliver(self, event: AvailabilityChanged) -> Awaitable[None] | None:
         """Hand over what waits to the first device that says it takes messages."""
-        session = event.session
-        if session.account not in self._usage or not _takes_messages(session):
+        return self._deliver_to(event.session)
+
+    @observe(SessionBound)
+    def deliver_to_restored(self, event: SessionBound) -> Awaitable[None] | None:
+        """Go on handing over to a session that was there when the server ended."""
+        return self._deliver_to(event.session) if event.restored else None
+
+    def _deliver_to(self, session: ISession) -> Awaitable[None] | None:
+        account = session.account
+        if not self._waiting.usage(account)[0] or not _takes_messages(session) or self._device(account) is None:
             return None
         return as_deferred(self._deliver(session))  # begins at once, and not after what others do about the event
 
@@ -159,15 +160,11 @@ class Offline(Plugin):
             return  # to another device, which gets all
         self._delivering[account] = []
         try:
-            while session is not None and account in self._usage:
-                if account in self._handed_over:
-                    await self._delete_handed_over(account)
-                messages = await self.db.read(lambda c: store.first(c, account, _BATCH))
-                if not messages:
-                    break  # one is being written; it is looked after when that is done
-                await self._hand_over(session, messages)
-                if not self._reachable(session):
-                    session = self._device(account)
+            with self._waiting.reading(account):
+                while session is not None and (messages := await self._waiting.first(account, _BATCH)):
+                    await self._hand_over(session, messages)
+                    if not self._reachable(session):
+                        session = self._device(account)
         except StorageUnavailable as error:
             self.log.warn("messages still wait for {account}: {reason}", account=account, reason=error.reason)
             if account not in self._late:
@@ -182,41 +179,76 @@ class Offline(Plugin):
         return self._deliver(self._device(account))
 
     async def _hand_over(self, session: ISession, messages: Sequence[StoredMessage]) -> None:
-        """Send messages to a device and delete them afterwards: an end in between sends twice, and loses none."""
-        last = 0
-        for stored in messages:
+        """Send messages to a device, and delete them.
+
+        Both at once, if what the session is sent can't be lost. Otherwise they are deleted when they were sent: an end
+        in between sends them twice, and loses none.
+        """
+        account = session.account
+        read = self._waiting.take(account, [stored for stored in messages if self._was_read(session, stored)])
+        self._waiting.remove(account, [(stored, stored.message) for stored in read])
+        outgoing = [(stored, self._stamped(stored)) for stored in messages if stored not in read]
+        sent: list[tuple[StoredMessage, Message]] = []
+        if not session.durable:
+            await self._send(session, outgoing, sent)
+            self.host.spawn(self._remove_sent(account, sent), f"deleting messages for {account}")
+            return
+        with self.host.unit(*(copy for _, copy in outgoing)):
+            await self._send(session, outgoing, sent)
+            self._waiting.remove(account, sent)
+
+    async def _send(
+        self,
+        session: ISession,
+        outgoing: Sequence[tuple[StoredMessage, Message]],
+        sent: list[tuple[StoredMessage, Message]],
+    ) -> None:
+        """Send messages to the device as long as it is there, and note which were sent."""
+        account = session.account
+        for stored, copy in outgoing:
             if not self._reachable(session):
                 break
-            stamp = delay(self.host.jid, stored.stored_at, "Offline Storage")
-            if without_forged_delay(stored.message, self.host.jid) is not stored.message:
-                stamp = b""  # it waited for a device before, and says since when (XEP-0198 section 4)
-            # What a filter sends to the same account meanwhile must not wait for the end of this.
-            self._sending.add(session.account)
-            try:
-                await settled(session.send(stored.message.adding(stamp)))
-            finally:
-                self._sending.discard(session.account)
-            last = stored.position
-        if last:
-            self._handed_over[session.account] = last
-            await self._delete_handed_over(session.account)
+            if self._waiting.take(account, [stored]):
+                sent.append((stored, copy))
+                # What a filter sends to the same account meanwhile must not wait for the end of this.
+                self._sending.add(account)
+                try:
+                    await settled(session.send(copy))
+                finally:
+                    self._sending.discard(account)
 
-    async def _delete_handed_over(self, account: Jid) -> None:
-        await self._take_away(_c.account == str(account), _c.position <= self._handed_over[account])
-        del self._handed_over[account]
+    async def _remove_sent(self, account: Jid, sent: Sequence[tuple[StoredMessage, Message]]) -> None:
+        await self.host.stored(*(copy for _, copy in sent))
+        self._waiting.remove(account, sent)
+
+    def _was_read(self, session: ISession, stored: StoredMessage) -> bool:
+        """Does the client have the message from its archive?"""
+        if self.archive is None or not session.state.get(USED):
+            return False
+        id = self.archive.archive_id(session.account, stored.message)
+        # A client that has asked for its archive pages on through what was there when it came.
+        return id is not None and (stored.stored_at < session.bound_at or self.archive.fetched(session, id))
+
+    def _stamped(self, stored: StoredMessage) -> Message:
+        if self.host.jid in stamps(stored.message):
+            return stored.message.readdressed()
+        return stored.message.adding(delay(self.host.jid, stored.stored_at, _WHY))
 
     def _reachable(self, session: ISession) -> bool:
         return self.host.session(session.jid) is session and _takes_messages(session)
 
     def _device(self, account: Jid) -> ISession | None:
-        return next((session for session in self.host.sessions(account) if _takes_messages(session)), None)
+        """A device that gets what waits; none if one of them fetches it by itself (XEP-0013)."""
+        sessions = self.host.sessions(account)
+        if any(FETCHES in session.state for session in sessions):
+            return None
+        return next((session for session in sessions if _takes_messages(session)), None)
 
     # Housekeeping
 
     async def _expire(self) -> None:
         if self.options.max_days:
-            before = self.clock.seconds() - self.options.max_days * _DAY
-            await self._take_away(store.of_host(self.host.jid), _c.stored_at < before)
+            await self._waiting.expire(self.clock.seconds() - self.options.max_days * _DAY)
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
@@ -227,15 +259,21 @@ class Offline(Plugin):
 
     def count(self, account: Jid) -> int:
         """See :class:`xmppd.api.offline.IOfflineStore`."""
-        return self._usage.get(account, _NOTHING)[0]
+        return self._waiting.usage(account)[0]
 
-    async def list(self, account: Jid, limit: int = 100, after: int = 0) -> Sequence[StoredMessage]:
+    async def list(self, account: Jid, limit: int = 100, after: StoredMessage | None = None) -> Sequence[StoredMessage]:
         """See :class:`xmppd.api.offline.IOfflineStore`."""
-        return await self.db.read(lambda c: store.first(c, account, limit, after))
+        with self._waiting.reading(account):
+            return await self._waiting.first(account, limit, after)
+
+    async def remove(self, account: Jid, messages: Sequence[StoredMessage]) -> int:
+        """See :class:`xmppd.api.offline.IOfflineStore`."""
+        with self._waiting.reading(account):
+            return await self._waiting.remove_now(account, messages)
 
     async def purge(self, account: Jid) -> int:
         """See :class:`xmppd.api.offline.IOfflineStore`."""
-        return await self._take_away(_c.account == str(account))
+        return await self._waiting.remove_all(account)
 
     @operation("offline count", examples=("romeo@example.org",))
     async def count_for(self, account: Jid) -> Result:
@@ -244,7 +282,7 @@ class Offline(Plugin):
         :param account: bare address of the account.
         """
         await self._check(account)
-        messages, octets = self._usage.get(account, _NOTHING)
+        messages, octets = self._waiting.usage(account)
         return {"account": str(account), "messages": messages, "octets": octets}
 
     @operation("offline purge", examples=("romeo@example.org",))

@@ -1,18 +1,28 @@
-"""Which messages are kept for later: XEP-0160 section 3, XEP-0334 section 4."""
+"""Which messages are kept for later: XEP-0160 section 3, XEP-0334 section 4. And what stamps say: XEP-0203."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+
 from xmppd.wire import ns
 from xmppd.wire.delay import NS as DELAY
+from xmppd.wire.delay import parse_datetime
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Message
+from xmppd.wire.stanza_id import NS as STANZA_ID
 from xmppd.wire.xml import serialise
 
 HINTS = "urn:xmpp:hints"
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 
 # They say how to treat a message and hold nothing to read.
-_CIRCUMSTANCES = frozenset({(ns.CLIENT, "thread"), (HINTS, "no-copy"), (HINTS, "no-permanent-store")})
+_CIRCUMSTANCES = frozenset(
+    {
+        (ns.CLIENT, "thread"), (HINTS, "no-copy"), (HINTS, "no-permanent-store"), (DELAY, "delay"),
+        (STANZA_ID, "stanza-id"), (STANZA_ID, "origin-id"),
+    }
+)  # fmt: skip
 
 
 def is_stored(message: Message) -> bool:
@@ -22,10 +32,24 @@ def is_stored(message: Message) -> bool:
         return False
     if message.has(HINTS, "no-store"):
         return False
-    if message.type == "chat" and not message.has(HINTS, "store"):
-        rest = set(message.names) - _CIRCUMSTANCES
-        return not rest or any(namespace != CHAT_STATES for namespace, _ in rest)
-    return True
+    return message.type != "chat" or message.has(HINTS, "store") or not is_passing(message)
+
+
+def is_passing(message: Message) -> bool:
+    """Does it say nothing but what somebody is just doing (XEP-0085)?"""
+    rest = set(message.names) - _CIRCUMSTANCES
+    return bool(rest) and all(namespace == CHAT_STATES for namespace, _ in rest)
+
+
+def stamps(message: Message) -> Mapping[str, float]:
+    """Return when the message was sent, in seconds since the epoch, by who says so in a delay stamp."""
+    found: dict[str, float] = {}
+    if message.has(DELAY, "delay"):
+        for element in message.elements:
+            if (element.uri, element.name) == (DELAY, "delay"):
+                with suppress(ValueError):
+                    found[element.attributes.get("from", "")] = parse_datetime(element.attributes.get("stamp", ""))
+    return found
 
 
 def without_forged_delay(message: Message, host: Jid) -> Message:

@@ -1,8 +1,10 @@
-"""The table of messages that wait."""
+"""The table of messages that wait, and what is done with it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
@@ -16,13 +18,18 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     select,
+    tuple_,
 )
 
 from xmppd.api import Jid, Message
 from xmppd.api.offline import StoredMessage
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 MESSAGES = Table(
     "offline_messages",
@@ -34,23 +41,34 @@ MESSAGES = Table(
     # Everything about the stanza that is not its content: from, to, id, type, lang and unknown attributes.
     Column("header", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+    Column("place", BigInteger, nullable=False, server_default="0"),
 )
 _c = MESSAGES.c
+_REMOVE = delete(MESSAGES).where(_c.account == bindparam("whose"), _c.position == bindparam("which"))
 
 #: How many messages an account has waiting, and their octets.
 Usage = tuple[int, int]
 
 
-def row_of(account: Jid, position: int, now: float, message: Message, octets: int) -> dict[str, object]:
+def add_place(op: Operations) -> None:
+    """Version 1: a message that comes back from a device stands where it stood before."""
+    with op.batch_alter_table("offline_messages") as table:
+        table.add_column(Column("place", BigInteger, nullable=False, server_default="0"))
+    op.execute("UPDATE offline_messages SET place = position")
+
+
+def row_of(account: Jid, stored: StoredMessage) -> dict[str, object]:
     """Return the row for a message."""
+    message = stored.message
     header = [message.from_, message.to, message.id, message.type, message.lang, message.extra]
     return {
         "account": str(account),
-        "position": position,
-        "stored_at": now,
-        "octets": octets,
+        "position": stored.position,
+        "stored_at": stored.stored_at,
+        "octets": stored.octets,
         "header": json.dumps(header, ensure_ascii=False, separators=(",", ":")),
         "payload": message.payload,
+        "place": stored.place,
     }
 
 
@@ -59,7 +77,7 @@ def _stored(row: Row) -> StoredMessage:
     message = Message(
         Jid.parse(to) if to else None, Jid.parse(from_) if from_ else None, id_, type_, lang, row.payload, extra=extra
     )
-    return StoredMessage(row.position, row.stored_at, row.octets, message)
+    return StoredMessage(row.position, row.place, row.stored_at, row.octets, message)
 
 
 def of_host(host: Jid) -> ColumnElement[bool]:
@@ -78,20 +96,23 @@ def last_position(connection: Connection) -> int:
     return connection.execute(select(func.max(_c.position))).scalar() or 0
 
 
-def first(connection: Connection, account: Jid, limit: int, after: int = 0) -> list[StoredMessage]:
-    """Return the oldest `limit` messages of an account behind the position `after`."""
-    query = (
-        select(_c.header, _c.payload, _c.position, _c.stored_at, _c.octets)
-        .where(_c.account == str(account), _c.position > after)
-        .order_by(_c.position)
-        .limit(limit)
-    )
+def order(stored: StoredMessage) -> tuple[int, int]:
+    """Sort messages of an account by this."""
+    return stored.place, stored.position
+
+
+def first(
+    connection: Connection, account: Jid, limit: int, after: StoredMessage | None = None, *which: ColumnElement[bool]
+) -> list[StoredMessage]:
+    """Return the oldest `limit` messages of an account, those behind `after` if that is given."""
+    query = select(_c.header, _c.payload, _c.position, _c.place, _c.stored_at, _c.octets)
+    query = query.where(_c.account == str(account), *which)
+    if after is not None:
+        query = query.where(tuple_(_c.place, _c.position) > tuple_(*order(after)))
+    query = query.order_by(_c.place, _c.position).limit(limit)
     return [_stored(row) for row in connection.execute(query)]
 
 
-def take_away(connection: Connection, *which: ColumnElement[bool]) -> dict[Jid, Usage]:
-    """Delete the messages chosen; return what they amounted to, by account."""
-    gone = usage(connection, *which)
-    if gone:
-        connection.execute(delete(MESSAGES).where(*which))
-    return gone
+def remove(connection: Connection, account: Jid, positions: Iterable[int]) -> None:
+    """Delete messages."""
+    connection.execute(_REMOVE, [{"whose": str(account), "which": position} for position in positions])

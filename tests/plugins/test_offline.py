@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from sqlalchemy import func, select
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 
 from tests.plugins.kit import PluginTestCase
-from xmppd.api import AvailabilityChanged, Message, Plugin, StorageUnavailable, ToDevice, filter, observe
+from xmppd.api import (
+    AvailabilityChanged,
+    Message,
+    Phase,
+    Plugin,
+    StorageUnavailable,
+    ToDevice,
+    Undeliverable,
+    filter,
+    observe,
+)
+from xmppd.api.waiting import as_deferred
 from xmppd.plugins.offline.store import MESSAGES
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.jid import Jid
@@ -32,6 +43,19 @@ class GoesAfterOne(Plugin):
     def go(self, event: ToDevice) -> None:
         if event.session == self.watched:
             self.watched.presence = None
+
+
+class Thinks(Plugin):
+    """Take time over messages that nobody can take, if a list says so."""
+
+    waiting: Any = None
+
+    @filter(Undeliverable, Phase.POLICY, kinds=(Message,))
+    async def think(self, event: Undeliverable) -> None:
+        if self.waiting is not None:
+            done: Deferred[None] = Deferred()
+            self.waiting.append(done)
+            await done
 
 
 class OfflineTestCase(PluginTestCase):
@@ -232,42 +256,104 @@ class Limits(OfflineTestCase):
 
 
 class Faults(OfflineTestCase):
-    plugins = ("disco", "offline", GoesAfterOne)
+    plugins = ("disco", "offline", GoesAfterOne, Thinks)
 
     def test_full_disk(self) -> None:
-        plugin = self.plugin("offline")
-        append = self.server.db.append
-        self.patch(self.server.db, "append", lambda *a: fail(StorageUnavailable("the disk is full")))
+        """What was taken waits with the messages; it is on disk before anybody hears of it."""
+        self.disk.broken = "the disk is full"
         self.romeo.send(message("1"))
-        self.romeo.expect(
-            """<message from='juliet@example.org' type='error' id='1'><body>1</body><error type='wait'>
-              <resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"""
-        )
-        self.assertEqual(plugin.count(JULIET), 0)
-        self.patch(self.server.db, "append", append)
-        self.romeo.send(message("2"))
-        self.expect_message(self.juliet(), "2")
-
-    def test_sender_waits_until_it_is_stored(self) -> None:
-        waiting: Deferred[None] = Deferred()
-        self.patch(self.server.db, "append", lambda *a: waiting)
-        self.romeo.send(message("1"))
-        self.romeo.send("<iq type='get' id='p' to='example.org'><query xmlns='jabber:iq:none'/></iq>")
         self.romeo.expect_nothing()
-        waiting.callback(None)
-        self.romeo.expect("<iq type='error' id='p'>{...}</iq>")
+        self.disk.broken = None
+        self.pump(10)
+        self.assertEqual(self.stored(), 1)
+        self.expect_message(self.juliet(), "1")
 
     def test_recipient_comes_while_it_is_written(self) -> None:
-        append, waiting = self.server.db.append, Deferred()  # type: ignore[var-annotated]
-        self.patch(self.server.db, "append", lambda *a: waiting)
+        self.disk.stopped = True
+        self.romeo.send(message("1"))
+        balcony = self.juliet(presence="")
+        balcony.send("<presence/>")
+        self.romeo.send(message("2"))
+        balcony.expect_nothing()
+        self.disk.go_on()
+        self.pump()
+        self.expect_message(balcony, "1")
+        balcony.expect("<message type='chat' id='2'><body>2</body></message>")
+        self.juliet("chamber").expect_nothing()
+        self.assertEqual((self.stored(), self.plugin("offline").count(JULIET)), (0, 0))
+
+    def test_recipient_changes_while_it_is_written(self) -> None:
+        """What one device was given is not given to the next, though it is still in the table."""
+        self.romeo.send(message("1"))
+        balcony, chamber = self.juliet(presence=""), self.juliet("chamber", presence="")
+        self.disk.stopped = True
+        balcony.send("<presence/>")
+        self.expect_message(balcony, "1")
+        balcony.send("<presence type='unavailable'/>")
+        chamber.send("<presence/>")
+        chamber.expect_nothing()
+        self.assertEqual(self.stored(), 1)
+        self.disk.go_on()
+        self.pump()
+        self.assertEqual(self.stored(), 0)
+
+    def test_recipient_comes_after_it_was_looked_for(self) -> None:
+        """A filter takes its time over a message that nobody could take; meanwhile somebody can."""
+        think = self.plugin("thinks")
+        think.waiting = []
         self.romeo.send(message("1"))
         balcony = self.juliet()
         balcony.expect_nothing()
-        row = {"account": str(JULIET), "position": self.plugin("offline")._position, "stored_at": 0.0, "octets": 1}
-        header = '["romeo@example.org/orchard","juliet@example.org","1","chat",null,null]'
-        append(MESSAGES, [{**row, "header": header, "payload": b"<body>1</body>"}])
-        waiting.callback(None)
+        think.waiting[0].callback(None)
+        self.pump()
         self.expect_message(balcony, "1")
+        self.assertEqual(self.stored(), 0)
+
+    def test_plugin_stops_while_it_is_written(self) -> None:
+        self.disk.stopped = True
+        self.romeo.send(message("1"))
+        stopped = as_deferred(self.host.registry.disable("offline"))
+        self.pump()
+        self.assertNoResult(stopped)
+        self.disk.go_on()
+        self.pump()
+        self.wait(self.host.registry.enable("offline"))
+        self.expect_message(self.juliet(), "1")
+
+    def test_purged_while_it_is_written(self) -> None:
+        self.romeo.send(message("1"))
+        self.disk.stopped = True
+        self.romeo.send(message("2"))
+        purged = as_deferred(self.plugin("offline").purge(JULIET))
+        self.pump()
+        self.disk.go_on()
+        self.pump()
+        self.assertEqual(self.successResultOf(purged), 2)
+        self.assertEqual((self.stored(), self.plugin("offline").count(JULIET)), (0, 0))
+        self.romeo.send(message("3"))
+        balcony = self.juliet()
+        self.expect_message(balcony, "3")
+        balcony.expect_nothing()
+
+    def test_purge_fails(self) -> None:
+        self.romeo.send(message("1"))
+        self.disk.broken = "the disk is full"
+        self.failureResultOf(as_deferred(self.plugin("offline").purge(JULIET)), StorageUnavailable)
+        self.disk.broken = None
+        self.assertEqual(self.plugin("offline").count(JULIET), 1)
+        self.expect_message(self.juliet(), "1")
+
+    def test_message_that_the_database_refuses(self) -> None:
+        """It can't be kept; that is logged, and it is not counted for ever."""
+        self.romeo.send(message("1"))
+        self.plugin("offline")._waiting._position -= 1
+        self.clock.rightNow -= 10
+        self.romeo.send(message("2"))  # at the position of the first
+        self.flushLoggedErrors()
+        balcony = self.juliet()
+        self.expect_message(balcony, "1")
+        balcony.expect_nothing()
+        self.assertEqual(self.plugin("offline").count(JULIET), 0)
 
     def test_device_that_goes_while_it_is_given_messages(self) -> None:
         """What it was not given goes to the next."""
@@ -358,7 +444,7 @@ class ForOthers(OfflineTestCase):
         first, second = self.wait(plugin.list(JULIET))
         self.assertEqual((first.message.id, second.message.id), ("1", "2"))
         self.assertEqual([m.message.id for m in self.wait(plugin.list(JULIET, limit=1))], ["1"])
-        self.assertEqual([m.message.id for m in self.wait(plugin.list(JULIET, after=first.position))], ["2"])
+        self.assertEqual([m.message.id for m in self.wait(plugin.list(JULIET, after=first))], ["2"])
         self.assertEqual(self.wait(plugin.purge(JULIET)), 2)
         self.assertEqual((plugin.count(JULIET), self.stored()), (0, 0))
 
