@@ -221,8 +221,10 @@ class Round:
             pair.close()
         elif fault.kind == plan.INSIDE:
             pair.cut_inside(DOWN if fault.way < 0.5 else UP, fault.way * 2 % 1)
+        elif fault.kind == plan.FREEZE:
+            pair.frozen = True  # for good: what TCP has swallowed it can't leave out
         else:
-            pair.frozen, pair.delay = fault.kind == plan.FREEZE, fault.seconds / 10
+            pair.delay = fault.seconds / 10
         await asyncio.sleep(fault.seconds)
         if fault.kind in (plan.AWAY, plan.VANISH):
             device.come()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import unittest
 
-from tests.faults.link import DOWN, UP, Link
+from tests.faults.link import UP, Link
 
 
 class Faults(unittest.IsolatedAsyncioTestCase):
