@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from xmppd.api.accounts import IAccounts
 from xmppd.api.events.accounts import AccountCreated, AccountDeleted
-from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded, SessionResumed
+from xmppd.api.events.sessions import (
+    AvailabilityChanged,
+    SessionBound,
+    SessionEnded,
+    SessionHibernates,
+    SessionResumed,
+)
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
 from xmppd.api.hooks import Phase, Scope, filter, iq_get, iq_set, nonza, observe, stream_feature
-from xmppd.api.interfaces import IClock, IHost, ISession, IStream
+from xmppd.api.interfaces import IClock, IDelayedCall, IHost, ISession, IStream
 from xmppd.api.operations import FileText, IOperations, OperationError, Permission, Result, operation
 from xmppd.api.options import Field, Options
 from xmppd.api.plugin import Component, Plugin, need, use
@@ -26,11 +32,11 @@ NO_ACCOUNT = Scope.NO_ACCOUNT
 __all__ = [
     "ACCOUNT", "HOST", "NO_ACCOUNT", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted",
     "AvailabilityChanged", "Bounce", "Component", "Condition", "Drop", "Element", "Field", "FileText",
-    "FromClient", "Handled", "IAccounts", "IClock", "IDatabase", "IHost", "IOperations", "IRoster",
-    "IRosterView", "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza",
+    "FromClient", "Handled", "IAccounts", "IClock", "IDatabase", "IDelayedCall", "IHost", "IOperations",
+    "IRoster", "IRosterView", "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza",
     "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace",
-    "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "SessionResumed", "Stanza",
-    "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "Subscription",
-    "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "filter", "iq_get",
-    "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
+    "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "SessionHibernates",
+    "SessionResumed", "Stanza", "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError",
+    "Subscription", "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "filter",
+    "iq_get", "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
 ]  # fmt: skip

@@ -139,7 +139,7 @@ class ISession(Protocol):
         """
 
     def hold(self, stanza: Stanza, key: str | None = None) -> None:
-        """Keep a stanza back until :meth:`release`.
+        """Keep a stanza back until :meth:`release`. It is for this device alone: if that is lost, nobody else gets it.
 
         :param key: a stanza held back with the same key is replaced by this one.
         """

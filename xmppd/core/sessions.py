@@ -18,7 +18,7 @@ from xmppd.api.events.stanzas import ToDevice
 from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import decide
 from xmppd.core.durable import journal
-from xmppd.core.durable.units import Unit
+from xmppd.core.durable.units import Spread, Unit
 from xmppd.core.limits import TokenBucket
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.frames import Malformed
@@ -27,7 +27,7 @@ from xmppd.wire.stanza import Iq, Nonza, Presence, Stanza
 
 if TYPE_CHECKING:
     from xmppd.core.durable.managed import Managed
-    from xmppd.core.durable.units import Batch, Spread
+    from xmppd.core.durable.units import Batch
     from xmppd.core.hosts import Host
 
 __all__ = ["Output", "Session"]
@@ -372,8 +372,9 @@ class Session:
         """See :class:`xmppd.api.ISession`."""
         held, self._held = self._held, None
         if held:
+            elsewhere = Spread(journal.TAKEN, taken=True)  # what can wait is of no use to other devices, later still
             for stanza in held.values():
-                self.emit(stanza, None)
+                self.emit(stanza, None, elsewhere)
             if self.managed is not None:
                 self.managed.ledger.entry(self.managed, journal.released(self.managed.number))
 

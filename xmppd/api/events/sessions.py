@@ -10,7 +10,7 @@ from xmppd.wire.stanza import Presence
 if TYPE_CHECKING:
     from xmppd.api.interfaces import ISession
 
-__all__ = ["AvailabilityChanged", "SessionBound", "SessionEnded", "SessionResumed"]
+__all__ = ["AvailabilityChanged", "SessionBound", "SessionEnded", "SessionHibernates", "SessionResumed"]
 
 
 @dataclass(slots=True)
@@ -23,6 +23,16 @@ class SessionBound:
 
     session: ISession
     restored: bool = False
+
+
+@dataclass(slots=True)
+class SessionHibernates:
+    """A client has lost its connection, and its session waits to be resumed (XEP-0198 5).
+
+    Those that wait when the server is started are told of by :class:`SessionBound`.
+    """
+
+    session: ISession
 
 
 @dataclass(slots=True)

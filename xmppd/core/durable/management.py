@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from xmppd.api.events.sessions import SessionBound, SessionResumed
+from xmppd.api.events.sessions import SessionBound, SessionHibernates, SessionResumed
 from xmppd.api.waiting import settled
 from xmppd.core.durable import journal, tables
 from xmppd.core.durable.frozen import read_stanza
@@ -106,6 +106,9 @@ class Management:
             return False
         session.stream = None
         managed.lost_at = session.active_at = self._server.clock.seconds()
+        pending = session.host.notify(SessionHibernates(session))
+        if pending is not None:
+            session.host.spawn(settled(pending), f"telling that {session.jid} has lost its connection")
         return True
 
     async def resume(self, account: Jid, id: str, h: int, stream: Output) -> Session:
