@@ -21,7 +21,7 @@ _URIS = "URIs that clients understand"
 #: How many examples there are, in the versions that docs/xeps.md names.
 EXAMPLES: Mapping[int, int] = {
     12: 13, 30: 28, 49: 5, 50: 25, 54: 14, 77: 34, 82: 4, 92: 4, 115: 9, 128: 2, 133: 106, 157: 2, 160: 5, 175: 10,
-    191: 15, 199: 17, 202: 4, 203: 3, 237: 5, 440: 2,
+    191: 15, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 352: 4, 440: 2,
 }  # fmt: skip
 #: Extensions whose text has no numbered examples of anything that a server does.
 WITHOUT = frozenset({178, 334, 368})
@@ -33,6 +33,8 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     82: {"1": "dates alone are not used", "4": "times alone are not used"},
     115: {"8 and 9": "caps optimization is not done"},
     133: {"37 to 44": "no blacklist, no whitelist", "89 to 102": "no welcome message; admins are in the settings"},
+    280: {"5": "nobody is forbidden to enable them"},
+    297: {"3 and 4": "what clients say of themselves"},
     440: {"2": "there is no SASL2"},
 }
 

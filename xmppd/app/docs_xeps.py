@@ -54,9 +54,21 @@ XEPS: Mapping[int, tuple[str, str]] = {
     202: ("Entity Time", ""),
     203: ("Delayed Delivery", "Stored messages are stamped; presence is not. XEP-0091 stamps are not written."),
     237: ("Roster Versioning", ""),
+    280: (
+        "Message Carbons",
+        "An error is copied if the message it answers was, one of the last 30 of the account. What waits for a device"
+        " that can take it is copied only to those whose negative priority keeps them from it. Forged copies are"
+        " refused. Copies of private messages in rooms go to all devices.",
+    ),
+    297: ("Stanza Forwarding", "As other protocols use it; what clients forward passes as it is."),
     334: (
         "Message Processing Hints",
-        "`store` and `no-store`. `no-copy` and `no-permanent-store` are about copies and archives that are not made.",
+        "`store`, `no-store` and `no-copy`. `no-permanent-store` is about archives that are not made.",
+    ),
+    352: (
+        "Client State Indication",
+        "Nothing is thrown away but what is replaced by something newer. The same is done for clients that have lost"
+        " their connection.",
     ),
     368: ("SRV records for XMPP over TLS", "Clients only. `xmppctl check` tells which records are missing."),
     440: ("SASL Channel-Binding Type Capability", "For SASL of RFC 6120; there is no SASL2."),
