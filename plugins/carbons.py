@@ -150,9 +150,10 @@ class Carbons(Plugin):
         devices = self._devices.get(account)
         if devices is None:
             return None
-        message, sessions = event.stanza, self.host.sessions(account)
-        if len(sessions) == 1 and sessions[0].priority >= 0 and message.type != "error":
+        message = event.stanza
+        if len(devices) == 1 and _gets(devices[0], message):
             return None
+        sessions = self.host.sessions(account)
         takers = _takers(message, self.host.session(message.recipient), sessions)
         if takers is None:
             return None
@@ -228,6 +229,14 @@ class Carbons(Plugin):
         copied[which] = None
         if len(copied) > _REMEMBERED:
             del copied[next(iter(copied))]
+
+
+def _gets(device: ISession, message: Stanza) -> bool:
+    """Does a device get the message itself? In a hurry: false if that takes a closer look."""
+    to = message.to
+    if to is None or to.resource:
+        return to == device.jid
+    return device.priority >= 0 and device.presence is not None and message.type == "chat"
 
 
 def _takers(message: Stanza, addressed: ISession | None, sessions: Iterable[ISession]) -> list[ISession] | None:
