@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 
 from tests.faults.stream import reset
@@ -43,7 +44,7 @@ class Pair:
         self._early: list[bytes] = []
         self._gone = gone
         self._loop = asyncio.get_running_loop()
-        self._due = [0.0, 0.0]
+        self._slow: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
         self._finished: set[int] = set()
         self.connecting: asyncio.Task[None] | None = None
 
@@ -58,13 +59,15 @@ class Pair:
             self._loop.call_later(0.05, self.cut)
             self.frozen = True
             return
-        if self.delay or self._due[direction] > self._loop.time():
-            # Never earlier than what is on its way already.
-            due = max(self._loop.time() + self.delay, self._due[direction])
-            self._due[direction] = due
-            self._loop.call_at(due, self._write, direction, data)
+        if self.delay or self._slow[direction]:
+            self._slow[direction].append(data)  # never before what is on its way already
+            self._loop.call_later(self.delay, self._arrive, direction)
             return
         self._write(direction, data)
+
+    def _arrive(self, direction: int) -> None:
+        """What has been under way longest is there; which of the timers tells it does not matter."""
+        self._write(direction, self._slow[direction].popleft())
 
     def _write(self, direction: int, data: bytes) -> None:
         target = self.ends[1 - direction]

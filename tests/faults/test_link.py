@@ -82,8 +82,11 @@ class Faults(unittest.IsolatedAsyncioTestCase):
         self.far_writer.write(b"one ")
         await asyncio.sleep(0.01)
         self.pair.delay = 0.0
-        self.far_writer.write(b"two")
-        self.assertEqual(await self.reader.readexactly(7), b"one two")
+        for number in range(100):
+            self.far_writer.write(f"{number} ".encode())
+            await asyncio.sleep(0)
+        received = await self.reader.readuntil(b" 99 ")
+        self.assertEqual(received.split(), [b"one", *(str(number).encode() for number in range(100))])
 
     async def test_nobody_there(self) -> None:
         link = Link(1)
