@@ -82,6 +82,7 @@ class Deletion(LifeCase):
         for expected in ("type='unavailable'", "type='unsubscribe'", "type='unsubscribed'", "subscription='none'"):
             self.assertIn(expected, came)
         contacts = ("roster_items: ('juliet@", "roster_items: ('nurse@")  # their rosters know his address
+        self.pump(7300, step=60)  # the session journal tells of the last hour
         left = [row for row in self.rows_about("romeo") if not row.startswith(contacts)]
         self.assertEqual(left, [])
         self.nothing_of_the_old(juliet)

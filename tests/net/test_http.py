@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -215,6 +215,8 @@ class Requests(HttpCase):
             self.assertTrue(connection.ended)
         self.assertEqual(self.asked, 0)
 
+    @example(b"GET\r\nHost: x\r\n\r\n")
+    @example(b"0\n\n")
     @given(st.binary(max_size=200))
     def test_no_octets_do_harm(self, data: bytes) -> None:
         connection = Connection(self.server)

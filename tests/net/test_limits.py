@@ -479,6 +479,7 @@ class Stopping(ServerTestCase):
     def test_finished(self) -> None:
         self.assertNoResult(self.stopping)
         self.plugin("waiting").waiting[0].callback(None)
+        self.pump()
         self.successResultOf(self.stopping)
         self.assertIn("<system-shutdown", self.romeo.received[-1])
         self.restart()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -100,6 +101,12 @@ class FaultCase(ServerTestCase):
         self.assertIn("<error type='wait'>", client.received[-1])
         self.assertIn("<resource-constraint ", client.received[-1])
 
+    def message_waits(self) -> None:
+        """A message waits for the database, until it is clear that this takes longer."""
+        self.romeo.send("<message to='juliet@example.org' type='chat'><body>I wait</body></message>")
+        self.pump(6)
+        self.romeo.expect_nothing()
+
     def done(self, xml: str) -> str:
         self.romeo.send(xml)
         found = self.romeo.received[-1]
@@ -116,10 +123,13 @@ class FullDisk(FaultCase):
         with self.full_disk():
             for xml in (VCARD_SET, PRIVATE_SET):
                 self.refused(xml.format(BIG))
-            self.refused(f"<message to='juliet@example.org' type='chat'><body>{BIG}</body></message>")
+            self.romeo.send(f"<message to='juliet@example.org' type='chat'><body>{BIG}</body></message>")
+            self.message_waits()
+            self.refused("<message to='juliet@example.org' type='chat'><body>too late</body></message>")
             for xml in (ROSTER_GET, VCARD_GET, PRIVATE_GET):
                 self.assertIn("old", self.done(xml))
             self.login("romeo@example.org/balcony")
+        self.pump(6)  # until what waits is tried again
         for xml in (ROSTER_SET, VCARD_SET, PRIVATE_SET):
             self.done(xml.format("new"))
         for xml in (ROSTER_GET, VCARD_GET, PRIVATE_GET):
@@ -128,8 +138,8 @@ class FullDisk(FaultCase):
         self.romeo.expect_nothing()
         juliet = self.login("juliet@example.org/balcony")
         juliet.send("<presence/>")
-        self.assertIn("it passes", "".join(juliet.received))
-        self.assertNotIn(BIG, "".join(juliet.received))
+        bodies = re.findall("<body>(.*?)</body>", "".join(juliet.received))
+        self.assertEqual(bodies, [BIG, "I wait", "it passes"])
         self.lines()
 
 
@@ -151,6 +161,7 @@ class NoDatabase(FaultCase):
     def writes(self) -> None:
         for xml in (ROSTER_SET, VCARD_SET, PRIVATE_SET):
             self.refused(xml.format("new"))
+        self.message_waits()
         for xml in (BLOCK, PASSWORD, "<message to='juliet@example.org' type='chat'><body>hi</body></message>"):
             self.refused(xml)
         self.refused(REGISTER, self.stranger())
@@ -188,9 +199,11 @@ class NoDatabase(FaultCase):
 
     def test_a_line_says_who(self) -> None:
         with self.down(writes_only=True):
+            self.message_waits()
             self.refused("<message to='juliet@example.org' type='chat'><body>whisper</body></message>")
-        (line,) = self.lines()
-        for part in ("offline", "romeo@example.org/orchard", "juliet@example.org", "nobody is at home"):
+        waiting, line = self.lines()
+        self.assertIn("nobody is at home", waiting)
+        for part in ("offline", "romeo@example.org/orchard", "juliet@example.org", "messages wait"):
             self.assertIn(part, line)
         self.assertNotIn("whisper", line)
 

@@ -210,11 +210,11 @@ class IHost(Protocol):
         """Insert a row together with everything else that handling the stanza leaves behind: all of it, or nothing.
 
         It is on disk before anybody is sent anything on account of the stanza, and before its sender is told that the
-        server has it (XEP-0198 4). There is nothing to wait for and nothing to fail: while the database can't be
-        written, it is tried again, and what depends on it waits. A row that violates a constraint is left out, and
-        logged.
+        server has it (XEP-0198 4). There is nothing to wait for: while the database can't be written it is tried
+        again, and what depends on it waits. A row that violates a constraint is left out, and logged.
 
         :param row: a value for every column; of types Text, Integer, BigInteger, Float and LargeBinary only.
+        :raises StorageUnavailable: the database could not be written for some time. Let it pass: the sender is told.
         """
 
     def store_call(self, stanza: Stanza, fn: Callable[[Connection], object]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 __all__ = ["CORE", "XEPS"]
 
 #: What the server does without plugins, and in which version.
-CORE: Mapping[int, str] = {82: "1.1.1", 178: "1.2", 368: "1.1.0", 440: "1.0.0"}
+CORE: Mapping[int, str] = {82: "1.1.1", 178: "1.2", 198: "1.6.3", 368: "1.1.0", 440: "1.0.0"}
 
 #: By number: the name, and what is left out or done otherwise.
 XEPS: Mapping[int, tuple[str, str]] = {
@@ -50,6 +50,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Clients only. A certificate without an XMPP address lets nobody in.",
     ),
     191: ("Blocking Command", "There are no privacy lists (XEP-0016)."),
+    198: (
+        "Stream Management",
+        "Clients only. An acknowledgement waits until what it covers is on disk, but no longer than the option"
+        " `answer_within_seconds`.",
+    ),
     199: ("XMPP Ping", ""),
     202: ("Entity Time", ""),
     203: ("Delayed Delivery", "Stored messages are stamped; presence is not. XEP-0091 stamps are not written."),

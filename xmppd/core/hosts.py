@@ -109,7 +109,12 @@ class Host(Storing):
             session.presence, session.priority = presence, presence.priority
         else:
             session.presence = None
-        session.changed()
+        if (
+            session.managed is not None
+            or session.ghost is None
+            or session.ghost.available is (presence.type != "available")
+        ):
+            session.changed()  # of what can't be resumed only whether it is available
         return self.notify(AvailabilityChanged(session, presence, previous))
 
     # For our addresses

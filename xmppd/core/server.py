@@ -71,7 +71,14 @@ class Server:
         self.directory = Directory()
         self.router = Router()
         self.requests = Requests(clock, self.router.route)
-        self.ledger = Ledger(db, clock, journal_octets=settings.stream_management.journal_octets)
+        self.ledger = Ledger(
+            db,
+            clock,
+            journal_octets=settings.stream_management.journal_octets,
+            crowd=settings.database.queue_stanzas,
+            crowd_octets=settings.database.queue_octets,
+            patience=settings.database.patience_seconds,
+        )
         self.management = Management(self)
         self.hosts: dict[str, Host] = {}
         #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.

@@ -26,6 +26,7 @@ from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq, Nonza, Presence, Stanza
 
 if TYPE_CHECKING:
+    from xmppd.core.durable.ghosts import Ghost
     from xmppd.core.durable.managed import Managed
     from xmppd.core.durable.units import Batch
     from xmppd.core.hosts import Host
@@ -66,12 +67,13 @@ class Session:
     :ivar received: stanzas that the client has sent.
     :ivar sent: stanzas that were written to it.
     :ivar managed: what stream management needs, once the client has asked for it.
+    :ivar ghost: what is written down of a session without it.
     """
 
     __slots__ = (
         "__weakref__", "_held", "_holds", "_inbox", "_pauses", "_state", "_then", "_unit", "_waiting", "account",
-        "active_at", "bound_at", "bucket", "host", "jid", "managed", "presence", "priority", "received", "sent",
-        "stream",
+        "active_at", "bound_at", "bucket", "ghost", "host", "jid", "managed", "presence", "priority", "received",
+        "sent", "stream",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid, stream: Output | None, bucket: TokenBucket) -> None:
@@ -85,6 +87,7 @@ class Session:
         self.bound_at = self.active_at = host.clock.seconds()
         self.received = self.sent = 0
         self.managed: Managed | None = None
+        self.ghost: Ghost | None = None
         self._inbox: deque[Item] | None = None  # exists while a stanza is being waited for
         self._unit: Unit | None = None  # of that one
         self._pauses = False
@@ -337,9 +340,13 @@ class Session:
         self.changed()
 
     def changed(self) -> None:
-        """Presence, or what plugins keep, is another one: write it down if the session can be resumed."""
+        """Presence, or what plugins keep, is another one: write it down."""
         if self.managed is not None:
             self.managed.write_down()
+        elif self.ghost is None:
+            self.ghost = self.host.server.management.ghost(self)
+        else:
+            self.ghost.write_down()
 
     def describe(self) -> dict[str, Any]:
         """Return what is written down of the session."""

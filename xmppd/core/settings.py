@@ -108,6 +108,13 @@ class Database(Section):
     url: Annotated[str, Field(repr=False)] = "sqlite:///xmppd.sqlite"
     """A SQLAlchemy URL. `sqlite:///FILE` is relative to `data_dir`; `postgresql://USER:PASSWORD@HOST/NAME` needs
     the `postgres` extra (psycopg)."""
+    patience_seconds: Annotated[float, Field(ge=0)] = 5.0
+    """How long messages wait when the database can't be written; then new ones are refused with
+    `resource-constraint`. Those that wait are stored when it works again."""
+    queue_stanzas: Annotated[int, Field(ge=1)] = 10_000
+    """Stanzas whose traces may wait to be stored; above it, clients are read no further."""
+    queue_octets: Annotated[int, Field(ge=1_000_000)] = 67_108_864
+    """The same in octets."""
 
 
 class Tls(Section):

@@ -210,8 +210,8 @@ class _Channel(HTTPChannel):
             self._cut_off_later()
 
     def lineReceived(self, line: bytes) -> None:
-        """Take a line of a head."""
-        if self._over:
+        """Take a line of a head; but nothing that stands behind a bad request, which was answered already."""
+        if self._over or self.transport.disconnecting:
             return
         first = not self._head
         self._head += len(line) + 2

@@ -211,6 +211,7 @@ class ServerTestCase(SynchronousTestCase):
         What was not committed is gone. All clients lose their connections.
         """
         engines, self._listener = self.server.engines, None
+        self.disk.stopped = True  # whatever still comes of it
         for client in self._clients:
             client.transport.vanish()
         self.clock.calls.clear()

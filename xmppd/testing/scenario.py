@@ -25,6 +25,7 @@ from twisted.trial.unittest import FailTest
 
 from xmppd.testing.case import Remote, ServerTestCase
 from xmppd.testing.client import Client
+from xmppd.wire.jid import Jid
 
 __all__ = ["Scenario", "Step", "parse", "scenario_tests"]
 
@@ -155,6 +156,8 @@ class _Player(ServerTestCase):
             self.pump(float(after[1]) * _UNITS[after[2]])
         elif step.text == "the server restarts":
             self.restart()
+        elif step.text == "the server is killed":
+            self.kill()
         elif named and named[2] == "a server":
             self._people[named[1]] = self.remote(named[1])
         elif named:
@@ -170,6 +173,9 @@ class _Player(ServerTestCase):
                 raise FailTest(f"say first who that is, as: {who} is {who.lower()}@example.org/phone")
             self._people[who] = self.login(self._addresses[who], presence=what.endswith("available"), name=who.lower())
             return
+        if what == "logs in":
+            self._log_in(who)
+            return
         if what in ("opens a stream", "opens a stream over TLS"):
             self._open(who, tls=what.endswith("TLS"))
             return
@@ -184,6 +190,13 @@ class _Player(ServerTestCase):
             acts[what]()
         else:
             raise _error(self._scenario, step.line, step.text, f"nobody can do this: {what}")
+
+    def _log_in(self, who: str) -> None:
+        """Authenticate on a new connection, and bind nothing."""
+        address = Jid.parse(self._addresses[who])
+        client = self._people[who] = self.connect(name=who)
+        client.open(address.domain)
+        client.authenticate(address.local, "secret")
 
     def _open(self, who: str, tls: bool) -> None:
         """Open a stream to the first host, on the connection that there is or else on a new one."""

@@ -171,9 +171,15 @@ class Stanza:
         """
         return self.unit is not None and self.unit.again
 
-    def adding(self: S, payload: Payload) -> S:
-        """Return the same stanza with more content behind what it has (a delay stamp, a stanza id)."""
-        return self.with_payload(self.payload + to_payload(payload))
+    def adding(self: S, payload: Payload, *raw_names: str) -> S:
+        """Return the same stanza with more content behind what it has (a delay stamp, a stanza id).
+
+        :param raw_names: the :attr:`raw_names` of what is added, if they are known: it need not be parsed then.
+        """
+        new = self.with_payload(self.payload + to_payload(payload))
+        if raw_names and self._names is not None:
+            new._names = (*self._names, *raw_names)
+        return new
 
     def error(self: S, error: StanzaError) -> S:
         """Return the error reply to this stanza: addresses turned round, the sender's content before ``<error/>``.

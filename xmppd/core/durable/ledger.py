@@ -36,6 +36,8 @@ _AGAIN = 0.25
 _AGAIN_AT_MOST = 5.0
 #: Batches in the journal above which it is shortened, however short they are.
 _ROWS = 20_000
+#: Seconds after which it is shortened, however short it is: it holds messages that were deleted since.
+_AGE = 3600.0
 #: Sessions that are recorded at most with one batch.
 _AT_ONCE = 500
 
@@ -60,22 +62,26 @@ class Ledger:
     :param journal_octets: of the journal, above which it is shortened by recording sessions.
     :param crowd: units that may wait before clients are read no further.
     :param crowd_octets: the same in octets.
+    :param patience: seconds that what is stored waits for a database that can't be written; then more is refused.
     """
 
     def __init__(
-        self, db: IDatabase, clock: IClock, *, journal_octets: int, crowd: int = 10_000, crowd_octets: int = 1 << 26
-    ) -> None:
+        self, db: IDatabase, clock: IClock, *, journal_octets: int, crowd: int = 10_000, crowd_octets: int = 1 << 26,
+        patience: float = 5.0,
+    ) -> None:  # fmt: skip
         self._db = db
         self._clock = clock
         self._journal_octets = journal_octets
         self._crowd = crowd
         self._crowd_octets = crowd_octets
+        self._patience = patience
+        self._failing_since = 0.0
         self._gathering = Batch(1)
         self._written: Batch | None = None  # the batch under way
         self._due: IDelayedCall | None = None
         self._idle: list[Deferred[None]] = []
         self._paused: dict[Any, None] = {}
-        self._lengths: deque[tuple[int, int]] = deque()  # of the journal: positions and octets
+        self._lengths: deque[tuple[int, int, float]] = deque()  # of the journal: positions, octets, times
         self._length = 0
         self._dirty: dict[int, Recorder] = {}  # by number, in the order of `since`
         self._late: dict[Recorder, bytes] = {}
@@ -86,7 +92,7 @@ class Ledger:
     def begin_at(self, position: int, octets: int) -> None:
         """Go on behind the journal as it was found: its last position, and its length. Comes before anything else."""
         self._gathering = Batch(position + 1)
-        self._lengths.append((position, octets))
+        self._lengths.append((position, octets, self._clock.seconds()))
         self._length = octets
 
     def known(self, recorder: Recorder) -> None:
@@ -112,15 +118,20 @@ class Ledger:
         batch = self._gathering
         if not batch.at:
             batch.at = self._clock.seconds()
-            self.used = True
             if self._written is None and self._due is None:
                 # Not before what runs now is over: what belongs together has to come into one batch.
                 self._due = self._clock.callLater(0, self._write_next)
         return batch
 
     def unit_of(self, stanza: Stanza) -> Unit | Batch:
-        """Return the unit of work of a stanza; one that has none joins what is gathered just now."""
+        """Return the unit of work of a stanza, to store something; one that has none joins what is gathered just now.
+
+        :raises StorageUnavailable: enough waits to be stored.
+        """
+        if self._failing_since and self._clock.seconds() - self._failing_since >= self._patience:
+            raise StorageUnavailable("the database can't be written, and messages wait for it")
         unit = stanza.unit
+        self.used = True
         if unit is None:
             unit = stanza.unit = self.gathering()
         assert isinstance(unit, Unit | Batch)
@@ -151,8 +162,9 @@ class Ledger:
         self._late[recorder] = entry
 
     def write_late(self) -> None:
-        """Wait no longer for a batch to come about."""
-        if self._late:
+        """Wait no longer for a batch to come about, if there is something to write or to shorten."""
+        lengths = self._lengths
+        if self._late or (len(lengths) > 1 and self._clock.seconds() - lengths[0][2] > _AGE):
             self.gathering()
 
     def end(self, recorder: Recorder, entry: bytes) -> None:
@@ -222,6 +234,7 @@ class Ledger:
 
     def _failed(self, batch: Batch, failure: Failure) -> None:
         self.counters.failures += 1
+        self._failing_since = self._failing_since or self._clock.seconds()
         if failure.check(StorageUnavailable) is None:
             if batch.suspect:
                 _log.failure("what has to be stored can't be", failure=failure)
@@ -233,6 +246,7 @@ class Ledger:
 
     def _committed(self, batch: Batch) -> None:
         self._written = None
+        self._failing_since = 0.0
         batch.committed = True
         counters = self.counters
         counters.batches += 1
@@ -267,10 +281,11 @@ class Ledger:
     def _shorten(self, batch: Batch) -> None:
         """Record those sessions whose entries lie furthest back, if the journal has grown too long."""
         octets = sum(map(len, batch.entries))
-        self._lengths.append((batch.number, octets))
+        lengths = self._lengths
+        lengths.append((batch.number, octets, batch.at))
         self._length += octets
-        if self._length > self._journal_octets or len(self._lengths) > _ROWS:
-            goal = batch.number - len(self._lengths) // 2
+        if self._length > self._journal_octets or len(lengths) > _ROWS or batch.at - lengths[0][2] > _AGE:
+            goal = batch.number - len(lengths) // 2
             for number, recorder in list(islice(self._dirty.items(), _AT_ONCE)):
                 if recorder.since > goal:
                     break
@@ -279,5 +294,5 @@ class Ledger:
                 recorder.since = 0
             oldest = next(iter(self._dirty.values()), None)
             batch.trim = batch.number if oldest is None else oldest.since
-            while self._lengths and self._lengths[0][0] < batch.trim:
-                self._length -= self._lengths.popleft()[1]
+            while lengths and lengths[0][0] < batch.trim:
+                self._length -= lengths.popleft()[1]

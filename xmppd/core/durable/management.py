@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from xmppd.api.events.sessions import SessionBound, SessionHibernates, SessionRe
 from xmppd.api.waiting import settled
 from xmppd.core.durable import journal, tables
 from xmppd.core.durable.frozen import read_stanza
+from xmppd.core.durable.ghosts import Ghost, lay_to_rest
 from xmppd.core.durable.journal import Recorded
 from xmppd.core.durable.managed import NS, Managed, Unacknowledged
 from xmppd.core.durable.units import Spread
@@ -78,6 +80,8 @@ class Management:
         :param seconds: for how long at most, if it says so.
         """
         options = self._server.settings.stream_management
+        self._forget_ghost(session)
+        self._server.ledger.used = True
         self._last += 1
         managed = Managed(session, self._server.ledger, options, self._last, secrets.token_urlsafe(16))
         managed.window = min(options.hibernation_seconds, options.hibernation_seconds if seconds is None else seconds)
@@ -96,6 +100,18 @@ class Management:
         managed.write_down()
         for key, stanza in session.held_back().items():
             self._server.ledger.entry(managed, journal.held(managed.number, key, stanza.to_bytes()))
+
+    def ghost(self, session: Session) -> Ghost:
+        """Begin to write down whether a session without stream management is available."""
+        self._last += 1
+        ghost = Ghost(session, self._server.ledger, self._last)
+        ghost.write_down()
+        return ghost
+
+    def _forget_ghost(self, session: Session) -> None:
+        ghost, session.ghost = session.ghost, None
+        if ghost is not None:
+            self._server.ledger.end(ghost, journal.ended(ghost.number))
 
     # Losing and resuming
 
@@ -160,6 +176,7 @@ class Management:
 
     def forget(self, session: Session) -> list[Unacknowledged]:
         """The session has ended, and nobody finds it any more. Return what its client has not acknowledged."""
+        self._forget_ghost(session)
         managed = session.managed
         if managed is None:
             return []
@@ -197,9 +214,15 @@ class Management:
         self._last = read.last
         spreads: dict[int, Spread] = {}
         back: list[Session] = []
+        ghosts: deque[tuple[int, Session]] = deque()
         for number, recorded in read.sessions.items():
             try:
-                back.append(self._restored(number, recorded, spreads))
+                session = self._described(recorded)
+                if "id" in recorded.state:
+                    self._restore(session, number, recorded, spreads)
+                    back.append(session)
+                else:
+                    ghosts.append((number, session))
             except (ValueError, KeyError) as error:
                 _log.warn("a session is not restored: {reason}", reason=str(error))
                 server.ledger.drop(number, journal.ended(number))
@@ -210,21 +233,26 @@ class Management:
                 await server.unbind(session)
         if self._by_id:
             _log.info("{count} sessions wait to be resumed", count=len(self._by_id))
+        server.spawn(lay_to_rest(server, ghosts), "telling who is gone since the server ended")
 
-    def _restored(self, number: int, recorded: Recorded, spreads: dict[int, Spread]) -> Session:
-        """:raises ValueError: it can't be. :raises KeyError: it is not written down whole."""
+    def _described(self, recorded: Recorded) -> Session:
+        """Return the session that was written down. :raises ValueError, KeyError: it can't be restored."""
         server, described = self._server, recorded.state
         jid = Jid.parse(described["jid"])
         host = server.hosts.get(jid.domain)
         if host is None:
             raise ValueError(f"the host of {jid} is not served any more")
-        if jid in server.directory.by_jid:
-            raise ValueError(f"{jid} is there twice")
         session = Session(host, jid, None, server.bucket(jid.bare))
-        presence = described["presence"]
         held = {key: read_stanza(data) for key, data in recorded.held.items()}
-        restored = read_stanza(presence.encode()) if presence else None
-        session.restore(described, held, restored if isinstance(restored, Presence) else None)
+        presence = read_stanza(described["presence"].encode()) if described["presence"] else None
+        session.restore(described, held, presence if isinstance(presence, Presence) else None)
+        return session
+
+    def _restore(self, session: Session, number: int, recorded: Recorded, spreads: dict[int, Spread]) -> None:
+        """Let a session wait to be resumed. :raises ValueError, KeyError: it can't be restored."""
+        server, described = self._server, recorded.state
+        if session.jid in server.directory.by_jid:
+            raise ValueError(f"{session.jid} is there twice")
         managed = Managed(session, server.ledger, server.settings.stream_management, number, described["id"])
         managed.resumable, managed.window = described["resumable"], described["window"]
         managed.lost_at = server.clock.seconds()
@@ -233,7 +261,6 @@ class Management:
         self._by_id[managed.id] = managed
         server.directory.add(session)
         server.ledger.known(managed)
-        return session
 
 
 async def _idle(session: Session) -> None:

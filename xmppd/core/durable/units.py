@@ -50,8 +50,8 @@ class Batch:
     """
 
     __slots__ = (
-        "at", "calls", "committed", "counting", "entries", "number", "octets", "rows", "snapshots", "spreads", "suspect", "tries",
-        "trim", "units", "waiters",
+        "at", "calls", "committed", "counting", "entries", "number", "octets", "rows", "snapshots", "spreads",
+        "suspect", "tries", "trim", "units", "waiters",
     )  # fmt: skip
     again = False
     open = False
