@@ -12,7 +12,18 @@ from xmppd.api.events.sessions import (
     SessionResumed,
 )
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
-from xmppd.api.hooks import Phase, Scope, filter, iq_get, iq_set, nonza, observe, stream_feature
+from xmppd.api.hooks import (
+    Phase,
+    Scope,
+    bind_feature,
+    bound_element,
+    filter,
+    iq_get,
+    iq_set,
+    nonza,
+    observe,
+    stream_feature,
+)
 from xmppd.api.interfaces import IClock, IDelayedCall, IHost, ISession, IStream
 from xmppd.api.operations import FileText, IOperations, OperationError, Permission, Result, operation
 from xmppd.api.options import Field, Options
@@ -37,6 +48,7 @@ __all__ = [
     "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace",
     "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "SessionHibernates",
     "SessionResumed", "Stanza", "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError",
-    "Subscription", "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "filter",
-    "iq_get", "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
+    "Subscription", "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict",
+    "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature",
+    "tag", "use",
 ]  # fmt: skip

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 __all__ = [
-    "FilterMark", "IqMark", "Mark", "NonzaMark", "ObserveMark", "Phase", "Scope", "StreamFeatureMark",
-    "filter", "iq_get", "iq_set", "marks", "nonza", "observe", "stream_feature",
+    "BindFeatureMark", "BoundMark", "FilterMark", "IqMark", "Mark", "NonzaMark", "ObserveMark", "Phase", "Scope",
+    "StreamFeatureMark", "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "marks", "nonza", "observe",
+    "stream_feature",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -89,7 +90,20 @@ class StreamFeatureMark:
     """Offers a stream feature."""
 
 
-Mark = IqMark | FilterMark | ObserveMark | NonzaMark | StreamFeatureMark
+@dataclass(frozen=True)
+class BindFeatureMark:
+    """Turns something on for a session when its resource is bound by Bind 2 (XEP-0386)."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class BoundMark:
+    """Adds to the answer of Bind 2."""
+
+
+Mark = IqMark | FilterMark | ObserveMark | NonzaMark | StreamFeatureMark | BindFeatureMark | BoundMark
 
 
 def _marked(function: F, *new: Mark) -> F:
@@ -159,3 +173,23 @@ def stream_feature(function: F) -> F:
     It is asked each time features are sent, so it looks at ``stream.secured`` and ``stream.account`` (RFC 6120 4.3.2).
     """
     return _marked(function, StreamFeatureMark())
+
+
+def bind_feature(namespace: str, name: str) -> Callable[[F], F]:
+    """Turn on a feature of a session for a client that asks for it while it binds its resource (Bind 2, XEP-0386).
+
+    The namespace is offered to clients as a feature of ``<bind/>``. The method takes (element, session), the element
+    being the one in ``<bind/>``, before anybody knows of the session: before SessionBound, and before anything is sent to
+    it. It returns bytes for ``<bound/>`` or None, at once; what the client is to have asked for lives in
+    :meth:`~xmppd.api.ISession.keep`.
+    """
+    return lambda function: _marked(function, BindFeatureMark(namespace, name))
+
+
+def bound_element(function: F) -> F:
+    """Tell a client something in ``<bound/>``, the answer of Bind 2 (XEP-0386).
+
+    The method takes the session, which is in place by then: whatever is sent to it goes out behind the answer. It
+    returns bytes or None; it may be ``async``.
+    """
+    return _marked(function, BoundMark())

@@ -17,7 +17,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
-from xmppd.api.hooks import FilterMark, IqMark, Mark, NonzaMark, ObserveMark, Scope, StreamFeatureMark, marks
+from xmppd.api.hooks import (
+    BindFeatureMark,
+    BoundMark,
+    FilterMark,
+    IqMark,
+    Mark,
+    NonzaMark,
+    ObserveMark,
+    Scope,
+    StreamFeatureMark,
+    marks,
+)
 from xmppd.api.plugin import Component, Plugin
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Pass, Replace, Verdict
@@ -93,7 +104,10 @@ class Handler:
 
 @dataclass
 class Tables:
-    """All tables of one host. Filters are by kind of stanza; IQ handlers by type + namespace + SEPARATOR + name."""
+    """All tables of one host. Filters are by kind of stanza; IQ handlers by type + namespace + SEPARATOR + name.
+
+    Nonzas and features of Bind 2 are by namespace + SEPARATOR + name.
+    """
 
     from_client: dict[str, Filters] = field(default_factory=dict)
     to_account: dict[str, Filters] = field(default_factory=dict)
@@ -104,6 +118,8 @@ class Tables:
     iq: dict[Scope, dict[str, Handler]] = field(default_factory=lambda: {scope: {} for scope in Scope})
     nonzas: dict[str, Handler] = field(default_factory=dict)
     stream_features: Filters = ()
+    bind_features: dict[str, Handler] = field(default_factory=dict)
+    bound_elements: Filters = ()
 
     def __post_init__(self) -> None:
         #: The same as ``iq[Scope.HOST]``: hashing an Enum is Python code.
@@ -113,6 +129,7 @@ class Tables:
         """Every handler, once."""
         seen: dict[int, Handler] = {}
         groups: list[Iterable[Handler]] = [self.stream_features, self.nonzas.values(), *self.observers.values()]
+        groups += [self.bind_features.values(), self.bound_elements]
         groups += [table.values() for table in self.iq.values()]
         for slot in _FILTERABLE.values():
             groups += getattr(self, slot).values()
@@ -128,7 +145,7 @@ def compile_tables(
 
     :param figures: what is counted so far; those of new handlers are entered.
     :param component: make the tables of this component's domain; of the host's if None.
-    :raises Conflict: if two plugins answer the same IQ or nonza, ask for a circular order, or filter what can't be.
+    :raises Conflict: if two plugins answer the same IQ, nonza or feature of Bind 2, ask for a circular order, or filter what can't be.
     """
     tables = Tables()
     figures = {} if figures is None else figures
@@ -149,6 +166,10 @@ def compile_tables(
                 observers.setdefault(mark.event, []).append(handler)
             elif isinstance(mark, StreamFeatureMark):
                 tables.stream_features += (handler,)
+            elif isinstance(mark, BindFeatureMark):
+                _claim(tables.bind_features, f"{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
+            elif isinstance(mark, BoundMark):
+                tables.bound_elements += (handler,)
             elif mark.event in _FILTERABLE:
                 if mark.dormant and not plugin.awake:
                     continue
@@ -173,9 +194,11 @@ def _subject(mark: object) -> str:
         return f"iq-{mark.type} {mark.namespace} {mark.name} ({mark.scope.value})"
     if isinstance(mark, NonzaMark):
         return f"{mark.namespace} {mark.name}"
+    if isinstance(mark, BindFeatureMark):
+        return f"bind feature {mark.namespace} {mark.name}"
     if isinstance(mark, FilterMark | ObserveMark):
         return mark.event.__name__
-    return "stream feature"
+    return "bound element" if isinstance(mark, BoundMark) else "stream feature"
 
 
 def _claim(table: dict[str, Handler], key: str, handler: Handler, mark: object) -> None:

@@ -17,6 +17,7 @@ from xmppd.api.waiting import settled
 from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
 from xmppd.core.durable.loss import reroute
+from xmppd.core.durable.managed import Unacknowledged
 from xmppd.core.durable.management import Management
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
@@ -132,10 +133,14 @@ class Server:
         self.management.stop()
         while self._background:
             await next(iter(self._background))
-        await self.ledger.settled()
+        await self._written_down()
         for host in self.hosts.values():
             await host.registry.stop()
-        await self.ledger.settled()
+        await self._written_down()
+
+    async def _written_down(self) -> None:
+        while not self.ledger.idle:
+            await self.ledger.settled()
 
     def _mortal(self) -> list[Session]:
         """The sessions that end with the server."""
@@ -182,14 +187,16 @@ class Server:
         resource: str | None,
         stream: Output,
         bound: Callable[[Session], object] = lambda session: None,
+        replace: bool = False,
     ) -> Session:
         """Bind a resource (RFC 6120 section 7).
 
         :param resource: what the client asks for; None lets the server choose.
         :param bound: called before anything can be sent to the session.
+        :param replace: end a session with that name, whatever the settings say of conflicts.
         :raises BindRefused: if there are too many, or the name is in use and the settings say to refuse.
         """
-        policy = self.settings.accounts.resource_conflict
+        policy = "replace" if replace else self.settings.accounts.resource_conflict
         jid = account.with_resource(resource or _new_resource())
         # Several clients may ask for the same resource while an older session takes its time to end.
         while (old := self.directory.by_jid.get(jid)) is not None:
@@ -249,6 +256,10 @@ class Server:
         """The sessions of an account that nobody finds any more, while their end is still being told."""
         return [session for session in self._ending if session.account == account]
 
+    def reroute(self, session: Session, left: Iterable[Unacknowledged]) -> list[Awaitable[None]]:
+        """Send on its way what a session that has ended was sent and did not acknowledge; return what to wait for."""
+        return reroute(session.host, session, left)
+
     def end(self, session: Session) -> None:
         """End a session that has no stream, when what its client has sent is handled."""
         session.when_idle(lambda session: self.spawn(self.unbind(session), f"ending the session {session.jid}"))
@@ -256,11 +267,12 @@ class Server:
     async def _unbind(self, session: Session) -> None:
         self.directory.remove(session)
         session.stream = None
+        session.ended = True
         left = self.management.forget(session)
         if not self.directory.of(session.account):
             self._buckets.pop(session.account, None)
         host, previous = session.host, session.presence
-        await settled(*reroute(host, session, left))
+        await settled(*self.reroute(session, left))
         if previous is not None:
             session.presence = None
             unavailable = Presence(from_=session.jid, type="unavailable")

@@ -58,7 +58,10 @@ def enable(stream: ClientStream, session: Session, nonza: Nonza) -> None:
     if resume not in (*_TRUE, *_FALSE) or ("max" in nonza.attributes and not seconds):
         stream.write(failed(Condition.BAD_REQUEST))
         return
-    stream.listener.server.management.enable(session, resume in _TRUE and stream.resumable, seconds)
+    session.write_in_turn(
+        stream.listener.server.management.enable(session, resume in _TRUE and stream.resumable, seconds),
+        stream.listener.server.ledger.gathering(),
+    )
 
 
 async def resume(stream: ClientStream, nonza: Nonza) -> Session | None:

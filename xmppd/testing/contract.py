@@ -153,6 +153,8 @@ class PluginContract(ServerTestCase):
             "iq": {scope.name: sorted(handlers) for scope, handlers in table.iq.items()},
             "nonzas": sorted(table.nonzas),
             "stream features": [h.label for h in table.stream_features],
+            "bind features": sorted(table.bind_features),
+            "bound elements": [h.label for h in table.bound_elements],
             "domains": sorted(server.router.owners),
             "features": (host.features(), host.account_features(), host.identities()),
             "components": dict(host.components()),

@@ -14,6 +14,8 @@ TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 
+SASL2 = "urn:xmpp:sasl:2"  # XEP-0388
+BIND2 = "urn:xmpp:bind:0"  # XEP-0386
 SASL_CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"  # XEP-0440
 
 DATA_FORMS = "jabber:x:data"  # XEP-0004

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -73,8 +73,8 @@ class Management:
 
     # Enabling
 
-    def enable(self, session: Session, resume: bool, seconds: int | None) -> None:
-        """Begin to count (section 3); the client is told when it is written down.
+    def enable(self, session: Session, resume: bool, seconds: int | None) -> bytes:
+        """Begin to count (section 3). Return what tells the client so, when it is written down: with the batch of now.
 
         :param resume: does the client want to be able to resume the session?
         :param seconds: for how long at most, if it says so.
@@ -86,7 +86,6 @@ class Management:
         managed = Managed(session, self._server.ledger, options, self._last, secrets.token_urlsafe(16))
         managed.window = min(options.hibernation_seconds, options.hibernation_seconds if seconds is None else seconds)
         managed.resumable = resume and managed.window > 0
-        batch = self._server.ledger.gathering()
         if managed.resumable:
             enabled = tag(
                 "enabled", xmlns=NS, id=managed.id, resume="true", max=int(managed.window) or 1,
@@ -94,12 +93,12 @@ class Management:
             )  # fmt: skip
         else:
             enabled = tag("enabled", xmlns=NS)
-        session.write_in_turn(enabled, batch)
         session.managed = managed
         self._by_id[managed.id] = managed
         managed.write_down()
         for key, stanza in session.held_back().items():
             self._server.ledger.entry(managed, journal.held(managed.number, key, stanza.to_bytes()))
+        return enabled
 
     def ghost(self, session: Session) -> Ghost:
         """Begin to write down whether a session without stream management is available."""
@@ -162,11 +161,14 @@ class Management:
         session.active_at = self._server.clock.seconds()
         return session
 
-    def welcome(self, session: Session) -> None:
-        """Tell the client that its session goes on, and send again what it has not got."""
+    def welcome(self, session: Session, around: Callable[[bytes], bytes] = bytes) -> None:
+        """Tell the client that its session goes on, and send again what it has not got.
+
+        :param around: puts something around what tells it.
+        """
         managed = session.managed
         assert managed is not None and session.stream is not None
-        session.stream.write(tag("resumed", xmlns=NS, previd=managed.id, h=managed.promised))
+        session.stream.write(around(tag("resumed", xmlns=NS, previd=managed.id, h=managed.promised)))
         managed.resumed()
         pending = session.host.notify(SessionResumed(session))
         if pending is not None:

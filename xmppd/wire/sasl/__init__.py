@@ -1,7 +1,7 @@
-"""SASL, server side, without I/O: RFC 4422 in the profile of RFC 6120 section 6.
+"""SASL, server side, without I/O: RFC 4422 in the profiles of RFC 6120 section 6 and of XEP-0388.
 
 A mechanism is a machine that takes the client's messages and gives an outcome for each: something to send, an
-account to look up, a derivation to compute, or the end. `Exchange` puts the XML around it.
+account to look up, a derivation to compute, or the end. `Exchange` takes the XML off; `PROFILES` know how it looks.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ from xmppd.wire.sasl.outcome import (
     SaslCondition,
     Success,
 )
+from xmppd.wire.sasl.profiles import PROFILES, authentication_feature, success2
 
 __all__ = [
     "BINDINGS",
     "HASHES",
     "MECHANISMS",
     "MIN_ITERATIONS",
+    "PROFILES",
     "Challenge",
     "Context",
     "Derive",
@@ -55,11 +57,13 @@ __all__ = [
     "SaslCondition",
     "ScramKeys",
     "Success",
+    "authentication_feature",
     "channel_binding_feature",
     "derive_keys",
     "fake_keys",
     "mechanisms_feature",
     "new_salt",
     "offered",
+    "success2",
     "verify_password",
 ]

@@ -1,32 +1,26 @@
-"""SASL as XMPP carries it: `<auth/>`, `<response/>` and `<abort/>` in, outcomes out (RFC 6120 section 6.4)."""
+"""SASL as XMPP carries it: one attempt after the other, in either profile (RFC 6120 section 6.4, XEP-0388)."""
 
 from __future__ import annotations
 
+from xmppd.wire import ns
 from xmppd.wire.sasl.encoding import decode
 from xmppd.wire.sasl.keys import ScramKeys
 from xmppd.wire.sasl.offer import MECHANISMS, needs_tls
-from xmppd.wire.sasl.outcome import (
-    Context,
-    Failure,
-    Mechanism,
-    Outcome,
-    SaslCondition,
-    Success,
-    malformed,
-)
+from xmppd.wire.sasl.outcome import Context, Failure, Mechanism, Outcome, SaslCondition, Success, malformed
+from xmppd.wire.sasl.profiles import PROFILES, Profile
 from xmppd.wire.stanza import Nonza
 
 
 class Exchange:
     """The attempts of one stream to authenticate, one after the other.
 
-    Give every element of the SASL namespace to `receive` and act on the outcome: write `to_bytes()` of a
-    `Challenge`, a `Success` or a `Failure`; answer a `LookUp` with `credentials` and a `Derive` with `derived`,
+    Give every element of the namespaces in `PROFILES` to `receive` and act on the outcome: write a `Challenge`, a
+    `Success` or a `Failure` as its profile does; answer a `LookUp` with `credentials` and a `Derive` with `derived`,
     each of which gives the next outcome, and give nothing else to `receive` before that.
 
     `max_message` limits the octets of one message of the client, after decoding. `max_failures` is the number of
     failed attempts after which `exhausted` is true and the stream should be closed (section 6.4.5 wants two to
-    five retries).
+    five retries); it doesn't matter in which profile.
     """
 
     def __init__(self, context: Context, max_message: int = 4096, max_failures: int = 5) -> None:
@@ -35,6 +29,7 @@ class Exchange:
         self._max_message = max_message
         self._max_failures = max_failures
         self._mechanism: Mechanism | None = None
+        self._profile: Profile = PROFILES[ns.SASL]  # of the attempt under way
 
     @property
     def exhausted(self) -> bool:
@@ -42,7 +37,7 @@ class Exchange:
         return self.failures >= self._max_failures
 
     def receive(self, element: Nonza) -> Outcome:
-        """Take an element of the SASL namespace."""
+        """Take an element of one of the SASL namespaces."""
         return self._note(self._receive(element))
 
     def credentials(self, found: ScramKeys | None) -> Outcome:
@@ -64,21 +59,26 @@ class Exchange:
         return failure
 
     def _receive(self, element: Nonza) -> Outcome:
+        profile = PROFILES[element.namespace]
         if element.name == "abort":
             return Failure(SaslCondition.ABORTED)
-        if element.name == "auth":
+        if self._mechanism is not None and profile is not self._profile:
+            return malformed("the attempt under way has been begun with another namespace")
+        if element.name == profile.begins:
             if self._mechanism is not None:
                 return malformed("an attempt is under way already")
             wrong = self._begin(element.attributes.get("mechanism", ""))
             if wrong is not None:
                 return wrong
+            self._profile = profile
         elif element.name != "response":
             return malformed(f"{element.name!r} is not for a client to send")
         if self._mechanism is None:
             return malformed("no response was expected")
-        if element.names:
-            return malformed(f"{element.name!r} has a child element")
-        data = self._decode(element)
+        text = profile.text(element)
+        if isinstance(text, Failure):
+            return text
+        data = None if text is None else self._decode(text)
         return data if isinstance(data, Failure) else self._mechanism.step(data)
 
     def _begin(self, name: str) -> Failure | None:
@@ -90,15 +90,7 @@ class Exchange:
             return Failure(SaslCondition.ENCRYPTION_REQUIRED)
         return Failure(SaslCondition.INVALID_MECHANISM)
 
-    def _decode(self, element: Nonza) -> bytes | Failure | None:
-        """Undo the encoding of section 6.4.2: nothing is no initial response, "=" is one without octets."""
-        text = element.payload
-        if b"<" in text or b"&" in text:  # a CDATA section, a reference
-            text = element.text.encode()
-        if not text:
-            return None if element.name == "auth" else b""
-        if text == b"=":
-            return b""
+    def _decode(self, text: bytes) -> bytes | Failure:
         if len(text) > (self._max_message + 2) // 3 * 4:
             return malformed("the message is too long")
         data = decode(text)

@@ -31,10 +31,14 @@ class SaslCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who has logged in: the bare JID (of a server: its domain), and by which mechanism."""
+    """Who has logged in: the bare JID (of a server: its domain), and by which mechanism.
+
+    `named`: has the client said so itself, by an authorization identity?
+    """
 
     account: Jid
     mechanism: str
+    named: bool = field(default=False, compare=False)
 
     @property
     def anonymous(self) -> bool:

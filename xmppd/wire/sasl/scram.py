@@ -59,6 +59,7 @@ class Scram(Mechanism):
         self._nonce = nonce or base64.b64encode(secrets.token_bytes(_NONCE_OCTETS)).decode()
         self._next = self._client_first
         self._account: Jid | None = None
+        self._named = False
         self._keys: ScramKeys | None = None
         self._binding = b""
         self._client_first_bare = self._server_first = ""
@@ -86,7 +87,7 @@ class Scram(Mechanism):
         account = claimed_account(_unescape(first["username"]), authzid, self.context.domain)
         if isinstance(account, Failure):
             return account
-        self._account = account
+        self._account, self._named = account, authzid is not None
         self._binding = first["gs2_header"].encode() + self.context.bindings.get(first["binding"], b"")
         self._client_first_bare = first["bare"]
         self._nonce = first["nonce"] + self._nonce
@@ -140,7 +141,7 @@ class Scram(Mechanism):
         if not genuine or len(proof) != len(signature):
             return Failure(SaslCondition.NOT_AUTHORIZED, None, self._account)
         verifier = base64.b64encode(hmac.digest(self._keys.server_key, auth_message, name))
-        return Success(Identity(self._account, self.name), b"v=" + verifier)
+        return Success(Identity(self._account, self.name, self._named), b"v=" + verifier)
 
     def _out_of_turn(self, message: str) -> Outcome:
         return malformed("no message was expected")

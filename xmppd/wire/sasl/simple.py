@@ -30,6 +30,7 @@ class Plain(Mechanism):
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name, context)
         self._account: Jid | None = None
+        self._named = False
         self._password = b""
         self._keys: ScramKeys | None = None
 
@@ -52,7 +53,7 @@ class Plain(Mechanism):
             self._password = prepare_password(password)
         except PasswordError as error:
             return Failure(SaslCondition.NOT_AUTHORIZED, str(error), account)
-        self._account = account
+        self._account, self._named = account, bool(authzid)
         return LookUp(account, self.context.plain_hash)
 
     def credentials(self, found: ScramKeys | None) -> Outcome:
@@ -70,7 +71,7 @@ class Plain(Mechanism):
         if self._account is None or self._keys is None:
             return super().derived(salted)
         if verify_salted(salted, self._keys):
-            return Success(Identity(self._account, self.name))
+            return Success(Identity(self._account, self.name, self._named))
         return Failure(SaslCondition.NOT_AUTHORIZED, None, self._account)
 
 
@@ -94,7 +95,7 @@ class External(Mechanism):
             return Failure(SaslCondition.INVALID_AUTHZID, str(error))
         if authzid not in addresses:
             return Failure(SaslCondition.INVALID_AUTHZID, "the certificate does not name that address", authzid)
-        return Success(Identity(authzid, self.name))
+        return Success(Identity(authzid, self.name, named=True))
 
 
 class Anonymous(Mechanism):
