@@ -42,13 +42,13 @@ NO_ACCOUNT = Scope.NO_ACCOUNT
 
 __all__ = [
     "ACCOUNT", "HOST", "NO_ACCOUNT", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted",
-    "AvailabilityChanged", "Bounce", "Component", "Condition", "Drop", "Element", "Field", "FileText",
-    "FromClient", "Handled", "IAccounts", "IClock", "IDatabase", "IDelayedCall", "IHost", "IOperations",
-    "IRoster", "IRosterView", "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza",
-    "OperationError", "Options", "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace",
-    "Result", "RosterChanged", "RosterItem", "Scope", "SessionBound", "SessionEnded", "SessionHibernates",
-    "SessionResumed", "Stanza", "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError",
-    "Subscription", "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict",
-    "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature",
-    "tag", "use",
+    "AvailabilityChanged", "Bounce", "Component", "Condition", "Drop", "Element", "Field", "FileText", "FromClient",
+    "Handled", "IAccounts", "IClock", "IDatabase", "IDelayedCall", "IHost", "IOperations", "IRoster", "IRosterView",
+    "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza", "OperationError", "Options",
+    "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace", "Result", "RosterChanged",
+    "RosterItem", "Scope", "SessionBound", "SessionEnded", "SessionHibernates", "SessionResumed", "Stanza",
+    "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "Subscription",
+    "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "bind_feature",
+    "bound_element", "filter", "iq_get", "iq_set", "need", "nonza", "observe", "operation", "settled",
+    "stream_feature", "tag", "use",
 ]  # fmt: skip

@@ -179,8 +179,8 @@ def bind_feature(namespace: str, name: str) -> Callable[[F], F]:
     """Turn on a feature of a session for a client that asks for it while it binds its resource (Bind 2, XEP-0386).
 
     The namespace is offered to clients as a feature of ``<bind/>``. The method takes (element, session), the element
-    being the one in ``<bind/>``, before anybody knows of the session: before SessionBound, and before anything is sent to
-    it. It returns bytes for ``<bound/>`` or None, at once; what the client is to have asked for lives in
+    being the one in ``<bind/>``, before anybody knows of the session: before SessionBound, and before anything is sent
+    to it. It returns bytes for ``<bound/>`` or None, at once; what the client is to have asked for lives in
     :meth:`~xmppd.api.ISession.keep`.
     """
     return lambda function: _marked(function, BindFeatureMark(namespace, name))

@@ -145,7 +145,8 @@ def compile_tables(
 
     :param figures: what is counted so far; those of new handlers are entered.
     :param component: make the tables of this component's domain; of the host's if None.
-    :raises Conflict: if two plugins answer the same IQ, nonza or feature of Bind 2, ask for a circular order, or filter what can't be.
+    :raises Conflict: if two plugins answer the same IQ, nonza or feature of Bind 2, ask for a circular order, or filter
+        what can't be.
     """
     tables = Tables()
     figures = {} if figures is None else figures
