@@ -11,7 +11,7 @@ timeline of its message. The exit status is 0 if there was none, 1 if there was,
 from __future__ import annotations
 
 import argparse
-import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -19,9 +19,9 @@ from collections import Counter
 from pathlib import Path
 
 from tests.faults import checker, plan, report
-from tests.faults.history import History
+from tests.faults.game import play
 from tests.faults.report import Result
-from tests.faults.round import Round, Shape
+from tests.faults.round import Shape
 from tests.faults.servers import SERVERS, have_disk
 
 EXAMPLES = """\
@@ -101,51 +101,29 @@ def counts(options: argparse.Namespace, number: int) -> dict[str, int]:
     return {kind: share(total, options.rounds, number) for kind, total in totals.items()}
 
 
-def play(options: argparse.Namespace, number: int) -> Result:
-    """Play a round, check it, save what is wrong."""
+def one(options: argparse.Namespace, number: int) -> Result:
+    """Play round `number`, counted from 0, and return its figures."""
     seed = f"{options.seed}.{number + 1}"
     faults = plan.draw(seed, counts(options, number), options.clients, options.kinds)
-    disk = any(fault.kind == plan.DISK for fault in faults.server)
+    shape = Shape(options.clients, options.slixmpp, options.rate, seed)
     began = time.monotonic()
-    server = SERVERS[options.server](disk=disk, database=options.database)
-    try:
-        shape = Shape(options.clients, options.slixmpp, options.rate, seed)
-        game = Round(server, shape, faults)
-        server.add_users(sorted({name.partition("/")[0] for name in game.names}))
-        failed = ""
-        try:
-            asyncio.run(game.run())
-        except RuntimeError as error:
-            failed = str(error)
-        violations = checker.check(game.history)
-        if failed:
-            violations.insert(0, checker.Violation(checker.Kind.UNSETTLED, options.server, None, failed))
-        if violations:
-            text = "\n".join(str(fault) for fault in (*faults.server, *faults.devices))
-            report.save(options.save / f"{options.server}-{seed}", game.history, violations, text, server.log)
-        return _result(
-            number, seed, time.monotonic() - began, game.kills, len(faults.devices), game.history, violations
-        )
-    finally:
-        server.clean()
-
-
-def _result(
-    number: int,
-    seed: str,
-    seconds: float,
-    kills: int,
-    cuts: int,
-    history: History,
-    violations: list[checker.Violation],
-) -> Result:
-    kinds = Counter(violation.kind.value for violation in violations)
-    return Result(number + 1, seed, round(seconds, 1), kills, cuts, dict(checker.count(history)), dict(kinds))
+    played = play(options.server, options.database, shape, faults, options.save / f"{options.server}-{seed}")
+    return Result(
+        number + 1,
+        seed,
+        round(time.monotonic() - began, 1),
+        played.kills,
+        len(faults.devices),
+        dict(checker.count(played.history)),
+        dict(Counter(violation.kind.value for violation in played.violations)),
+    )
 
 
 def main() -> int:
     """Play all rounds."""
     options = arguments()
+    for name in ("slixmpp", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they complain of every fault
     options.save = options.save or Path(tempfile.mkdtemp(prefix="xmppd-faults-"))
     chosen = range(options.rounds) if options.round is None else [options.round - 1]
     print(
@@ -156,7 +134,7 @@ def main() -> int:
     results: list[Result] = []
     kills = other = 0
     for number in chosen:
-        result = play(options, number)
+        result = one(options, number)
         results.append(result)
         kills += result.kills
         other += sum(counts(options, number)[kind] for kind in plan.SERVER_FAULTS if kind != plan.KILL)

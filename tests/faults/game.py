@@ -1,0 +1,44 @@
+"""A round from beginning to end: the server is made, the round is played and checked, what is wrong is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults import checker, plan, report
+from tests.faults.checker import Kind, Violation
+from tests.faults.history import History
+from tests.faults.plan import Plan
+from tests.faults.round import Round, Shape
+from tests.faults.servers import SERVERS
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a round."""
+
+    history: History
+    violations: list[Violation]
+    kills: int
+
+
+def play(server: str, database: str, shape: Shape, faults: Plan, save: Path) -> Played:
+    """Play a round on a fresh server; if anything is wrong, `save` is made and holds what is known about it."""
+    disk = any(fault.kind == plan.DISK for fault in faults.server)
+    victim = SERVERS[server](disk=disk, database=database)
+    try:
+        game = Round(victim, shape, faults)
+        victim.add_users(sorted({name.partition("/")[0] for name in game.names}))
+        failed: list[Violation] = []
+        try:
+            asyncio.run(game.run())
+        except RuntimeError as error:
+            failed.append(Violation(Kind.UNSETTLED, server, None, str(error)))
+        violations = failed + checker.check(game.history)
+        if violations:
+            text = "\n".join(str(fault) for fault in (*faults.server, *faults.devices))
+            report.save(save, game.history, violations, text, victim.log)
+        return Played(game.history, violations, game.kills)
+    finally:
+        victim.clean()
