@@ -45,6 +45,7 @@ from xmppd.plugins.offline.rules import is_passing, is_stored, stamps, without_f
 from xmppd.plugins.offline.waiting import Waiting
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
+from xmppd.wire.stanza import Unit
 
 _BATCH = 100  # messages read, handed over and deleted together
 _DAY = 86400.0
@@ -76,7 +77,7 @@ class Offline(Plugin):
         self._waiting = Waiting(self.host)
         await self._waiting.load()
         self._delivering: dict[Jid, list[Deferred[None]]] = {}  # with the messages that must not overtake
-        self._sending: set[Jid] = set()  # of those, where a message is on its way to the device just now
+        self._sending: dict[Jid, Unit | None] = {}  # the unit of a message that is on its way to the device just now
         self._late: set[Jid] = set()  # delivered to when the database works again
         await self._expire()
         self.every(3600.0, self._expire)
@@ -99,8 +100,10 @@ class Offline(Plugin):
     def in_order(self, event: ToAccount) -> Awaitable[None] | None:
         """Let no message overtake older ones that are just being handed over (RFC 6120 10.1)."""
         account = event.account
-        if account not in self._delivering or account in self._sending:
+        if account not in self._delivering:
             return None
+        if account in self._sending and event.stanza.unit in (None, self._sending[account]):
+            return None  # a filter sends it on account of one of those, and they must not wait for each other
         return self._delivered(account)
 
     async def _delivered(self, account: Jid) -> None:
@@ -139,18 +142,20 @@ class Offline(Plugin):
     @observe(AvailabilityChanged)
     def deliver(self, event: AvailabilityChanged) -> Awaitable[None] | None:
         """Hand over what waits to the first device that says it takes messages."""
-        return self._deliver_to(event.session)
+        if not self._waits_for(event.session):
+            return None
+        return as_deferred(self._deliver(event.session))  # begins at once, not after what others do about the event
 
     @observe(SessionBound)
-    def deliver_to_restored(self, event: SessionBound) -> Awaitable[None] | None:
-        """Go on handing over to a session that was there when the server ended."""
-        return self._deliver_to(event.session) if event.restored else None
+    def deliver_to_restored(self, event: SessionBound) -> None:
+        """Go on handing over to a session that was there when the server ended; its start doesn't wait for that."""
+        if event.restored and self._waits_for(event.session):
+            account = event.session.account
+            self.host.spawn(self._deliver(event.session), f"delivering the messages that waited for {account}")
 
-    def _deliver_to(self, session: ISession) -> Awaitable[None] | None:
+    def _waits_for(self, session: ISession) -> bool:
         account = session.account
-        if not self._waiting.usage(account)[0] or not _takes_messages(session) or self._device(account) is None:
-            return None
-        return as_deferred(self._deliver(session))  # begins at once, and not after what others do about the event
+        return self.count(account) > 0 and _takes_messages(session) and self._device(account) is not None
 
     async def _deliver(self, session: ISession | None) -> None:
         if session is None:
@@ -210,12 +215,11 @@ class Offline(Plugin):
                 break
             if self._waiting.take(account, [stored]):
                 sent.append((stored, copy))
-                # What a filter sends to the same account meanwhile must not wait for the end of this.
-                self._sending.add(account)
+                self._sending[account] = copy.unit
                 try:
                     await settled(session.send(copy))
                 finally:
-                    self._sending.discard(account)
+                    del self._sending[account]
 
     async def _remove_sent(self, account: Jid, sent: Sequence[tuple[StoredMessage, Message]]) -> None:
         await self.host.stored(*(copy for _, copy in sent))
