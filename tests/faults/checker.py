@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tests.faults.history import Entry, Event, History, Key, What
+from tests.faults.history import ERROR, Entry, Event, History, Key, What
 
 
 class Kind(StrEnum):
@@ -263,8 +263,10 @@ def _invented(index: _Index) -> Iterator[Violation]:
                 yield Violation(Kind.INVENTED, device, key)
     for account, entries in index.history.archives.items():
         for entry in entries:
+            if entry.text == ERROR:
+                continue
             if entry.key is None or entry.key not in index.sent:
-                yield Violation(Kind.INVENTED, account, entry.key, f"archive id {entry.id}")
+                yield Violation(Kind.INVENTED, account, entry.key, f"archive id {entry.id}: {entry.text[:300]}")
             elif account not in (entry.key.to, entry.key.account):
                 yield Violation(Kind.INVENTED, account, entry.key, f"archive id {entry.id} of somebody else")
 

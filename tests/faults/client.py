@@ -159,6 +159,7 @@ class Client(Device):
                 return
             self._give_up(None)
         await self._bind(stream)
+        self.begin()
         sm: Management[Key | str] = Management()
         stream.write(f"<enable xmlns='{SM}' resume='true'/>")
         answer = await self._answer(stream, "enabled")
@@ -167,12 +168,11 @@ class Client(Device):
         resumable = answer.get("resume") in ("true", "1")
         self._sm, self._told, self._on = sm, 0, True
         sm.enabled(answer.get("id", "") if resumable else "", float(answer.get("max", "inf")))
-        self.begin()
         stream.hand_over(self._element)
         await self._set_up()
 
     async def _answer(self, stream: Stream, wanted: str) -> ET.Element:
-        """Wait for an answer of stream management; messages that come before are no part of its session yet."""
+        """Wait for an answer of stream management; messages that come before are not counted yet."""
         while True:
             element = await stream.next()
             if element.tag == f"{_SM}{wanted}" or element.tag == f"{_SM}failed":

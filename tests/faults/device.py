@@ -148,7 +148,7 @@ class Device:
                 What.OFFENCE, self.name, incoming.key, self.session, f"a result of no query, {incoming.query!r}"
             )
             return
-        query.entries.append(Entry(incoming.id, incoming.key))
+        query.entries.append(Entry(incoming.id, incoming.key, incoming.text))
 
     # ---- the archive
 

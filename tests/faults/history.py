@@ -89,12 +89,17 @@ class Event:
         return "  ".join(part for part in parts if part)
 
 
+#: The text of an archive's entry that is an answer of type error: some archives keep those.
+ERROR = "an error"
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A message in an archive; `key` is None if its body is none that was sent like that."""
+    """A message in an archive; `key` is None if its body is none that was sent like that: `text` says what it is."""
 
     id: str
     key: Key | None
+    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from tests.faults.history import Key
+from tests.faults.history import ERROR, Key
 
 CLIENT = "jabber:client"
 CARBONS = "urn:xmpp:carbons:2"
@@ -57,7 +57,9 @@ def read(message: ET.Element, account: str) -> Incoming | None:
     result = message.find(f"{{{MAM}}}result")
     if result is not None:
         inner = result.find(_FORWARDED)
-        key, text = _body(inner) if inner is not None else (None, "")
+        key, text = _body(inner) if inner is not None else (None, "no message")
+        if key is None and inner is not None:
+            text = ERROR if inner.get("type") == "error" else ET.tostring(inner, "unicode")
         return Incoming("result", key, text, result.get("id", ""), result.get("queryid", ""))
     for way in ("sent", "received"):
         inner = message.find(f"{{{CARBONS}}}{way}/{_FORWARDED}")

@@ -49,7 +49,7 @@ class SlixmppDevice(Device):
         client.enable_direct_tls = client.enable_starttls = False
         client.enable_plaintext = True
         client.register_handler(Callback("any message", StanzaPath("message"), self._on_message))
-        for event in ("sm_enabled", "session_resumed", "sm_failed", "stanza_acked", "disconnected"):
+        for event in ("session_bind", "sm_enabled", "session_resumed", "sm_failed", "stanza_acked", "disconnected"):
             client.add_event_handler(event, getattr(self, f"_on_{event}"))
         self._client = client
         self._sm = client["xep_0198"]
@@ -140,8 +140,10 @@ class SlixmppDevice(Device):
             self.record(What.BROKEN, self.name, None, self.session, str(reason))
         self._on = False
 
-    def _on_sm_enabled(self, _stanza: object) -> None:
+    def _on_session_bind(self, _jid: object) -> None:
         self.begin()
+
+    def _on_sm_enabled(self, _stanza: object) -> None:
         self._on = True
         self._spawn(self._set_up())
 

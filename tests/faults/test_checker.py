@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 
 from tests.faults.checker import Kind, Violation, check, count
-from tests.faults.history import Entry, Event, History, Key, Trait, What
+from tests.faults.history import ERROR, Entry, Event, History, Key, Trait, What
 
 A, A2, B, B2 = "a/1", "a/2", "b/1", "b/2"
 
@@ -273,7 +273,7 @@ class Archives(unittest.TestCase):
         self.story.live(message(9), B)
         self.story.add(What.FETCHED, B2, message(9))
         self.story.archived(message(9), "b")
-        self.story.history.archives["a"].append(Entry("x", None))
+        self.story.history.archives["a"] += [Entry("x", None, "<message/>"), Entry("y", None, ERROR)]
         found = self.story.kinds()
         self.assertEqual([where for kind, where in found if kind is Kind.INVENTED], [B, B2, "a", "b"])
 
