@@ -91,6 +91,9 @@ class EagerTests(TestCase):
         self.assertEqual(await self.read(13), b"one two three")
         self.assertEqual(sent, [b"one two three"])
 
+    async def test_what_the_next_turn_wrote_does_not_wait_for_an_acknowledgement(self) -> None:
+        self.assertTrue(self.talker.transport.getTcpNoDelay())
+
     async def test_what_the_kernel_does_not_take_follows(self) -> None:
         for start in range(0, len(LARGE), 10_000):
             self.talker.transport.write(LARGE[start : start + 10_000])
