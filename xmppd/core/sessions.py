@@ -8,33 +8,30 @@ own stanzas wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.events.stanzas import ToDevice
-from xmppd.api.waiting import as_deferred
+from xmppd.api.waiting import as_deferred, settled
 from xmppd.core.dispatch import decide
-from xmppd.core.durable import journal
 from xmppd.core.durable.units import Spread, Unit
+from xmppd.core.keeping import Keeping
 from xmppd.core.limits import TokenBucket
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.frames import Malformed
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Iq, Nonza, Presence, Stanza
+from xmppd.wire.stanza import Iq, Nonza, Stanza
 
 if TYPE_CHECKING:
-    from xmppd.core.durable.ghosts import Ghost
-    from xmppd.core.durable.managed import Managed
     from xmppd.core.durable.units import Batch
     from xmppd.core.hosts import Host
 
 __all__ = ["Output", "Session"]
 
 _log = Logger()
-_NOTHING: Mapping[str, Any] = {}
 
 
 class Output(Protocol):
@@ -59,43 +56,32 @@ class Output(Protocol):
 Item = Stanza | Nonza | Malformed | None
 
 
-class Session:
+class Session(Keeping):
     """A bound resource. See :class:`xmppd.api.ISession` for what plugins may use.
 
-    :ivar presence: the last available presence it broadcast, or None.
-    :ivar priority: of that presence.
     :ivar received: stanzas that the client has sent.
     :ivar sent: stanzas that were written to it.
-    :ivar managed: what stream management needs, once the client has asked for it.
-    :ivar ghost: what is written down of a session without it.
+    :ivar ended: does nobody find it any more?
     """
 
     __slots__ = (
-        "__weakref__", "_held", "_holds", "_inbox", "_pauses", "_state", "_then", "_unit", "_waiting", "account",
-        "active_at", "bound_at", "bucket", "ghost", "host", "jid", "managed", "presence", "priority", "received",
+        "_inbox", "_pauses", "_then", "_unit", "_waiting", "account", "active_at", "bucket", "ended", "received",
         "sent", "stream",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid, stream: Output | None, bucket: TokenBucket) -> None:
-        self.host = host
-        self.jid = jid
+        super().__init__(host, jid)
         self.account = jid.bare
         self.stream = stream
         self.bucket = bucket
-        self.presence: Presence | None = None
-        self.priority = 0
-        self.bound_at = self.active_at = host.clock.seconds()
+        self.active_at = self.bound_at
         self.received = self.sent = 0
-        self.managed: Managed | None = None
-        self.ghost: Ghost | None = None
+        self.ended = False
         self._inbox: deque[Item] | None = None  # exists while a stanza is being waited for
         self._unit: Unit | None = None  # of that one
         self._pauses = False
-        self._then: Callable[[Session], None] | None = None
+        self._then: list[Callable[[Session], object]] | None = None
         self._waiting: deque[tuple[int, bytes]] | None = None  # what is sent when a batch is on disk, and what follows
-        self._state: dict[str, Any] | None = None
-        self._held: dict[str, Stanza] | None = None
-        self._holds = 0
 
     @property
     def peer(self) -> str:
@@ -202,8 +188,8 @@ class Session:
                 self._close_unit()
         self._inbox = None
         then, self._then = self._then, None
-        if then is not None:
-            then(self)
+        for done in then or ():
+            done(self)
         if self._pauses:
             self._pauses = False
             if self.stream:
@@ -235,12 +221,14 @@ class Session:
         inbox = self._inbox
         return 0 if inbox is None else 1 + sum(item.__class__ is not Nonza for item in inbox)
 
-    def when_idle(self, done: Callable[[Session], None]) -> None:
+    def when_idle(self, done: Callable[[Session], object]) -> None:
         """Call `done` as soon as what the client has sent is handled; at once if nothing is left."""
         if self._inbox is None:
             done(self)
+        elif self._then is None:
+            self._then = [done]
         else:
-            self._then = done
+            self._then.append(done)
 
     # Out
 
@@ -271,6 +259,9 @@ class Session:
         :param batch: what has to be on disk before.
         :param spread: what ties it to copies for other devices.
         """
+        if self.ended:
+            self._redirect(stanza, spread)
+            return
         if self.managed is not None:
             self.managed.emit(stanza, spread)
             return
@@ -278,6 +269,13 @@ class Session:
             spread.taken = True  # for all we will ever hear
         self.write_in_turn(stanza.to_bytes(), batch)
         self.sent += 1
+
+    def _redirect(self, stanza: Stanza, spread: Spread | None) -> None:
+        """The session has ended since the stanza was sent to it: it goes where those go that were not acknowledged."""
+        if spread is None or not (spread.taken or spread.holders):
+            now = self.host.clock.seconds()
+            for pending in self.host.server.reroute(self, [(stanza.to_bytes(), now, None)]):
+                self.host.spawn(settled(pending), f"sending on what was for {self.jid}")
 
     def write_in_turn(self, data: bytes, batch: Batch | None = None) -> None:
         """Write to the stream, after all that was to be written before, and when a batch is on disk."""
@@ -319,80 +317,6 @@ class Session:
             self.stream.close(error)
         else:
             self.host.server.end(self)
-
-    # What plugins keep
-
-    @property
-    def state(self) -> Mapping[str, Any]:
-        """See :class:`xmppd.api.ISession`."""
-        return self._state if self._state is not None else _NOTHING
-
-    def keep(self, name: str, value: Any) -> None:
-        """See :class:`xmppd.api.ISession`."""
-        if self.state.get(name) == value:
-            return
-        if self._state is None:
-            self._state = {}
-        if value is None:
-            del self._state[name]
-        else:
-            self._state[name] = value
-        self.changed()
-
-    def changed(self) -> None:
-        """Presence, or what plugins keep, is another one: write it down."""
-        if self.managed is not None:
-            self.managed.write_down()
-        elif self.ghost is None:
-            self.ghost = self.host.server.management.ghost(self)
-        else:
-            self.ghost.write_down()
-
-    def describe(self) -> dict[str, Any]:
-        """Return what is written down of the session."""
-        presence = None if self.presence is None else self.presence.to_bytes().decode()
-        return {"jid": str(self.jid), "presence": presence, "bound": self.bound_at, "state": self._state or {}}
-
-    @property
-    def held(self) -> int:
-        """See :class:`xmppd.api.ISession`."""
-        return 0 if self._held is None else len(self._held)
-
-    def held_back(self) -> Mapping[str, Stanza]:
-        """Return what is held back, oldest first, by keys."""
-        return self._held if self._held is not None else {}
-
-    def hold(self, stanza: Stanza, key: str | None = None) -> None:
-        """See :class:`xmppd.api.ISession`."""
-        if self._held is None:
-            self._held = {}
-        if key is None:
-            self._holds += 1
-            key = f"#{self._holds}"
-        self._held.pop(key, None)
-        self._held[key] = stanza
-        if self.managed is not None:
-            managed = self.managed
-            managed.ledger.entry(managed, journal.held(managed.number, key, stanza.to_bytes()))
-
-    def release(self) -> None:
-        """See :class:`xmppd.api.ISession`."""
-        held, self._held = self._held, None
-        if held:
-            elsewhere = Spread(journal.TAKEN, taken=True)  # what can wait is of no use to other devices, later still
-            for stanza in held.values():
-                self.emit(stanza, None, elsewhere)
-            if self.managed is not None:
-                self.managed.ledger.entry(self.managed, journal.released(self.managed.number))
-
-    def restore(self, described: Mapping[str, Any], held: Mapping[str, Stanza], presence: Presence | None) -> None:
-        """Become what was written down."""
-        self._state = dict(described["state"]) or None
-        self._held = dict(held) or None
-        self._holds = max((int(key[1:]) for key in held if key[:1] == "#" and key[1:].isdigit()), default=0)
-        self.bound_at = described["bound"]
-        self.presence = presence
-        self.priority = presence.priority if presence is not None else 0
 
     def __repr__(self) -> str:
         return f"<Session {self.jid}>"

@@ -7,7 +7,6 @@ the :class:`~xmppd.core.sessions.Session`, which is the hot path of the server.
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
@@ -18,6 +17,7 @@ from zope.interface import implementer
 from xmppd.core.limits import TokenBucket
 from xmppd.net import management
 from xmppd.net.negotiation import Negotiation
+from xmppd.net.outgoing import Outgoing
 from xmppd.net.peers import address_of
 from xmppd.wire import ns, stream
 from xmppd.wire.errors import StreamCondition, StreamError
@@ -28,6 +28,7 @@ from xmppd.wire.xml import SEPARATOR, tag
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IDelayedCall
+    from xmppd.core.durable.managed import Managed
     from xmppd.core.hosts import Host
     from xmppd.core.sessions import Session
     from xmppd.net.listener import ClientListener
@@ -45,7 +46,7 @@ _NOT_THE_CLIENTS_FAULT = (StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.CONNE
 
 
 @implementer(IProtocol, IPushProducer)
-class ClientStream:
+class ClientStream(Outgoing):
     """One client's connection. Implements :class:`xmppd.api.IStream`.
 
     :ivar peer: the client's network address.
@@ -55,15 +56,15 @@ class ClientStream:
     """
 
     __slots__ = (
-        "_bucket", "_closing", "_counted", "_done", "_farewell", "_out", "_out_size", "_paused", "account",
+        "_bucket", "_counted", "_done", "_farewell", "_paused", "account",
         "framer", "heard", "host", "id", "idle", "lang", "listener", "negotiation", "opened", "peer", "resumable",
-        "session", "tls", "transport",
+        "session", "tls",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener) -> None:
+        super().__init__(listener.limits.output_queue_octets)
         self.listener = listener
         self.framer = Framer(listener.limits_before, listener.parsers)
-        self.transport: Any = None
         self.peer = ""
         self.id = ""
         self.lang: str | None = None
@@ -77,12 +78,9 @@ class ClientStream:
         self.heard = False
         self.idle = 0
         self._bucket: TokenBucket | None = None
-        self._closing = False  # our closing tag is sent
         self._done = False  # nothing is expected from the client any more
         self._counted = False
         self._farewell: IDelayedCall | None = None
-        self._out: deque[bytes] | None = None  # exists while the transport is congested
-        self._out_size = 0
         self._paused: set[str] | None = None  # why nothing is read
 
     @property
@@ -210,11 +208,19 @@ class ClientStream:
 
     def _client_has_closed(self) -> None:
         """RFC 6120 4.4: finish what the client has asked for, then close our side as well."""
-        if self.session is None:
+        session = self.session
+        if session is None:
             self.close()
         else:
             self._farewell = self.listener.clock.callLater(_FAREWELL, self.close)
-            self.session.when_idle(lambda session: self.close())
+            session.when_idle(
+                lambda session: self.close() if session.managed is None else self._acknowledge(session.managed)
+            )
+
+    def _acknowledge(self, managed: Managed) -> None:
+        """Before the stream is closed: tell the client what is on disk of what it has sent."""
+        settled = self.listener.server.ledger.settled()
+        settled.addCallback(lambda _: managed.answer()).addCallback(lambda _: self.close())
 
     def _listen_for_end(self, data: bytes) -> None:
         """Our side is closed: take no notice of what comes, but of the client's closing tag."""
@@ -299,41 +305,15 @@ class ClientStream:
             if not self._paused and self.transport is not None and not self._closing:
                 self.transport.resumeProducing()
 
-    # Back-pressure: writing
+    def overflowed(self) -> None:
+        """See Outgoing."""
+        _log.info("{jid} ({peer}) does not take what is sent to it; closing", jid=self._who(), peer=self.peer)
+        self.abort()
 
-    def write(self, data: bytes) -> None:
-        """Send bytes that are complete elements; they wait here while the client is slow to take them.
-
-        Behind the closing tag nothing is sent any more (RFC 6120 4.4).
-        """
+    def written(self) -> None:
+        """See Outgoing."""
         if self._closing:
-            return
-        if self._out is None:
-            transport = self.transport
-            if transport is not None:
-                transport.write(data)
-            return
-        self._out.append(data)
-        self._out_size += len(data)
-        if self._out_size > self.listener.limits.output_queue_octets:
-            _log.info("{jid} ({peer}) does not take what is sent to it; closing", jid=self._who(), peer=self.peer)
-            self.abort()
-
-    def pauseProducing(self) -> None:
-        """The transport's buffer is full."""
-        if self._out is None:
-            self._out = deque()
-
-    def resumeProducing(self) -> None:
-        """The transport's buffer is empty again."""
-        queue, self._out, self._out_size = self._out, None, 0
-        if queue and self.transport is not None:
-            self.transport.write(b"".join(queue))
-            if self._closing:
-                self._part()
-
-    def stopProducing(self) -> None:
-        """The connection is gone."""
+            self._part()
 
     # The end
 
@@ -383,8 +363,13 @@ class ClientStream:
             self.transport.abortConnection()
 
     def ping(self) -> None:
-        """Ask a silent client whether it is there (XEP-0199)."""
-        if self.session is not None and self.host is not None:
+        """Ask a silent client whether it is there (XEP-0199).
+
+        What is written here is counted by nobody, which is right for a session without stream management only.
+        """
+        if self.session is not None and self.session.managed is not None:
+            self.session.managed.ask()  # XEP-0198 1: by acknowledgements, too
+        elif self.session is not None and self.host is not None:
             iq = Iq(self.session.jid, self.host.jid, f"ping-{secrets.token_hex(4)}", "get")
             self.write(iq.with_payload(tag("ping", xmlns=ns.PING)).to_bytes())
 

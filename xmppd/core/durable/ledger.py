@@ -79,7 +79,6 @@ class Ledger:
         self._gathering = Batch(1)
         self._written: Batch | None = None  # the batch under way
         self._due: IDelayedCall | None = None
-        self._idle: list[Deferred[None]] = []
         self._paused: dict[Any, None] = {}
         self._lengths: deque[tuple[int, int, float]] = deque()  # of the journal: positions, octets, times
         self._length = 0
@@ -262,18 +261,22 @@ class Ledger:
             self._due = self._clock.callLater(0, self._write_next)
         if self._paused and not self.crowded:
             self._relieve()
-        if self._idle and not self._gathering.at:
-            idle, self._idle = self._idle, []
-            for waiting in idle:
-                waiting.callback(None)
+        for waiting in batch.settled:
+            waiting.callback(None)
+
+    @property
+    def idle(self) -> bool:
+        """Is everything on disk?"""
+        return self._written is None and not self._gathering.at
 
     def settled(self) -> Deferred[None]:
         """Return a Deferred that fires when everything gathered so far is on disk."""
         waiting: Deferred[None] = Deferred()
-        if self._written is None and not self._gathering.at:
+        last = self._gathering if self._gathering.at else self._written
+        if last is None:
             waiting.callback(None)
         else:
-            self._idle.append(waiting)
+            last.settled.append(waiting)
         return waiting
 
     # The journal's length

@@ -104,13 +104,14 @@ class Managed:
         """The client wants to know what is handled (section 4). It is told when what it has sent so far is on disk."""
         unhandled = self.session.unhandled
         if self._on_disk == self.handled and not unhandled:
-            self._answer()
+            self.answer()
             return
         self._wanted = self.handled + unhandled
         if not self._wanted_since:
             self._wanted_since = self.session.host.clock.seconds()
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Tell the client how many of its stanzas are handled and on disk."""
         stream = self.session.stream
         if stream is not None:
             stream.write(tag("a", xmlns=NS, h=str(self._on_disk % _WRAP)))
@@ -172,7 +173,7 @@ class Managed:
             stream.write(parts[0] if len(parts) == 1 else b"".join(parts))
         if self._wanted is not None and self._on_disk >= self._wanted:
             self._wanted, self._wanted_since = None, 0.0
-            self._answer()
+            self.answer()
 
     def take(self, h: int) -> None:
         """The client has acknowledged `h` stanzas (modulo 2**32).
@@ -208,13 +209,19 @@ class Managed:
             return True
         if self._wanted_since and now - self._wanted_since >= self.options.answer_within_seconds:
             self._wanted_since = now  # section 4: an answer must not be withheld for any condition other than a timeout
-            self._answer()
+            self.answer()
         if self.asked_at:
             return now - self.asked_at < self.options.acknowledge_within_seconds
         if self._written > self.acknowledged:
-            self.asked_at = now
-            stream.write(_REQUEST)
+            self.ask()
         return True
+
+    def ask(self) -> None:
+        """Ask the client what it has; not again before it has answered."""
+        stream = self.session.stream
+        if stream is not None and not self.asked_at:
+            self.asked_at = self.session.host.clock.seconds()
+            stream.write(_REQUEST)
 
     # A new stream
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Table
+from twisted.internet.defer import Deferred
 
 if TYPE_CHECKING:
     from xmppd.core.durable.ledger import Ledger
@@ -50,8 +51,8 @@ class Batch:
     """
 
     __slots__ = (
-        "at", "calls", "committed", "counting", "entries", "number", "octets", "rows", "snapshots", "spreads",
-        "suspect", "tries", "trim", "units", "waiters",
+        "at", "calls", "committed", "counting", "entries", "number", "octets", "rows", "settled", "snapshots",
+        "spreads", "suspect", "tries", "trim", "units", "waiters",
     )  # fmt: skip
     again = False
     open = False
@@ -66,6 +67,7 @@ class Batch:
         self.snapshots: dict[int, bytes | None] = {}  # records of sessions by number; None takes one away
         self.trim = 0  # entries before this position are not needed any more
         self.waiters: dict[Waiter, None] = {}
+        self.settled: list[Deferred[None]] = []  # fire when it is on disk, after the waiters
         self.octets = 0
         self.units = 0
         self.spreads = 0

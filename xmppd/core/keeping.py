@@ -1,0 +1,127 @@
+"""What plugins keep in a session: facts to remember, and stanzas that are held back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from xmppd.core.durable import journal
+from xmppd.core.durable.units import Spread
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Presence, Stanza
+
+if TYPE_CHECKING:
+    from xmppd.core.durable.ghosts import Ghost
+    from xmppd.core.durable.managed import Managed
+    from xmppd.core.durable.units import Batch
+    from xmppd.core.hosts import Host
+
+__all__ = ["Keeping"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Keeping:
+    """A session, as far as it keeps something and is written down.
+
+    :ivar presence: the last available presence it broadcast, or None.
+    :ivar priority: of that presence.
+    :ivar bound_at: when the resource was bound, in seconds since the epoch.
+    :ivar managed: what stream management needs, once the client has asked for it.
+    :ivar ghost: what is written down of a session without it.
+    """
+
+    __slots__ = (
+        "__weakref__", "_held", "_holds", "_state", "bound_at", "ghost", "host", "jid", "managed", "presence",
+        "priority",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, jid: Jid) -> None:
+        self.host = host
+        self.jid = jid
+        self.presence: Presence | None = None
+        self.priority = 0
+        self.bound_at = host.clock.seconds()
+        self.managed: Managed | None = None
+        self.ghost: Ghost | None = None
+        self._state: dict[str, Any] | None = None
+        self._held: dict[str, Stanza] | None = None
+        self._holds = 0
+
+    def emit(self, stanza: Stanza, batch: Batch | None, spread: Spread | None = None) -> None:
+        """Send a stanza past all filters."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """See :class:`xmppd.api.ISession`."""
+        return self._state if self._state is not None else _NOTHING
+
+    def keep(self, name: str, value: Any) -> None:
+        """See :class:`xmppd.api.ISession`."""
+        if self.state.get(name) == value:
+            return
+        if self._state is None:
+            self._state = {}
+        if value is None:
+            del self._state[name]
+        else:
+            self._state[name] = value
+        self.changed()
+
+    def changed(self) -> None:
+        """Presence, or what plugins keep, is another one: write it down."""
+        if self.host.server.directory.by_jid.get(self.jid) is not self:
+            return  # it has ended
+        if self.managed is not None:
+            self.managed.write_down()
+        elif self.ghost is None:
+            self.ghost = self.host.server.management.ghost(self)
+        else:
+            self.ghost.write_down()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is written down of the session."""
+        presence = None if self.presence is None else self.presence.to_bytes().decode()
+        return {"jid": str(self.jid), "presence": presence, "bound": self.bound_at, "state": self._state or {}}
+
+    @property
+    def held(self) -> int:
+        """See :class:`xmppd.api.ISession`."""
+        return 0 if self._held is None else len(self._held)
+
+    def held_back(self) -> Mapping[str, Stanza]:
+        """Return what is held back, oldest first, by keys."""
+        return self._held if self._held is not None else {}
+
+    def hold(self, stanza: Stanza, key: str | None = None) -> None:
+        """See :class:`xmppd.api.ISession`."""
+        if self._held is None:
+            self._held = {}
+        if key is None:
+            self._holds += 1
+            key = f"#{self._holds}"
+        self._held.pop(key, None)
+        self._held[key] = stanza
+        if self.managed is not None:
+            managed = self.managed
+            managed.ledger.entry(managed, journal.held(managed.number, key, stanza.to_bytes()))
+
+    def release(self) -> None:
+        """See :class:`xmppd.api.ISession`."""
+        held, self._held = self._held, None
+        if held:
+            elsewhere = Spread(journal.TAKEN, taken=True)  # what can wait is of no use to other devices, later still
+            for stanza in held.values():
+                self.emit(stanza, None, elsewhere)
+            if self.managed is not None:
+                self.managed.ledger.entry(self.managed, journal.released(self.managed.number))
+
+    def restore(self, described: Mapping[str, Any], held: Mapping[str, Stanza], presence: Presence | None) -> None:
+        """Become what was written down."""
+        self._state = dict(described["state"]) or None
+        self._held = dict(held) or None
+        self._holds = max((int(key[1:]) for key in held if key[:1] == "#" and key[1:].isdigit()), default=0)
+        self.bound_at = described["bound"]
+        self.presence = presence
+        self.priority = presence.priority if presence is not None else 0
