@@ -22,7 +22,7 @@ from tests.faults import checker, plan, report
 from tests.faults.game import play
 from tests.faults.report import Result
 from tests.faults.round import Shape
-from tests.faults.servers import SERVERS, have_disk
+from tests.faults.servers import HOUR, SERVERS, have_disk
 
 EXAMPLES = """\
 examples:
@@ -58,6 +58,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=24, help="devices, on half as many accounts (24)")
     parser.add_argument("--slixmpp", type=float, default=0.2, help="the share of devices made of slixmpp (0.2)")
     parser.add_argument("--rate", type=float, default=80, help="messages a second from all together (80)")
+    parser.add_argument("--hibernation", type=int, default=HOUR, help="seconds sessions wait to be resumed (3600)")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--save", type=Path, help="where violations are kept (a new temporary folder)")
     options = parser.parse_args()
@@ -107,7 +108,8 @@ def one(options: argparse.Namespace, number: int) -> Result:
     faults = plan.draw(seed, counts(options, number), options.clients, options.kinds)
     shape = Shape(options.clients, options.slixmpp, options.rate, seed)
     began = time.monotonic()
-    played = play(options.server, options.database, shape, faults, options.save / f"{options.server}-{seed}")
+    folder = options.save / f"{options.server}-{seed}"
+    played = play(options.server, options.database, shape, faults, folder, options.hibernation)
     return Result(
         number + 1,
         seed,

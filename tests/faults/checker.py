@@ -67,6 +67,8 @@ class _Seen:
     ready: float | None = None
     #: The first time a message came, in order.
     first: list[Event] = field(default_factory=list)
+    #: The sessions whose end the server could not be told what was received before.
+    unacked: set[int] = field(default_factory=set)
     #: When each session was ready.
     sessions: dict[int, float] = field(default_factory=dict)
 
@@ -110,8 +112,10 @@ class _Index:
         if event.what is What.READY:
             self.seen[event.device].ready = event.time
             self.seen[event.device].sessions[event.session] = event.time
-        elif event.what in (What.REFUSED, What.EXPIRED, What.CLOSED):
+        elif event.what in (What.REFUSED, What.EXPIRED, What.CLOSED, What.FORGOT):
             self.seen[event.device].ready = None
+            if event.what in (What.EXPIRED, What.FORGOT):
+                self.seen[event.device].unacked.add(event.session)
 
     def seen_by_account(self, account: str, key: Key) -> bool:
         """Say whether any device of the account got the message live."""
@@ -171,6 +175,8 @@ def _duplicates(index: _Index) -> Iterator[Violation]:
             else:
                 sessions = {event.session for event in events}
                 kind = Kind.DUPLICATE if len(sessions) < len(events) else Kind.DUPLICATE_LATER
+                if kind is Kind.DUPLICATE_LATER and min(sessions) in seen.unacked:
+                    continue  # XEP-0198 section 4: there is no way to prevent it
             yield Violation(
                 kind, device, key, ", ".join(f"{event.text} in session {event.session}" for event in events)
             )

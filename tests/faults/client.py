@@ -54,7 +54,7 @@ class Client(Device):
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._leaving = False
+        self._leaving = self._sleeps = False
         #: We ended the stream, and never heard that the server knows.
         self._unconfirmed = False
 
@@ -139,6 +139,30 @@ class Client(Device):
             self._forget()
         self._drop("left")
 
+    async def forget(self) -> None:
+        end = self._loop.time() + 3
+        while self.waiting and self._loop.time() < end:
+            await asyncio.sleep(0.1)
+        if self.waiting or self._sm is None:
+            return
+        self.vanish()
+        self.record(What.FORGOT, self.name, None, self.session)
+        self._forget()
+
+    def sleep(self, asleep: bool) -> None:
+        if self._on and self._sleeps and self._stream is not None:
+            self._stream.write(f"<{'inactive' if asleep else 'active'} xmlns='{reading.CSI}'/>")
+
+    def typing(self, to: str) -> None:
+        if self._on:
+            self._stanza(reading.typing(to), "typing")
+
+    @property
+    def unanswered(self) -> list[str]:
+        """The ids of requests that the server has counted, and not answered."""
+        waiting = {stanza.token for stanza in self._sm.queue} if self._sm else set()
+        return [id_ for id_ in self._asked if id_ not in waiting]
+
     async def stop(self) -> None:
         self.wanted = False
         for task in (self._task, self._syncing):
@@ -152,6 +176,7 @@ class Client(Device):
     async def _connect(self) -> None:
         stream = self._stream = await Stream.connect(self.port, self._lost)
         features = await stream.log_in(self.account, PASSWORD)
+        self._sleeps = features.find(f"{{{reading.CSI}}}csi") is not None
         if features.find(f"{_SM}sm") is None:
             raise ConnectionError("no stream management is offered")
         if self._sm is not None:
@@ -223,7 +248,8 @@ class Client(Device):
 
     def _forget(self) -> None:
         """The session is over."""
-        self._sm, self.ready, self._unconfirmed = None, False, False
+        self._sm, self._unconfirmed = None, False
+        self.ready = self.caught_up = False
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(ConnectionError("the session is over"))

@@ -98,6 +98,18 @@ class Device:
         """Break the connection and stay away."""
         raise NotImplementedError
 
+    async def forget(self) -> None:
+        """Break the connection and know nothing of the session any more, if the server has counted everything."""
+        raise NotImplementedError
+
+    def sleep(self, asleep: bool) -> None:
+        """Say that nobody looks at the device, or that somebody does (XEP-0352), if the server wants to know."""
+        raise NotImplementedError
+
+    def typing(self, to: str) -> None:
+        """Send a chat state (XEP-0085): nothing that has to arrive."""
+        raise NotImplementedError
+
     def come(self) -> None:
         """Connect again."""
         raise NotImplementedError

@@ -11,7 +11,7 @@ from tests.faults.checker import Kind, Violation
 from tests.faults.history import History
 from tests.faults.plan import Plan
 from tests.faults.round import Round, Shape
-from tests.faults.servers import SERVERS
+from tests.faults.servers import HOUR, SERVERS
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,13 @@ class Played:
     kills: int
 
 
-def play(server: str, database: str, shape: Shape, faults: Plan, save: Path) -> Played:
-    """Play a round on a fresh server; if anything is wrong, `save` is made and holds what is known about it."""
+def play(server: str, database: str, shape: Shape, faults: Plan, save: Path, hibernation: int = HOUR) -> Played:
+    """Play a round on a fresh server whose sessions wait for `hibernation` seconds to be resumed.
+
+    If anything is wrong, `save` is made and holds what is known about it.
+    """
     disk = any(fault.kind == plan.DISK for fault in faults.server)
-    victim = SERVERS[server](disk=disk, database=database)
+    victim = SERVERS[server](disk, database, hibernation)
     try:
         game = Round(victim, shape, faults)
         victim.add_users(sorted({name.partition("/")[0] for name in game.names}))

@@ -62,6 +62,7 @@ class What(StrEnum):
     RESUMED = "resumed"
     REFUSED = "resumption refused"  # `text`: the condition and whether the session's time was over
     EXPIRED = "resumption refused after its time"
+    FORGOT = "forgot its session"  # and begins another one with the same resource
     CLOSED = "closed"  # the client ended its stream
     BROKEN = "broken"  # the connection was lost; `text`: why
     TAKEN_BACK = "ack taken back"  # a smaller h than before
@@ -132,7 +133,8 @@ class History:
         start, end = own[0].time - around, own[-1].time + around
         concerned = {key.sender, *(event.device for event in own), *self.devices_of(key.to)}
         sessions = {
-            What.BEGAN, What.READY, What.RESUMED, What.REFUSED, What.EXPIRED, What.CLOSED, What.BROKEN, What.TAKEN_BACK
+            What.BEGAN, What.READY, What.RESUMED, What.REFUSED, What.EXPIRED, What.CLOSED, What.BROKEN, What.TAKEN_BACK,
+            What.FORGOT,
         }  # fmt: skip
         return [
             event

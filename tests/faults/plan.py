@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 KILL, STOP, PAUSE, DISK, DATABASE = "kill", "stop", "pause", "disk", "database"
-RESET, FIN, INSIDE, FREEZE, DELAY, AWAY, VANISH = "reset", "fin", "inside", "freeze", "delay", "away", "vanish"
+RESET, FIN, INSIDE, FREEZE, DELAY = "reset", "fin", "inside", "freeze", "delay"
+AWAY, VANISH, FORGET, SLEEP = "away", "vanish", "forget", "sleep"
 #: What befalls the server, and how often compared with each other when not counted.
 SERVER_FAULTS = (KILL, STOP, PAUSE, DISK, DATABASE)
 #: What befalls one device, and how often compared with each other.
-DEVICE_FAULTS = {RESET: 4, FIN: 2, INSIDE: 4, FREEZE: 3, DELAY: 3, AWAY: 3, VANISH: 2}
+DEVICE_FAULTS = {RESET: 4, FIN: 2, INSIDE: 4, FREEZE: 3, DELAY: 3, AWAY: 3, VANISH: 2, FORGET: 1, SLEEP: 2}
 EXPLAINED = {
     KILL: "SIGKILL of the server, and a start after a moment",
     STOP: "SIGTERM of the server, and a start",
@@ -25,6 +26,8 @@ EXPLAINED = {
     DELAY: "a connection is slow",
     AWAY: "a device ends its stream, and comes back",
     VANISH: "a device loses its connection, and resumes its session later",
+    FORGET: "a device loses its connection, and knows nothing of its session any more",
+    SLEEP: "a device says that nobody looks at it (XEP-0352)",
 }
 
 
@@ -52,7 +55,7 @@ class Plan:
 
 _SECONDS = {
     KILL: (0.0, 1.5), STOP: (0.0, 1.0), PAUSE: (0.5, 4.0), DISK: (2.0, 5.0), DATABASE: (0.0, 2.0),
-    FREEZE: (4.0, 15.0), DELAY: (1.0, 4.0), AWAY: (1.0, 8.0), VANISH: (1.0, 8.0),
+    FORGET: (0.0, 4.0), SLEEP: (1.0, 8.0), FREEZE: (4.0, 15.0), DELAY: (1.0, 4.0), AWAY: (1.0, 8.0), VANISH: (1.0, 8.0),
 }  # fmt: skip
 
 

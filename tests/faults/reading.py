@@ -13,6 +13,7 @@ CLIENT = "jabber:client"
 CARBONS = "urn:xmpp:carbons:2"
 MAM = "urn:xmpp:mam:2"
 SM = "urn:xmpp:sm:3"
+CSI = "urn:xmpp:csi:0"
 SID = "urn:xmpp:sid:0"
 RSM = "http://jabber.org/protocol/rsm"
 FORWARD = "urn:xmpp:forward:0"
@@ -64,13 +65,15 @@ def read(message: ET.Element, account: str) -> Incoming | None:
     for way in ("sent", "received"):
         inner = message.find(f"{{{CARBONS}}}{way}/{_FORWARDED}")
         if inner is not None and message.get("from") == account:
-            key, text = _body(inner)
-            return Incoming(way, key, text, _archive_id(inner, account))
-    key, text = _body(message)
-    if key is None and not text:
-        return None
+            return _told(way, inner, account)
     way = "delayed" if message.find("{urn:xmpp:delay}delay") is not None else "direct"
-    return Incoming(way, key, text, _archive_id(message, account))
+    return _told(way, message, account)
+
+
+def _told(way: str, message: ET.Element, account: str) -> Incoming | None:
+    """Return what a message says, unless it has no body (chat states)."""
+    key, text = _body(message)
+    return None if key is None and not text else Incoming(way, key, text, _archive_id(message, account))
 
 
 def message(key: Key, to: str) -> str:
@@ -79,6 +82,12 @@ def message(key: Key, to: str) -> str:
         f"<message type='chat' to={quoteattr(to)} id={quoteattr(key.text)}><body>{escape(key.text)}</body>"
         f"<origin-id xmlns='{SID}' id={quoteattr(key.text)}/></message>"
     )
+
+
+def typing(to: str) -> str:
+    """Return the stanza of a chat state (XEP-0085) that nobody keeps."""
+    state = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+    return f"<message type='chat' to={quoteattr(to)}>{state}<no-store xmlns='urn:xmpp:hints'/></message>"
 
 
 def query(queryid: str, after: str, size: int, extended: bool) -> str:

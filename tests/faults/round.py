@@ -16,11 +16,15 @@ from tests.faults.link import DOWN, UP, Link
 from tests.faults.plan import Fault, Plan
 from tests.faults.servers import Ejabberd, Prosody, Xmppd
 from tests.faults.slix import SlixmppDevice
+from tests.interop.server import DOMAIN
 
 Target = Xmppd | Prosody | Ejabberd
 PATIENCE = 60.0
+LEAVING = (plan.AWAY, plan.VANISH, plan.FORGET)
 #: Of so many messages, those to a full JID.
 FULL = 0.3
+#: Of so many messages, those that a chat state follows.
+TYPING = 0.1
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ class Round:
                     resources = [name.partition("/")[2] for name in self.history.devices_of(to)]
                     full = self._chance.random() < FULL
                     device.say(to, self._chance.choice(resources) if full else "")
+                    if self._chance.random() < TYPING:
+                        device.typing(f"{to}@{DOMAIN}")
 
     # ---- the faults
 
@@ -213,7 +219,11 @@ class Round:
             await device.leave()
         elif fault.kind == plan.VANISH and device.wanted:
             device.vanish()
-        elif pair is None or fault.kind in (plan.AWAY, plan.VANISH):
+        elif fault.kind == plan.FORGET and device.wanted:
+            await device.forget()
+        elif fault.kind == plan.SLEEP:
+            device.sleep(True)
+        elif pair is None or fault.kind in LEAVING:
             return
         elif fault.kind == plan.RESET:
             pair.cut()
@@ -226,8 +236,10 @@ class Round:
         else:
             pair.delay = fault.seconds / 10
         await asyncio.sleep(fault.seconds)
-        if fault.kind in (plan.AWAY, plan.VANISH):
+        if fault.kind in LEAVING:
             device.come()
+        elif fault.kind == plan.SLEEP:
+            device.sleep(False)
         elif fault.kind == plan.FREEZE and pair is not None:
             pair.cut()
         elif pair is not None:
@@ -240,6 +252,7 @@ class Round:
         for name, device in self.devices.items():
             self.links[name].mend()
             device.come()
+            device.sleep(False)
         self.record(What.FAULT, text="everything works again")
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and not all(self._calm(device) for device in self.devices.values()):
@@ -250,9 +263,17 @@ class Round:
                 self.record(What.UNSETTLED, device.name, None, device.session, text)
         for _ in range(2):
             await asyncio.gather(*(self._ping(device) for device in self.devices.values()))
+        self._answered()
         loop = asyncio.get_running_loop()
         while time.monotonic() < end and loop.time() - self.record.moved < 1.0:
             await asyncio.sleep(0.1)
+
+    def _answered(self) -> None:
+        """Every request of the present sessions that was counted is answered by now."""
+        for device in self.devices.values():
+            if isinstance(device, Client) and device.connected and device.unanswered:
+                text = f"counted and not answered: {device.unanswered}"
+                self.record(What.OFFENCE, device.name, None, device.session, text)
 
     @staticmethod
     def _calm(device: Device) -> bool:

@@ -59,6 +59,7 @@ class Victim:
     """What the harness adds to a server process: faults, and data on a small disk.
 
     :param disk: put the data on a disk of its own that can be full.
+    :param hibernation: how many seconds a session waits to be resumed.
     :param database: one of `databases`; "own" is the storage the server brings along.
     """
 
@@ -67,7 +68,8 @@ class Victim:
     process: subprocess.Popen[bytes] | None
     databases: tuple[str, ...] = ("sqlite",)
 
-    def __init__(self, disk: bool = False, database: str = "sqlite") -> None:
+    def __init__(self, disk: bool = False, database: str = "sqlite", hibernation: int = HOUR) -> None:
+        self.hibernation = hibernation
         self.with_disk = disk
         self.database = database
         self.disk: Disk | None = None
@@ -131,7 +133,8 @@ class Xmppd(Victim, interop.Xmppd):
         database = f'\n[database]\nurl = "{self.cluster.url}"\n' if self.cluster else ""
         # Loopback is exempt from the limits on rates.
         limits = f'[hosts."{DOMAIN}".offline]\nmax_messages = 1000000\nmax_octets = 1000000000\n'
-        super().configure(limits + extra + database, plain_without_tls)
+        sessions = f"[stream_management]\nhibernation_seconds = {self.hibernation}.0\n"
+        super().configure(limits + sessions + extra + database, plain_without_tls)
         self.prepare_data()
 
     def add_users(self, names: list[str]) -> None:
@@ -152,7 +155,7 @@ class Prosody(Victim, interop.Prosody):
 
     def configure(self, extra: str, plain_without_tls: bool) -> None:
         reliable = (
-            f"smacks_hibernation_time = {HOUR}\nsmacks_max_queue_size = {QUEUE}\n"
+            f"smacks_hibernation_time = {self.hibernation}\nsmacks_max_queue_size = {QUEUE}\n"
             "default_archive_policy = true\nmax_archive_query_results = 250\nstorage_archive_item_limit = 1000000\n"
         )
         data = self.prepare_data()
@@ -212,7 +215,11 @@ modules:
   mod_mam: {{default: always, request_activates_archiving: false}}
   mod_offline: {{access_max_user_messages: none, use_mam_for_storage: false}}
   mod_register: {{ip_access: all}}
-  mod_stream_mgmt: {{resume_timeout: {HOUR}, max_ack_queue: {QUEUE}, resend_on_timeout: if_offline, ack_timeout: 60}}
+  mod_stream_mgmt:
+    resume_timeout: {self.hibernation}
+    max_ack_queue: {QUEUE}
+    resend_on_timeout: if_offline
+    ack_timeout: 60
 {extra}
 """
         )

@@ -120,6 +120,22 @@ class SlixmppDevice(Device):
         self._sm.handled = handled
         self.record(What.CLOSED, self.name, None, self.session)
 
+    async def forget(self) -> None:
+        if self._unacked:
+            return
+        self.vanish()
+        self.record(What.FORGOT, self.name, None, self.session)
+        self.ready = False
+        await asyncio.sleep(0.1)
+        self._client.event("session_end")
+
+    def sleep(self, asleep: bool) -> None:
+        """The library has a plugin for it; that it says nothing is as good."""
+
+    def typing(self, to: str) -> None:
+        if self.connected:
+            self._client.send(self._client.make_message(mto=to, mtype="chat"))
+
     async def stop(self) -> None:
         self.wanted = False
         for task in (self._runner, self._syncing, self._client._run_out_filters, *self._tasks):

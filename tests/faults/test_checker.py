@@ -158,6 +158,16 @@ class Duplicates(unittest.TestCase):
         self.story.live(message(2), B, session=2, text="delayed")
         self.assertEqual(self.story.kinds(), [(Kind.DUPLICATE_LATER, B)])
 
+    def test_in_a_later_session_after_one_that_could_not_be_acked(self) -> None:
+        for what in (What.FORGOT, What.EXPIRED):
+            self.setUp()
+            self.story.add(what, B)
+            self.story.add(What.READY, B, session=2)
+            self.story.live(message(2), B, session=2, text="delayed")
+            self.assertEqual(self.story.kinds(), [])
+            self.story.live(message(2), B, session=2)
+            self.assertEqual(self.story.kinds(), [(Kind.DUPLICATE, B)])
+
     def test_sent_again(self) -> None:
         self.story.add(What.AGAIN, A, message(2), 2)
         self.story.live(message(2), B)
