@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column, Connection, Float, MetaData, Table, Text, delete, insert, select, update
 
@@ -15,7 +14,6 @@ from xmppd.api import (
     Bounce,
     Condition,
     Iq,
-    ISession,
     Jid,
     Phase,
     Plugin,
@@ -32,6 +30,8 @@ from xmppd.api import (
 from xmppd.api.roster import IRoster
 
 NS = "jabber:iq:last"
+#: Under which name a session remembers the status with which its client became unavailable.
+STATE = "last"
 LOGOUTS = Table(
     "last_logouts",
     MetaData(),
@@ -52,8 +52,6 @@ class Last(Plugin):
     roster = use(IRoster)
 
     async def start(self) -> None:
-        # What a device said when it became unavailable; it may stay connected after that.
-        self._statuses: WeakKeyDictionary[ISession, str] = WeakKeyDictionary()
         # What is not written down yet: the contacts have seen the user go, and may ask before it is.
         self._going: dict[Jid, tuple[float, str]] = {}
 
@@ -103,7 +101,8 @@ class Last(Plugin):
     def note_status(self, event: AvailabilityChanged) -> None:
         """Keep the status that a device leaves with, for when its session ends."""
         if event.presence.type == "unavailable":
-            self._statuses[event.session] = event.presence.text("status") or ""
+            # It may stay connected after that.
+            event.session.keep(STATE, event.presence.text("status") or None)
 
     @observe(SessionEnded)
     def note_end(self, event: SessionEnded) -> Awaitable[None] | None:
@@ -111,7 +110,7 @@ class Last(Plugin):
         account = event.session.account
         if self.host.sessions(account):
             return None
-        self._going[account] = self.clock.seconds(), self._statuses.get(event.session, "")
+        self._going[account] = self.clock.seconds(), event.session.state.get(STATE, "")
         return self._write(account, *self._going[account])
 
     async def _write(self, account: Jid, ended_at: float, status: str) -> None:

@@ -80,7 +80,8 @@ class AdminCommands(Plugin):
     @observe(SessionBound)
     def note_login(self, event: SessionBound) -> None:
         """Keep the time."""
-        self._logins.note(event.session.account, event.session.bound_at)
+        if not event.restored:
+            self._logins.note(event.session.account, event.session.bound_at)
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:

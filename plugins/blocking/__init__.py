@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from itertools import count
-from weakref import WeakSet
 
 from xmppd.api import (
     OWN_ACCOUNT,
@@ -42,6 +41,8 @@ from xmppd.plugins.blocking import blocklist
 from xmppd.plugins.blocking.blocklist import BlockList, affected, matches
 
 NS = "urn:xmpp:blocking"
+#: Under which name a session remembers that its client has asked for the list.
+STATE = "blocking"
 _NOBODY: BlockList = frozenset()
 # Section 3.3. What the blocked see is what they would see if the user were offline.
 _OUTGOING = StanzaError(Condition.NOT_ACCEPTABLE, "cancel", app=tag("blocked", xmlns="urn:xmpp:blocking:errors"))
@@ -68,7 +69,6 @@ class Blocking(Plugin):
     async def start(self) -> None:
         # Block lists are short and few have one; all are in memory, since mail for the absent is checked as well.
         self._lists: dict[Jid, BlockList] = await self.db.read(lambda c: blocklist.load(c, self.host.jid))
-        self._informed: WeakSet[ISession] = WeakSet()
         self._ids = count(1)
         if self._lists:
             self.wake()
@@ -114,7 +114,7 @@ class Blocking(Plugin):
         """Answer with the block list, and tell this device of changes from now on (section 3.2)."""
         account, session = self._asker(request)
         if session is not None:
-            self._informed.add(session)
+            session.keep(STATE, True)
         items = (tag("item", jid=jid) for jid in sorted(self._lists.get(account, _NOBODY)))
         return request.result(tag("blocklist", *items, xmlns=NS))
 
@@ -187,7 +187,7 @@ class Blocking(Plugin):
         """Tell the devices that have asked for the list (sections 3.3 to 3.5)."""
         payload = tag(name, *(tag("item", jid=jid) for jid in jids), xmlns=NS)
         for session in self.host.sessions(account):
-            if session in self._informed:
+            if session.state.get(STATE):
                 pending = session.send(Iq(session.jid, None, f"block{next(self._ids)}", "set", payload=payload))
                 if pending is not None:
                     self.host.spawn(settled(pending), f"telling {session.jid} of a changed block list")

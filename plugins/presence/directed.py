@@ -6,41 +6,64 @@ from xmppd.api import ISession, Jid
 
 __all__ = ["Directed"]
 
-_NOBODY: dict[Jid, None] = {}
+#: Under which name a session remembers whom its presence was directed to.
+STATE = "directed"
 
 
 class Directed:
-    """What is remembered per session; sessions of which there is nothing to remember cost nothing."""
+    """What is remembered per session; sessions of which there is nothing to remember cost nothing.
+
+    Whom presence was directed to outlives connections and the server, as the presence does.
+    """
 
     def __init__(self) -> None:
-        self._recipients: dict[ISession, dict[Jid, None]] = {}
+        self._recipients: dict[ISession, dict[Jid, None]] = {}  # as far as they were needed
         self._refusing: dict[ISession, set[Jid]] = {}
 
     # Directed presence
 
     def add(self, session: ISession, recipient: Jid, limit: int) -> bool:
         """Remember a recipient of available presence; false if there are `limit` of them already."""
-        recipients = self._recipients.setdefault(session, {})
-        if recipient not in recipients and len(recipients) >= limit:
-            return False
-        recipients[recipient] = None
+        recipients = self._of(session)
+        if recipients is None:
+            if not limit:
+                return False
+            recipients = self._recipients[session] = {}
+        if recipient not in recipients:
+            if len(recipients) >= limit:
+                return False
+            recipients[recipient] = None
+            session.keep(STATE, list(recipients))
         return True
 
     def discard(self, session: ISession, recipient: Jid) -> None:
         """The recipient has been told that the device is unavailable, or wants no presence."""
-        recipients = self._recipients.get(session)
-        if recipients is not None:
-            recipients.pop(recipient, None)
+        recipients = self._of(session)
+        if recipients is not None and recipient in recipients:
+            del recipients[recipient]
+            session.keep(STATE, list(recipients) or None)
             if not recipients:
                 del self._recipients[session]
 
     def has(self, session: ISession, recipient: Jid) -> bool:
         """Does the recipient think the device is available?"""
-        return recipient in self._recipients.get(session, _NOBODY)
+        recipients = self._of(session)
+        return recipients is not None and recipient in recipients
 
     def take(self, session: ISession) -> tuple[Jid, ...]:
         """Return all recipients, and forget them."""
-        return tuple(self._recipients.pop(session, _NOBODY))
+        recipients = self._of(session)
+        if recipients is None:
+            return ()
+        del self._recipients[session]
+        session.keep(STATE, None)
+        return tuple(recipients)
+
+    def _of(self, session: ISession) -> dict[Jid, None] | None:
+        recipients = self._recipients.get(session)
+        if recipients is None and (kept := session.state.get(STATE)):
+            recipients = self._recipients[session] = {Jid.parse(recipient): None for recipient in kept}
+        return recipients
 
     # Errors
 

@@ -47,6 +47,9 @@ from xmppd.plugins.roster.subscriptions import RequestLimits, Subscriptions
 
 __all__ = ["RosterPlugin"]
 
+#: Under which name an interested resource (2.2) remembers that it is one, and which version it knows until it has been
+#: brought up to date.
+STATE = "roster"
 #: Stream features (2.6.1 and 3.4.1).
 _FEATURES = b"<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
 
@@ -79,8 +82,7 @@ class RosterPlugin(Plugin, RosterOperations):
         super().__init__(host, options)
         self._rosters = Rosters(self.db, self._online, self.options.cached_rosters, self.options.removals_kept)
         self._subscriptions = self._make_subscriptions()
-        # Interested resources (2.2), and those of them whose roster is still being brought up to date.
-        self._interested: dict[Jid, dict[ISession, None]] = {}
+        # Sessions whose roster is still being brought up to date.
         self._behind: set[ISession] = set()
 
     async def reconfigured(self, options: Options) -> None:
@@ -102,17 +104,15 @@ class RosterPlugin(Plugin, RosterOperations):
     def bound(self, event: SessionBound) -> None:
         """Keep the roster in memory from now on, if it is there."""
         self._rosters.came(event.session.account)
+        behind = event.session.state.get(STATE)
+        if behind:  # the server was killed between the result and the pushes
+            self._bring_up_to_date(event.session, behind)
 
     @observe(SessionEnded)
     def ended(self, event: SessionEnded) -> None:
         """Forget the session, and with the last one of the account its roster."""
         session, account = event.session, event.session.account
         self._behind.discard(session)
-        interested = self._interested.get(account)
-        if interested is not None:
-            interested.pop(session, None)
-            if not interested:
-                del self._interested[account]
         if all(other is session for other in self.host.sessions(account)):
             self._rosters.left(account)
 
@@ -173,15 +173,18 @@ class RosterPlugin(Plugin, RosterOperations):
         known = request.request.attributes.get("ver")
         changes = roster.changes_since(known) if known else None
         if session is not None:
-            self._interested.setdefault(roster.account, {})[session] = None
+            session.keep(STATE, "")
         if changes is None or len(changes) > max(len(roster.items), 1):
             return request.result(forms.query(roster.items.values(), roster.version))
         if session is not None and changes:
-            # 2.6.3: the changes follow as pushes. They are sent once the result is on its way, and pushes that
-            # would overtake them are put off till then.
-            self._behind.add(session)
-            self.later(0, lambda: self._catch_up(session, str(known)))
+            self._bring_up_to_date(session, str(known))
         return request.result()
+
+    def _bring_up_to_date(self, session: ISession, known: str) -> None:
+        """Have the changes follow as pushes (2.6.3), behind the result, and what would overtake them put off."""
+        session.keep(STATE, known)
+        self._behind.add(session)
+        self.later(0, lambda: self._catch_up(session, known))
 
     async def _catch_up(self, session: ISession, known: str) -> None:
         if session in self._behind:
@@ -190,6 +193,7 @@ class RosterPlugin(Plugin, RosterOperations):
             for version, jid in roster.changes_since(known) or ():
                 text = f"{roster.header.epoch}-{version}"
                 self._send(session, forms.push(roster.account, jid, roster.items.get(jid), text))
+            session.keep(STATE, "")
 
     @iq_set(forms.NS, "query", to=OWN_ACCOUNT)
     async def set(self, request: Iq) -> Iq:
@@ -281,7 +285,7 @@ class RosterPlugin(Plugin, RosterOperations):
 
     def interested(self, account: Jid) -> Sequence[ISession]:
         """See :class:`xmppd.api.IRoster`."""
-        return tuple(self._interested.get(account, ()))
+        return tuple(session for session in self.host.sessions(account) if STATE in session.state)
 
     async def put(
         self,

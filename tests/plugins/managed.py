@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from xmppd.testing import Client, ServerTestCase
+from xmppd.wire.jid import Jid
 
 __all__ = ["SM", "ManagedTestCase"]
 
@@ -25,6 +26,12 @@ class ManagedTestCase(ServerTestCase):
             client.send("<presence/>")
             client.clear()
         return client, id_[1]
+
+    def sent(self, jid: str) -> int:
+        """Return how many stanzas a client was sent, since it has enabled stream management."""
+        session = self.host.session(Jid.parse(jid))
+        assert session is not None and session.managed is not None
+        return session.managed._written
 
     def resuming(self, jid: str, id_: str, h: int) -> Client:
         """Return a client that has asked to resume a session, and what came before it in `h` stanzas."""

@@ -199,7 +199,7 @@ class UserOperations:
         return {
             **self._row(account),
             "resources": [session.jid.resource for session in sessions],
-            "addresses": sorted({session.peer for session in sessions}),
+            "addresses": sorted({session.peer for session in sessions if session.peer}),
         }
 
     def _row(self, account: Account) -> dict[str, Any]:
