@@ -8,33 +8,36 @@ import json
 import os
 import platform
 import resource
+import signal
 import statistics
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.modes import DEFAULT, MODES, TLS, named
 from bench.servers import CPUS, SERVERS, Measured
-from bench.workloads import WORKLOADS, Load, Result
-
-MODES = ("login", "login-tls", "chat", "chat-tls", "iq", "presence", "idle", "idle-tls")
-CONNECTED = {"login": 400, "chat": 100, "iq": 100, "presence": 100, "idle": 1000}
+from bench.workloads import Load, Result
 
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("modes", nargs="*", default=[], metavar="MODE", help=f"from {', '.join(MODES)} (all)")
+    parser.add_argument(
+        "modes", nargs="*", default=[], metavar="MODE", help=f"from {', '.join(MODES)}, {TLS} behind it"
+    )
     parser.add_argument("--servers", help="names, with commas between (xmppd and those installed)")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured in each run (5)")
     parser.add_argument("--warmup", type=float, default=1.5, help="seconds before them (1.5)")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the table has the medians (1)")
     parser.add_argument("--window", type=int, default=4, help="requests in flight a user (4)")
     parser.add_argument("--contacts", type=int, default=20, help="contacts of each user for presence (20)")
+    parser.add_argument("--messages", type=int, default=5000, help="in the archive for sync (5000)")
+    parser.add_argument("--page", type=int, default=50, help="messages on a page for sync; Prosody gives no more (50)")
     parser.add_argument("--connections", type=int, help="users connected, whatever the mode")
     parser.add_argument("--json", type=Path, help="append one JSON object a run to this file")
     options = parser.parse_args()
-    options.modes = options.modes or list(MODES)
-    unknown = [mode for mode in options.modes if mode.removesuffix("-tls") not in WORKLOADS]
+    options.modes = options.modes or DEFAULT
+    unknown = [mode for mode in options.modes if mode.removesuffix(TLS) not in MODES]
     if unknown:
         parser.error(f"no such mode: {', '.join(unknown)}")
     if options.servers is None:
@@ -49,13 +52,13 @@ def arguments() -> argparse.Namespace:
 
 def connected(mode: str, options: argparse.Namespace) -> int:
     """Return how many users a mode needs."""
-    number: int = options.connections or CONNECTED[mode.removesuffix("-tls")]
+    number: int = options.connections or named(mode).users
     return number
 
 
 def one_run(server: Measured, mode: str, options: argparse.Namespace) -> Result:
     """Start the server, drive the workload, stop the server."""
-    server.fresh()
+    server.fresh(named(mode).archive)
     try:
         load = Load(
             server.port,
@@ -65,9 +68,11 @@ def one_run(server: Measured, mode: str, options: argparse.Namespace) -> Result:
             options.contacts,
             options.seconds,
             options.warmup,
-            mode.endswith("-tls"),
+            mode.endswith(TLS),
+            options.messages,
+            options.page,
         )
-        return asyncio.run(WORKLOADS[mode.removesuffix("-tls")](load))
+        return asyncio.run(named(mode).drive(load))
     finally:
         server.stop()
 
@@ -80,15 +85,19 @@ def median(results: list[Result]) -> Result:
 
 def line(mode: str, name: str, result: Result, rivals: list[Result]) -> str:
     """Return a line of the table; the ratio is to the best of `rivals`."""
-    if mode.startswith("idle"):
+    if result.kib:
         cost, best = result.kib, [rival.kib for rival in rivals]
-        figures = f"{'':>9} {result.kib:9.1f} KiB/connection{'':19}{result.server_percent:5.1f}%"
+        figures = f"{'':>9} {result.kib:9.1f} KiB/session{'':22}{result.server_percent:5.1f}%"
     else:
         cost, best = result.cpu_us, [rival.cpu_us for rival in rivals]
         figures = (
             f"{result.per_second:9.0f} {result.cpu_us:9.1f} µs  p50 {result.p50_ms:7.2f}  p99 {result.p99_ms:7.2f} ms  "
             f"{result.server_percent:5.1f}% {result.generator_percent:6.1f}%"
         )
+    if result.last_ms:
+        figures += f"  first pages {result.first_ms:.2f}, last {result.last_ms:.2f} ms"
+    if result.quiet_ms:
+        figures += f"  p99 without {result.quiet_ms:.2f} ms"
     ratio = f"  {cost / min(best):.2f} of the best" if best else ""
     return f"{mode:12}{name:10}{figures}{ratio}"
 
@@ -96,6 +105,7 @@ def line(mode: str, name: str, result: Result, rivals: list[Result]) -> str:
 def main() -> int:
     """Run everything and print the table."""
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # the servers are to be stopped
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     if len(CPUS) > 1:

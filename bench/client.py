@@ -77,8 +77,13 @@ class Session(asyncio.Protocol):
         assert secured is not None
         self.transport = secured
 
-    async def login(self, user: str, context: ssl.SSLContext | None) -> None:
-        """Negotiate TLS when there is a context, then SASL PLAIN and resource binding."""
+    def take(self) -> bytes:
+        """Return what has come and nobody asked for."""
+        taken, self._buffer = self._buffer, b""
+        return taken
+
+    async def authenticate(self, user: str, context: ssl.SSLContext | None) -> None:
+        """Negotiate TLS when there is a context, then SASL PLAIN, up to the features of the stream after it."""
         await self.ask(HEADER, b"</stream:features>")
         if context is not None:
             await self.start_tls(context)
@@ -91,6 +96,10 @@ class Session(asyncio.Protocol):
         if b"<success" not in answer:
             raise ConnectionError(f"{user} was not let in: {answer!r}")
         await self.ask(HEADER, b"</stream:features>")
+
+    async def login(self, user: str, context: ssl.SSLContext | None) -> None:
+        """Authenticate, and bind the resource "b"."""
+        await self.authenticate(user, context)
         await self.ask(
             b"<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
             b"<resource>b</resource></bind></iq>",

@@ -1,7 +1,8 @@
 """The servers to measure, each in a temporary folder on a free port of loopback, with users u0, u1, ...
 
-What the configurations share: passwords stored hashed, no limits on rates, archive off, PLAIN allowed
-without TLS, an ECDSA P-256 certificate.
+What the configurations share: passwords stored hashed, no limits on rates, stream management on offer, PLAIN
+allowed without TLS, an ECDSA P-256 certificate. Archives are off but for the modes that want them; then everybody's
+messages are archived, in each server's default storage.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import os
 import shutil
 import subprocess
@@ -38,6 +40,7 @@ class Measured:
         (self.folder / "server.pem").write_text(
             (self.folder / "server.key").read_text() + (self.folder / "server.crt").read_text()
         )
+        self.configure(archive=False)
         self.prepare()
         shutil.copytree(self.run, self.folder / "prepared")
 
@@ -46,8 +49,12 @@ class Measured:
         """Say whether this machine has the server."""
         raise NotImplementedError
 
+    def configure(self, archive: bool) -> None:
+        """Write the configuration in `run`."""
+        raise NotImplementedError
+
     def prepare(self) -> None:
-        """Write the configuration and make the accounts in `run`."""
+        """Make the accounts in `run`, which is configured."""
         raise NotImplementedError
 
     def command(self) -> list[str]:
@@ -64,10 +71,11 @@ class Measured:
         assert self.process is not None
         return self.process.pid
 
-    def fresh(self) -> None:
-        """Start on a fresh copy of the prepared data."""
+    def fresh(self, archive: bool) -> None:
+        """Start on a fresh copy of the prepared data, with the archive on or off."""
         shutil.rmtree(self.run)
         shutil.copytree(self.folder / "prepared", self.run)
+        self.configure(archive)
         self.start()
 
     def start(self) -> None:
@@ -115,7 +123,7 @@ class Measured:
 
 
 class Xmppd(Measured):
-    """This checkout, as its defaults are."""
+    """This checkout, as its defaults are but for the archive."""
 
     name = "xmppd"
 
@@ -127,9 +135,9 @@ class Xmppd(Measured):
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
         return dict(os.environ, PYTHONPATH=path)
 
-    def prepare(self) -> None:
-        config = self.run / "xmppd.toml"
-        config.write_text(
+    def configure(self, archive: bool) -> None:
+        plugins = [] if archive else ["-archive"]
+        (self.run / "xmppd.toml").write_text(
             f"""\
 [server]
 data_dir = "{self.run}/data"
@@ -142,12 +150,15 @@ c2s = ["tcp:{self.port}:interface=127.0.0.1:backlog=1024"]
 [hosts.localhost]
 certificate = "{self.folder}/server.crt"
 key = "{self.folder}/server.key"
+plugins = {json.dumps(plugins)}
 """
         )
+
+    def prepare(self) -> None:
         users = self.run / "users.csv"
         users.write_text("".join(f"u{number}@localhost,{PASSWORD}\n" for number in range(self.users)))
         subprocess.run(
-            [*XMPPCTL, "-c", str(config), "user", "import", str(users)],
+            [*XMPPCTL, "-c", str(self.run / "xmppd.toml"), "user", "import", str(users)],
             check=True,
             env=self.environment(),
             cwd=self.run,
@@ -162,14 +173,16 @@ class Prosody(Measured):
     """Prosody with what an operator after speed would set."""
 
     name = "prosody"
-    modules = "roster saslauth tls disco ping private blocklist carbons pep vcard4 vcard_legacy version time uptime"
+    modules = (
+        "roster saslauth tls disco ping private blocklist carbons pep smacks vcard4 vcard_legacy version time uptime"
+    )
 
     @classmethod
     def installed(cls) -> bool:
         return shutil.which("prosody") is not None
 
-    def prepare(self) -> None:
-        modules = ", ".join(f'"{module}"' for module in self.modules.split())
+    def configure(self, archive: bool) -> None:
+        modules = ", ".join(f'"{module}"' for module in [*self.modules.split(), *["mam"] * archive])
         (self.run / "prosody.cfg.lua").write_text(
             f"""\
 run_as_root = true
@@ -183,6 +196,7 @@ modules_disabled = {{ "s2s", "offline" }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_hashed"
+storage_archive_item_limit = 10000000
 gc = {{ mode = "generational" }}
 network_settings = {{ tcp_backlog = 4096, opportunistic_writes = true, nagle = false, read_size = 65536 }}
 log = {{ warn = "*console" }}
@@ -190,6 +204,8 @@ ssl = {{ certificate = "{self.folder}/server.crt", key = "{self.folder}/server.k
 VirtualHost "localhost"
 """
         )
+
+    def prepare(self) -> None:
         accounts = self.run / "data" / "localhost" / "accounts"
         accounts.mkdir(parents=True)
         salt, rounds = b"a salt for all", 10000
@@ -220,9 +236,15 @@ class Ejabberd(Measured):
     def installed(cls) -> bool:
         return shutil.which("ejabberdctl") is not None and shutil.which("erl") is not None
 
-    def prepare(self) -> None:
-        options = {"register": "{ip_access: all}", "pubsub": "{plugins: [flat, pep]}", "roster": "{versioning: true}"}
-        modules = "\n".join(f"  mod_{module}: {options.get(module, '{}')}" for module in self.modules.split())
+    def configure(self, archive: bool) -> None:
+        options = {
+            "mam": "{default: always, assume_mam_usage: true}",
+            "register": "{ip_access: all}",
+            "pubsub": "{plugins: [flat, pep]}",
+            "roster": "{versioning: true}",
+        }
+        names = [*self.modules.split(), *["mam"] * archive]
+        modules = "\n".join(f"  mod_{module}: {options.get(module, '{}')}" for module in names)
         (self.run / "ejabberd.yml").write_text(
             f"""\
 loglevel: warning
@@ -244,6 +266,8 @@ modules:
 {modules}
 """
         )
+
+    def prepare(self) -> None:
         self.start()
         try:
             asyncio.run(register(self.port, self.users))

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.client import DOMAIN, Session, connect, log_in_all, trusting
@@ -32,11 +32,17 @@ class Load:
     seconds: float
     warmup: float
     tls: bool
+    messages: int
+    page: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured. `cpu_us` is the server's CPU time per operation; `kib` memory per idle connection."""
+    """What was measured. `cpu_us` is the server's CPU time per operation; `kib` memory per idle connection.
+
+    `first_ms` and `last_ms`: a page at the beginning and at the end of an archive. `quiet_ms`: where something else
+    goes on at the same time, the 99th percentile without it.
+    """
 
     operations: int = 0
     per_second: float = 0.0
@@ -46,6 +52,9 @@ class Result:
     server_percent: float = 0.0
     generator_percent: float = 0.0
     kib: float = 0.0
+    first_ms: float = 0.0
+    last_ms: float = 0.0
+    quiet_ms: float = 0.0
 
 
 @dataclass
@@ -251,12 +260,3 @@ def drop(sessions: list[Session]) -> None:
     for session in sessions:
         session.received = lambda _data: None
         session.transport.abort()
-
-
-WORKLOADS: dict[str, Callable[[Load], Coroutine[None, None, Result]]] = {
-    "login": login,
-    "chat": chat,
-    "iq": iq,
-    "presence": presence,
-    "idle": idle,
-}
