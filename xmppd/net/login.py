@@ -1,7 +1,11 @@
-"""SASL on a client's stream: what is offered, whose keys are looked up, how often one may fail (RFC 6120 section 6)."""
+"""SASL on a client's stream: what is offered, whose keys are looked up, how often one may fail.
+
+RFC 6120 section 6, and XEP-0388 (SASL2), which differ in their XML and in what follows success.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -9,10 +13,11 @@ from twisted.logger import Logger
 
 from xmppd.api.limits import network_of
 from xmppd.api.storage import StorageUnavailable
-from xmppd.wire import sasl
+from xmppd.wire import ns, sasl
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid
-from xmppd.wire.sasl import Derive, Exchange, Failure, Identity, LookUp, Outcome, SaslCondition, Success
+from xmppd.wire.sasl import Challenge, Derive, Exchange, Failure, Identity, LookUp, Outcome, SaslCondition, Success
+from xmppd.wire.sasl.profiles import Profile
 from xmppd.wire.stanza import Nonza
 
 if TYPE_CHECKING:
@@ -27,11 +32,13 @@ _TOO_MANY = "too many failures; try again later"
 class Login:
     """The attempts of one stream to authenticate.
 
+    :param claimed: the bare address that the client's stream header says it is from, if it does.
     :ivar guest: was it let in without an account (XEP-0175)?
     """
 
-    def __init__(self, of: ClientStream) -> None:
+    def __init__(self, of: ClientStream, claimed: Jid | None = None) -> None:
         self._stream = of
+        self._claimed = claimed
         self.guest = False
         self._tried: Jid | None = None  # whose password the attempt under way is about
         self._listener = of.listener
@@ -68,47 +75,69 @@ class Login:
             )
         )
 
-    def features(self) -> list[bytes]:
-        """The stream features of SASL (RFC 6120 6.4.1) and of channel binding (XEP-0440)."""
+    def features(self, inline: Iterable[bytes]) -> list[bytes]:
+        """The stream features of SASL (RFC 6120 6.4.1), of SASL2 (XEP-0388 2.1) and of channel binding (XEP-0440).
+
+        :param inline: what can be asked for together with SASL2.
+        """
         offered = self._exchange.context.offered
         found = [sasl.mechanisms_feature(offered)]
+        if self._stream.confidential:  # "MUST only be offered after TLS negotiation", or what the settings take for it
+            found.append(sasl.authentication_feature(offered, inline))
         if any(name.endswith("-PLUS") for name in offered):
             found.append(sasl.channel_binding_feature(self._bindings))
         return [feature for feature in found if feature]
 
-    async def receive(self, nonza: Nonza) -> Jid | None:
-        """Take an element of the SASL namespace and answer it.
+    async def receive(self, nonza: Nonza) -> Outcome:
+        """Take an element of one of the SASL namespaces and answer it, but for success.
 
-        :returns: the account when the client has proven who it is; ``<success/>`` is written then.
+        :returns: the outcome; success when the client has proven who it is, and is to be told so.
         :raises StreamError: policy-violation after too many failures (RFC 6120 6.4.5).
         """
-        of, exchange = self._stream, self._exchange
+        exchange, profile = self._exchange, sasl.PROFILES[nonza.namespace]
         if self._blocked():
             outcome: Outcome = exchange.fail(SaslCondition.TEMPORARY_AUTH_FAILURE, _TOO_MANY)
         else:
-            if nonza.name == "auth":
+            if nonza.name == profile.begins:
                 self._tried = None
             outcome = await self._settle(exchange.receive(nonza))
             if _tells(outcome) and (self._blocked() or self._guessed_at(self._tried)):
                 # Others failed while this one was under way: what they may not try, they may not try at once either.
                 outcome = Failure(SaslCondition.TEMPORARY_AUTH_FAILURE, _TOO_MANY)
         if isinstance(outcome, Success):
-            outcome = await self._admit(outcome)
+            outcome = await self._admit(outcome, nonza.namespace)
         if isinstance(outcome, Failure):
-            await self._failed(outcome)
-        assert not isinstance(outcome, LookUp | Derive)
-        of.write(outcome.to_bytes())
-        if exchange.exhausted:
+            await self._refuse(outcome, profile)
+        elif isinstance(outcome, Success):
+            self._succeeded(outcome.identity)
+        else:
+            assert isinstance(outcome, Challenge)
+            self._stream.write(profile.challenge(outcome))
+        return outcome
+
+    async def refuse(self, nonza: Nonza, failure: Failure) -> Outcome:
+        """End an attempt in failure whatever it might have come to.
+
+        :raises StreamError: see :meth:`receive`.
+        """
+        self._exchange.fail(failure.condition, failure.text)
+        await self._refuse(failure, sasl.PROFILES[nonza.namespace])
+        return failure
+
+    async def _refuse(self, failure: Failure, profile: Profile) -> None:
+        await self._failed(failure)
+        self._stream.write(profile.failure(failure))
+        if self._exchange.exhausted:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts to log in")
-        if isinstance(outcome, Success):
-            self._listener.login_results["success"] += 1
-            self._listener.logins.put((outcome.identity.account, network_of(of.peer)), True)
-            _log.debug(
-                "{account} logged in from {peer} with {mechanism}",
-                account=outcome.identity.account, peer=of.peer, mechanism=outcome.identity.mechanism,
-            )  # fmt: skip
-            return outcome.identity.account
-        return None
+
+    def _succeeded(self, identity: Identity) -> None:
+        of, listener = self._stream, self._listener
+        listener.login_results["success"] += 1
+        listener.logins.put((identity.account, network_of(of.peer)), True)
+        _log.debug(
+            "{account} logged in from {peer} with {mechanism}",
+            account=identity.account, peer=of.peer, mechanism=identity.mechanism,
+        )  # fmt: skip
 
     async def _settle(self, outcome: Outcome) -> Outcome:
         """Give the mechanism what it asks for until it has something to say."""
@@ -130,9 +159,12 @@ class Login:
             _log.warn("nobody can log in: {reason}", reason=str(error))
             return exchange.fail(SaslCondition.TEMPORARY_AUTH_FAILURE)
 
-    async def _admit(self, success: Success) -> Success | Failure:
+    async def _admit(self, success: Success, namespace: str) -> Success | Failure:
         """The identity is proven; may it come in?"""
         identity: Identity = success.identity
+        if namespace == ns.SASL2 and identity.named and self._claimed not in (None, identity.account):
+            # XEP-0388 2.3: what the header said, and the authorization string, have to be the same.
+            return self._exchange.fail(SaslCondition.INVALID_AUTHZID, "the stream header is from somebody else")
         self.guest = identity.anonymous
         if self.guest:
             return success

@@ -1,7 +1,11 @@
-"""Stream management on a client's stream (XEP-0198): the nonzas; what they do is in :mod:`xmppd.core.durable`."""
+"""Stream management on a client's stream (XEP-0198): the nonzas, and the same within SASL2 and Bind 2 (section 9).
+
+What they do is in :mod:`xmppd.core.durable`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from xmppd.core.durable.managed import NS
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from xmppd.core.sessions import Session
     from xmppd.net.c2s import ClientStream
 
-__all__ = ["FEATURE", "NS", "enable", "failed", "receive", "resume"]
+__all__ = ["FEATURE", "NS", "ResumeFailed", "enable", "enable_now", "failed", "receive", "resume"]
 
 FEATURE = tag("sm", xmlns=NS)
 _TRUE = ("true", "1")
@@ -32,7 +36,7 @@ def receive(stream: ClientStream, session: Session, nonza: Nonza) -> None:
     elif nonza.name == "r" and managed is not None:
         managed.requested()
     elif nonza.name == "a" and managed is not None:
-        h = _count(nonza, "h")
+        h = _count(nonza.attributes, "h")
         if h is None:
             stream.close(StreamError(StreamCondition.INVALID_XML, "<a/> needs an attribute h, a number"))
             return
@@ -53,33 +57,37 @@ def enable(stream: ClientStream, session: Session, nonza: Nonza) -> None:
         stream.write(failed(Condition.UNEXPECTED_REQUEST))
         stream.close(StreamError(StreamCondition.POLICY_VIOLATION, "stream management is enabled already"))
         return
-    resume = nonza.attributes.get("resume", "false").strip()
-    seconds = _count(nonza, "max") if "max" in nonza.attributes else None
-    if resume not in (*_TRUE, *_FALSE) or ("max" in nonza.attributes and not seconds):
-        stream.write(failed(Condition.BAD_REQUEST))
-        return
-    session.write_in_turn(
-        stream.listener.server.management.enable(session, resume in _TRUE and stream.resumable, seconds),
-        stream.listener.server.ledger.gathering(),
-    )
+    answer = enable_now(stream, session, nonza.attributes)
+    if session.managed is None:
+        stream.write(answer)
+    else:
+        session.write_in_turn(answer, stream.listener.server.ledger.gathering())
 
 
-async def resume(stream: ClientStream, nonza: Nonza) -> Session | None:
+def enable_now(stream: ClientStream, session: Session, attributes: Mapping[str, str]) -> bytes:
+    """Enable stream management, for a session that doesn't have it.
+
+    :param attributes: of ``<enable/>``.
+    :returns: ``<enabled/>``, to be sent when what is gathered now is on disk; or ``<failed/>``.
+    """
+    resume = attributes.get("resume", "false").strip()
+    seconds = _count(attributes, "max") if "max" in attributes else None
+    if resume not in (*_TRUE, *_FALSE) or ("max" in attributes and not seconds):
+        return failed(Condition.BAD_REQUEST)
+    return stream.listener.server.management.enable(session, resume in _TRUE and stream.resumable, seconds)
+
+
+async def resume(stream: ClientStream, attributes: Mapping[str, str]) -> Session:
     """Resume a session on a stream that has none yet (section 5).
 
-    :returns: the session; None if it can't be resumed, which the client has been told.
-    :raises StreamError: the client acknowledges more than it was sent.
+    :param attributes: of ``<resume/>``.
+    :raises ResumeFailed: it can't be resumed. :raises StreamError: the client acknowledges more than it was sent.
     """
-    id_, h = nonza.attributes.get("previd"), _count(nonza, "h")
+    id_, h = attributes.get("previd"), _count(attributes, "h")
     if not id_ or h is None:
-        stream.write(failed(Condition.BAD_REQUEST))
-        return None
+        raise ResumeFailed(Condition.BAD_REQUEST)
     assert stream.account is not None
-    try:
-        return await stream.listener.server.management.resume(stream.account, id_, h, stream)
-    except ResumeFailed as error:
-        stream.write(failed(error.condition, error.handled))
-        return None
+    return await stream.listener.server.management.resume(stream.account, id_, h, stream)
 
 
 def failed(condition: Condition, handled: int | None = None) -> bytes:
@@ -87,9 +95,9 @@ def failed(condition: Condition, handled: int | None = None) -> bytes:
     return tag("failed", tag(condition.value, xmlns=ns.STANZA_ERRORS), xmlns=NS, h=handled)
 
 
-def _count(nonza: Nonza, attribute: str) -> int | None:
+def _count(attributes: Mapping[str, str], name: str) -> int | None:
     """Return an attribute that is an xs:unsignedInt, or None if it isn't."""
-    text = nonza.attributes.get(attribute, "").strip()
+    text = attributes.get(name, "").strip()
     digits = text.removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 20) or int(digits) > _LARGEST:
         return None

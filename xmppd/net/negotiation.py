@@ -1,14 +1,14 @@
 """What happens on a client's stream before it has a session: header, STARTTLS, SASL, resource binding.
 
-RFC 6120 sections 4.3 (negotiation), 5 (STARTTLS), 6 (SASL), 7 (binding). While something is waited for (a look-up, a
-hash, a plugin) further frames of the stream wait as well.
+RFC 6120 sections 4.3 (negotiation), 5 (STARTTLS), 6 (SASL), 7 (binding); SASL2 (XEP-0388), which can resume or bind a
+session in the same step. While something is waited for (a look-up, a hash, a plugin) further frames wait as well.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -20,13 +20,15 @@ from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import Handler, error_for
 from xmppd.core.routing import iq_key
 from xmppd.core.server import BindRefused
-from xmppd.net import management
+from xmppd.net import binding, management
 from xmppd.net.login import Login
-from xmppd.wire import ns, stream
+from xmppd.wire import ns, sasl, stream
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Malformed, StreamHeader
+from xmppd.wire.inline import Inline, UserAgent, bind_feature, read_inline
 from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.rules import iq_fault
+from xmppd.wire.sasl import SaslCondition
 from xmppd.wire.stanza import Iq, Nonza, Stanza
 from xmppd.wire.xml import SEPARATOR, tag
 
@@ -38,7 +40,8 @@ __all__ = ["Negotiation"]
 
 _log = Logger()
 #: RFC 6120 6.5.4: whatever the mechanism.
-_ENCRYPTION_REQUIRED = tag("failure", tag("encryption-required"), xmlns=ns.SASL)
+_ENCRYPTION_REQUIRED = sasl.Failure(SaslCondition.ENCRYPTION_REQUIRED)
+_ALIEN = "nothing else may come while logging in is under way"
 _BIND = f"set{ns.BIND}{SEPARATOR}bind"
 
 
@@ -50,7 +53,9 @@ class Negotiation:
         self._listener = of.listener
         self._waiting: deque[Frame] | None = None
         self._login: Login | None = None
-        self._guest = False  # logged in without an account
+        self._claimed: Jid | None = None  # whom the header says it is from
+        self._inline = Inline(UserAgent())  # what has come with <authenticate/>
+        self._strict = False  # an attempt with SASL2 is under way
         self._restarting = True  # a header must come next
         seconds = self._listener.limits.negotiation_seconds
         self._timeout = self._listener.clock.callLater(seconds, self._too_slow)
@@ -67,6 +72,10 @@ class Negotiation:
 
     def receive(self, frame: Frame) -> None:
         """Take the next frame; in turn."""
+        if self._strict and not (isinstance(frame, Nonza) and frame.namespace == ns.SASL2):
+            # XEP-0388 2.4: "Servers MUST disconnect Clients immediately if any other traffic is received."
+            self._stream.close(StreamError(StreamCondition.NOT_AUTHORIZED, _ALIEN))
+            return
         if self._waiting is not None:
             self._waiting.append(frame)
             return
@@ -117,13 +126,16 @@ class Negotiation:
             of.host = host
         of.id, of.lang = secrets.token_urlsafe(12), opened.lang
         shown = host or self._listener.server.host_for(None)
-        of.write(stream.header(of.id, str(shown.jid) if shown else "", _bare(opened.from_), opened.lang))
+        self._claimed = _bare(opened.from_)
+        of.write(stream.header(of.id, str(shown.jid) if shown else "", self._claimed, opened.lang))
         of.opened = True
         stream.check_header(opened)
         if host is None:
             raise StreamError(StreamCondition.HOST_UNKNOWN, f"{opened.to or 'no host'} is not served here")
         if host is not of.host:
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "the stream was restarted for another host")
+        if opened.to and self._claimed is not None and self._claimed.domain != host.jid.domain:
+            raise StreamError(StreamCondition.INVALID_FROM, "it is not from the domain that it is to")  # XEP-0388 2.1
         self._restarting = False
         of.write(stream.features(self._features()))
 
@@ -131,15 +143,17 @@ class Negotiation:
         of = self._stream
         assert of.host is not None
         offered: list[bytes] = []
-        if of.account is not None:
+        if of.session is not None:
+            offered += [management.FEATURE] if of.session.managed is None else []
+        elif of.account is not None:
             offered += [tag("bind", xmlns=ns.BIND), management.FEATURE]
         else:
             needs_tls = self._needs_tls()
             if of.tls is None and self._listener.tls is not None:
                 offered.append(tag("starttls", tag("required") if needs_tls else None, xmlns=ns.TLS))
             if not needs_tls:
-                self._login = Login(of)
-                offered += self._login.features()
+                self._login = Login(of, self._claimed)
+                offered += self._login.features(self._inline_features())
         for handler in of.host.tables.stream_features:
             try:
                 offer = handler(of)
@@ -149,6 +163,12 @@ class Negotiation:
             if offer is not None:
                 offered.append(offer)
         return offered
+
+    def _inline_features(self) -> list[bytes]:
+        """What can be asked for together with SASL2 (XEP-0388 2.1, XEP-0386 3.1, XEP-0198 9)."""
+        assert self._stream.host is not None
+        found = {key.partition(SEPARATOR)[0]: None for key in self._stream.host.tables.bind_features}
+        return [management.FEATURE, bind_feature([*sorted(found), management.NS])]
 
     def _needs_tls(self) -> bool:
         """Must this stream be encrypted before anything else? (RFC 6120 5.3.1)"""
@@ -164,14 +184,13 @@ class Negotiation:
         if nonza.namespace == ns.TLS and nonza.name == "starttls":
             self._start_tls()
             return None
-        if nonza.namespace == ns.SASL:
+        if nonza.namespace in sasl.PROFILES:
             if of.account is not None:
                 raise StreamError(StreamCondition.NOT_AUTHORIZED, "you are logged in already")
-            if self._needs_tls():
-                of.write(_ENCRYPTION_REQUIRED)
+            if self._needs_tls() or (nonza.namespace == ns.SASL2 and not of.confidential):
+                of.write(sasl.PROFILES[nonza.namespace].failure(_ENCRYPTION_REQUIRED))
                 return None
-            login = self._login or Login(of)
-            self._login = login
+            login = self._login = self._login or Login(of, self._claimed)
             return self._authenticate(login, nonza)
         if nonza.namespace == management.NS and nonza.name in ("enable", "resume"):
             return self._management(nonza)
@@ -191,23 +210,33 @@ class Negotiation:
         return self._resume(nonza)
 
     async def _resume(self, nonza: Nonza) -> None:
-        of = self._stream
-        assert of.account is not None
         try:
-            await self._check_account(of.account)
+            await self._go_on(nonza.attributes)
+        except management.ResumeFailed as error:
+            self._stream.write(management.failed(error.condition, error.handled))
+
+    async def _go_on(self, attributes: Mapping[str, str], around: Callable[[bytes], bytes] = bytes) -> None:
+        """Resume a session. `around` puts something around what tells the client so. :raises ResumeFailed: it can't."""
+        of, sessions = self._stream, self._listener.server.management
+        try:
+            await binding.check_account(of)
         except StorageUnavailable:
-            of.write(management.failed(Condition.RESOURCE_CONSTRAINT))
-            return
-        session = await management.resume(of, nonza)
-        if session is None:
-            return
+            raise management.ResumeFailed(Condition.RESOURCE_CONSTRAINT) from None
+        session = await management.resume(of, attributes)
         if of.negotiation is not self:  # the client left meanwhile
-            self._listener.server.management.lose(session)
+            sessions.lose(session)
             return
+        self._arrived(session)
+        sessions.welcome(session, around)
+
+    def _arrived(self, session: Session) -> None:
+        """The stream has got its session."""
         self.stop()
-        of.negotiation = None
-        of.session = session
-        self._listener.server.management.welcome(session)
+        self._stream.negotiation = None
+        self._stream.session = session
+        agent = self._inline.user_agent.described()
+        if agent:
+            session.keep(binding.USER_AGENT, agent)
 
     def _start_tls(self) -> None:
         """RFC 6120 5.4.2. What came in the same packet behind the request was not encrypted, and is thrown away."""
@@ -228,14 +257,68 @@ class Negotiation:
 
     async def _authenticate(self, login: Login, nonza: Nonza) -> None:
         of = self._stream
-        account = await login.receive(nonza)
-        if account is None:
+        self._strict = nonza.namespace == ns.SASL2
+        wrong = self._read_inline(nonza) if self._strict and nonza.name == "authenticate" else None
+        outcome = await (login.receive(nonza) if wrong is None else login.refuse(nonza, wrong))
+        if not isinstance(outcome, sasl.Success):
+            self._strict = self._strict and isinstance(outcome, sasl.Challenge)
             return
-        of.account = account
-        self._guest = login.guest
+        of.account = outcome.identity.account
         of.resumable = not login.guest
         self._login = None
-        self._restart()
+        if self._strict:
+            await self._enter(outcome)
+            self._strict = False
+        else:
+            of.write(outcome.to_bytes())
+            self._restart()
+
+    def _read_inline(self, authenticate: Nonza) -> sasl.Failure | None:
+        try:
+            self._inline = read_inline(authenticate, management.NS)
+        except ValueError as error:
+            return sasl.Failure(SaslCondition.MALFORMED_REQUEST, str(error))
+        return None
+
+    async def _enter(self, success: sasl.Success) -> None:
+        """XEP-0388 2.6.1: do what was asked for inline, and tell the client of all at once. No new stream begins."""
+        of, inline = self._stream, self._inline
+        assert of.account is not None
+        account = of.account
+        of.framer.limits = self._listener.limits_after
+        results: list[bytes] = []
+        if inline.resume is not None:
+            try:
+                await self._go_on(inline.resume, lambda resumed: sasl.success2(success, account, [resumed]))
+                return
+            except management.ResumeFailed as error:
+                results.append(management.failed(error.condition, error.handled))
+        bound = await self._bind2()
+        if of.negotiation is not self:  # the client left meanwhile
+            if bound is not None:
+                await self._listener.server.unbind(bound.session)
+            return
+        if bound is None:
+            of.write(sasl.success2(success, account, results) + stream.features(self._features()))
+            return
+        self._arrived(bound.session)
+        told = sasl.success2(success, bound.session.jid, [*results, bound.answer])
+        of.write(told + stream.features(self._features()))
+        bound.gate.open(bound.session)
+
+    async def _bind2(self) -> binding.Bound | None:
+        """Bind a resource if it was asked for together with authentication (XEP-0386).
+
+        XEP-0386 has no error for a resource that can't be bound. The client has logged in nevertheless, and is offered
+        to bind one as in RFC 6120, which says why it can't (7.6.2).
+        """
+        if self._inline.bind is None or self._stream.negotiation is not self:
+            return None
+        try:
+            return await binding.bind2(self._stream, self._inline.bind, self._inline.user_agent)
+        except (BindRefused, StorageUnavailable) as error:
+            _log.info("{account} gets no session: {reason}", account=self._stream.account, reason=str(error))
+            return None
 
     # Stanzas
 
@@ -271,48 +354,27 @@ class Negotiation:
 
     async def _bind(self, iq: Iq) -> None:
         """RFC 6120 7.6 and 7.7."""
-        of, server = self._stream, self._listener.server
-        assert of.host is not None and of.account is not None
+        of = self._stream
 
         def bound(session: Session) -> None:
             payload = tag("bind", tag("jid", str(session.jid)), xmlns=ns.BIND)
             of.write(Iq(None, None, iq.id, "result", None, payload).to_bytes())
 
         try:
-            wanted = _wanted_resource(iq)
-            await self._check_account(of.account)
-            session = await server.bind(of.host, of.account, wanted, of, bound)
+            session = await binding.bind(of, _wanted_resource(iq), bound)
         except JidError as error:
             of.write(iq.error(StanzaError(Condition.BAD_REQUEST, text=str(error))).to_bytes())
-            return
         except StorageUnavailable:
             of.write(iq.error(StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait")).to_bytes())
-            return
         except BindRefused as refused:
             condition = Condition.CONFLICT if refused.conflict else Condition.RESOURCE_CONSTRAINT
             type_ = "modify" if refused.conflict else "wait"  # RFC 6120 7.7.2.2 and 7.6.2.1
             of.write(iq.error(StanzaError(condition, type=type_, text=str(refused))).to_bytes())
-            return
-        try:
-            await self._check_account(of.account)  # an older session may have taken long to end
-        except Exception:
-            await server.unbind(session)
-            raise
-        if of.negotiation is not self:  # the client left meanwhile
-            await server.unbind(session)
-            return
-        self.stop()
-        of.negotiation = None
-        of.session = session
-
-    async def _check_account(self, jid: Jid) -> None:
-        """Locking or deleting an account ends its sessions; this stream has none yet, and must not get one."""
-        if self._guest:
-            return
-        account = await self._listener.accounts.get(jid)
-        if account is None or account.locked is not None:
-            gone = "deleted" if account is None else "locked"
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, f"The account is {gone}.")
+        else:
+            if of.negotiation is self:
+                self._arrived(session)
+            else:  # the client left meanwhile
+                await self._listener.server.unbind(session)
 
 
 def _wanted_resource(iq: Iq) -> str | None:
