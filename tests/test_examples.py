@@ -20,8 +20,8 @@ _URIS = "URIs that clients understand"
 
 #: How many examples there are, in the versions that docs/xeps.md names.
 EXAMPLES: Mapping[int, int] = {
-    12: 13, 30: 28, 49: 5, 50: 25, 54: 14, 77: 34, 82: 4, 92: 4, 115: 9, 128: 2, 133: 106, 157: 2, 160: 5, 175: 10,
-    191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 352: 4, 440: 2,
+    12: 13, 13: 14, 30: 28, 49: 5, 50: 25, 54: 14, 77: 34, 82: 4, 92: 4, 115: 9, 128: 2, 133: 106, 157: 2, 160: 5,
+    175: 10, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 352: 4, 440: 2,
 }  # fmt: skip
 #: Extensions whose text has no numbered examples of anything that a server does.
 WITHOUT = frozenset({178, 334, 368})

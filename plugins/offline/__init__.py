@@ -192,7 +192,7 @@ class Offline(Plugin):
         account = session.account
         read = self._waiting.take(account, [stored for stored in messages if self._was_read(session, stored)])
         self._waiting.remove(account, [(stored, stored.message) for stored in read])
-        outgoing = [(stored, self._stamped(stored)) for stored in messages if stored not in read]
+        outgoing = [(stored, self.stamped(stored)) for stored in messages if stored not in read]
         sent: list[tuple[StoredMessage, Message]] = []
         if not session.durable:
             await self._send(session, outgoing, sent)
@@ -230,13 +230,7 @@ class Offline(Plugin):
         if self.archive is None or not session.state.get(USED):
             return False
         id = self.archive.archive_id(session.account, stored.message)
-        # A client that has asked for its archive pages on through what was there when it came.
-        return id is not None and (stored.stored_at < session.bound_at or self.archive.fetched(session, id))
-
-    def _stamped(self, stored: StoredMessage) -> Message:
-        if self.host.jid in stamps(stored.message):
-            return stored.message.readdressed()
-        return stored.message.adding(delay(self.host.jid, stored.stored_at, _WHY))
+        return id is not None and self.archive.fetched(session, id)
 
     def _reachable(self, session: ISession) -> bool:
         return self.host.session(session.jid) is session and _takes_messages(session)
@@ -269,6 +263,19 @@ class Offline(Plugin):
         """See :class:`xmppd.api.offline.IOfflineStore`."""
         with self._waiting.reading(account):
             return await self._waiting.first(account, limit, after)
+
+    async def find(self, account: Jid, positions: Sequence[int]) -> Sequence[StoredMessage]:
+        """See :class:`xmppd.api.offline.IOfflineStore`."""
+        await self.host.stored()
+        which = store.MESSAGES.c.position.in_(positions)
+        with self._waiting.reading(account):
+            return await self._waiting.first(account, len(positions), None, which)
+
+    def stamped(self, stored: StoredMessage) -> Message:
+        """See :class:`xmppd.api.offline.IOfflineStore`."""
+        if self.host.jid in stamps(stored.message):
+            return stored.message.readdressed()
+        return stored.message.adding(delay(self.host.jid, stored.stored_at, _WHY))
 
     async def remove(self, account: Jid, messages: Sequence[StoredMessage]) -> int:
         """See :class:`xmppd.api.offline.IOfflineStore`."""

@@ -93,6 +93,7 @@ class DiscoItems:
         anybody may know of.
     :ivar items: what belongs to it.
     :ivar known: there is such a node; set it for a node that may have no items.
+    :ivar refusal: the error for a node that exists but is not for the asker.
     """
 
     entity: Jid
@@ -101,6 +102,7 @@ class DiscoItems:
     trusted: bool
     items: list[Item] = field(default_factory=list)
     known: bool = False
+    refusal: StanzaError | None = None
 
 
 class IDisco(Protocol):
@@ -136,7 +138,7 @@ async def answer_items(host: IHost, event: DiscoItems, request: Iq) -> Iq:
     """
     await settled(host.notify(event))
     if event.node and event.trusted and not event.items and not event.known:
-        raise StanzaError(Condition.ITEM_NOT_FOUND)
+        raise event.refusal or StanzaError(Condition.ITEM_NOT_FOUND)
     return request.result(items_query(event.items, event.node))
 
 

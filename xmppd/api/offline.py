@@ -46,6 +46,12 @@ class IOfflineStore(Protocol):
     async def list(self, account: Jid, limit: int = 100, after: StoredMessage | None = None) -> Sequence[StoredMessage]:
         """Return at most `limit` messages, oldest first, those behind `after`."""
 
+    async def find(self, account: Jid, positions: Sequence[int]) -> Sequence[StoredMessage]:
+        """Return those of the messages at these positions that are still there, oldest first."""
+
+    def stamped(self, stored: StoredMessage) -> Message:
+        """Return a message as it is delivered: it says when it came (XEP-0203)."""
+
     async def remove(self, account: Jid, messages: Sequence[StoredMessage]) -> int:
         """Throw messages away that :meth:`list` has returned; return how many of them were still there."""
 

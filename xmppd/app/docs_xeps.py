@@ -12,6 +12,11 @@ CORE: Mapping[int, str] = {82: "1.1.1", 178: "1.2", 198: "1.6.3", 368: "1.1.0", 
 #: By number: the name, and what is left out or done otherwise.
 XEPS: Mapping[int, tuple[str, str]] = {
     12: ("Last Activity", ""),
+    13: (
+        "Flexible Offline Message Retrieval",
+        "Those who may not see the account's presence are told what is said of accounts that don't exist, not that they"
+        " are forbidden to ask.",
+    ),
     30: ("Service Discovery", "Accounts have no nodes but those that plugins give them."),
     49: (
         "Private XML Storage",
