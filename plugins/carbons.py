@@ -33,6 +33,7 @@ from xmppd.api import (
     use,
 )
 from xmppd.api.archive import IArchive
+from xmppd.api.presence import IDirectedPresence
 from xmppd.wire import ns
 from xmppd.wire.forward import forwarded
 from xmppd.wire.stanza_id import stanza_id
@@ -66,6 +67,7 @@ class Carbons(Plugin):
     features = (NS, RULES)
 
     archive = use(IArchive)
+    presence = use(IDirectedPresence)
 
     async def start(self) -> None:
         # Those who have enabled them, by account.
@@ -177,7 +179,17 @@ class Carbons(Plugin):
         # What the user writes to the own account comes by again, as what that gets.
         if message.to is None or message.to.bare == account or not self._eligible(message, account):
             return None
-        return self._copy(message, account, "sent", [device for device in devices if device is not session])
+        others = [device for device in devices if device is not session]
+        if _ROOM in message.raw_names and message.to.resource:
+            others = self._in_the_room(message.to.bare, session, others)
+        return self._copy(message, account, "sent", others)
+
+    def _in_the_room(self, room: Jid, session: ISession, others: list[ISession]) -> list[ISession]:
+        """Return those who are there under the same nickname: others can't take part in what is private (6.1)."""
+        if self.presence is None:
+            return others
+        nicknames = {address for address in self.presence.directed(session) if address.bare == room}
+        return [device for device in others if not nicknames.isdisjoint(self.presence.directed(device))]
 
     def _eligible(self, message: Stanza, account: Jid, sender: Jid | None = None) -> bool:
         """Is it one that is copied (section 6.1)?

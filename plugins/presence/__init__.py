@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 
 from xmppd.api import (
     AvailabilityChanged,
@@ -32,6 +32,7 @@ from xmppd.api import (
     use,
 )
 from xmppd.api.blocking import IBlocking
+from xmppd.api.presence import IDirectedPresence
 from xmppd.plugins.presence.directed import Directed
 
 __all__ = ["PresencePlugin"]
@@ -41,6 +42,8 @@ Pending = list[Awaitable[None]]
 
 class PresencePlugin(Plugin):
     """Show people which of their contacts are there, on which devices, and in which mood."""
+
+    provides = (IDirectedPresence,)
 
     roster = need(IRoster)
     blocking = use(IBlocking)
@@ -73,6 +76,10 @@ class PresencePlugin(Plugin):
         elif stanza.type == "unavailable":
             self._directed.discard(event.session, to)
         return None
+
+    def directed(self, session: ISession) -> Collection[Jid]:
+        """See :class:`xmppd.api.presence.IDirectedPresence`."""
+        return self._directed.all(session)
 
     @observe(AvailabilityChanged)
     def availability(self, event: AvailabilityChanged) -> Awaitable[None] | None:

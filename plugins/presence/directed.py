@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from xmppd.api import ISession, Jid
 
 __all__ = ["Directed"]
@@ -49,6 +51,10 @@ class Directed:
         """Does the recipient think the device is available?"""
         recipients = self._of(session)
         return recipients is not None and recipient in recipients
+
+    def all(self, session: ISession) -> Collection[Jid]:
+        """Return all recipients."""
+        return self._of(session) or ()
 
     def take(self, session: ISession) -> tuple[Jid, ...]:
         """Return all recipients, and forget them."""

@@ -266,6 +266,32 @@ class WhichMessages(CarbonsTestCase):
                 self.assertEqual(self.arrived(self.phone), received)
 
 
+class PrivateInRooms(CarbonsTestCase):
+    """6.1: a private message to somebody in a room is for the devices that are there under the same nickname."""
+
+    plugins = ("carbons", "roster", "presence")
+
+    def test_devices(self) -> None:
+        room = self.remote("rooms.example.com")
+        other_nick, elsewhere = self.device("romeo@example.org/nick"), self.device("romeo@example.org/elsewhere")
+        for client, where in (
+            (self.orchard, "a@rooms.example.com/romeo"),
+            (self.phone, "a@rooms.example.com/romeo"),
+            (other_nick, "a@rooms.example.com/montague"),
+            (elsewhere, "b@rooms.example.com/romeo"),
+        ):
+            client.send(f"<presence to='{where}'/>")
+        for client in (self.orchard, self.phone, other_nick, elsewhere):
+            client.clear()
+        room.clear()
+        private = f"<body>psst</body><x xmlns='{MUC_USER}'/>"
+        self.orchard.send(f"<message type='chat' to='a@rooms.example.com/juliet'>{private}</message>")
+        room.expect(f"<message type='chat'>{private}</message>")
+        self.phone.expect(f"<message type='chat'><sent xmlns='{NS}'>{{any}}</sent></message>")
+        for client in (self.orchard, other_nick, elsewhere):
+            client.expect_nothing()
+
+
 class Errors(CarbonsTestCase):
     """Section 10.3, and errors in answer to what was copied (section 6.1)."""
 

@@ -68,7 +68,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Message Carbons",
         "An error is copied if the message it answers was, one of the last 30 of the account. What waits for a device"
         " that can take it is copied only to those whose negative priority keeps them from it. Forged copies are"
-        " refused. Copies of private messages in rooms go to all devices.",
+        " refused.",
     ),
     297: ("Stanza Forwarding", "As other protocols use it; what clients forward passes as it is."),
     334: (
