@@ -10,6 +10,7 @@ from xmppd.api import (
     OWN_ACCOUNT,
     Condition,
     Drop,
+    Element,
     FromClient,
     Handled,
     Iq,
@@ -25,6 +26,7 @@ from xmppd.api import (
     StanzaError,
     ToAccount,
     Verdict,
+    bind_feature,
     filter,
     iq_set,
     observe,
@@ -86,6 +88,11 @@ class Carbons(Plugin):
         session.keep(STATE, True)
         self._look_at(session)
         return request.result()
+
+    @bind_feature(NS, "enable")
+    def enable_bound(self, element: Element, session: ISession) -> None:
+        """Have a device get copies from its beginning (XEP-0386 3.2)."""
+        session.keep(STATE, True)
 
     @iq_set(NS, "disable", to=OWN_ACCOUNT)
     def disable(self, request: Iq) -> Iq:

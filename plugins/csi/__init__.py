@@ -8,6 +8,7 @@ anyway, such as the presence of a contact, only the latest is left by then.
 from __future__ import annotations
 
 from xmppd.api import (
+    Element,
     Field,
     Handled,
     IDelayedCall,
@@ -22,6 +23,7 @@ from xmppd.api import (
     SessionResumed,
     ToDevice,
     Verdict,
+    bind_feature,
     filter,
     nonza,
     observe,
@@ -97,6 +99,16 @@ class Csi(Plugin):
         """Somebody does: what was held back comes before anything that the client asks for next (section 5.1)."""
         if stream.session is not None:
             self._send_all(stream.session)
+
+    @bind_feature(NS, "inactive")
+    def bound_inactive(self, element: Element, session: ISession) -> None:
+        """Nobody looks, from the beginning (XEP-0386 3.2)."""
+        session.keep(STATE, "inactive")
+        self._hush(session)
+
+    @bind_feature(NS, "active")
+    def bound_active(self, element: Element, session: ISession) -> None:
+        """Somebody looks, as is taken for granted (section 5.2)."""
 
     # Sessions
 
