@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred
 from twisted.logger import Logger
 
 from xmppd.api.accounts import IAccounts
@@ -16,8 +16,7 @@ from xmppd.api.storage import IDatabase
 from xmppd.api.waiting import settled
 from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
-from xmppd.core.durable.loss import reroute
-from xmppd.core.durable.managed import Unacknowledged
+from xmppd.core.durable.loss import bury, redirect
 from xmppd.core.durable.management import Management
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
@@ -32,7 +31,7 @@ from xmppd.core.settings import Settings
 from xmppd.core.sources import Source
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Presence
+from xmppd.wire.stanza import Presence, Stanza
 
 __all__ = ["BindRefused", "Server"]
 
@@ -139,8 +138,18 @@ class Server:
         await self._written_down()
 
     async def _written_down(self) -> None:
+        """Wait until everything is on disk; not for ever, if the database can't be written."""
+        until = self.clock.seconds() + self.settings.server.drain_seconds
         while not self.ledger.idle:
-            await self.ledger.settled()
+            settled = self.ledger.settled()
+            late = self.clock.callLater(max(0.0, until - self.clock.seconds()), settled.cancel)
+            try:
+                await settled
+            except CancelledError:
+                _log.error("the database can't be written: what waits for it is dropped; it was promised to nobody")
+                self.ledger.stop()
+                return
+            late.cancel()
 
     def _mortal(self) -> list[Session]:
         """The sessions that end with the server."""
@@ -256,9 +265,13 @@ class Server:
         """The sessions of an account that nobody finds any more, while their end is still being told."""
         return [session for session in self._ending if session.account == account]
 
-    def reroute(self, session: Session, left: Iterable[Unacknowledged]) -> list[Awaitable[None]]:
-        """Send on its way what a session that has ended was sent and did not acknowledge; return what to wait for."""
-        return reroute(session.host, session, left)
+    def bury(self, session: Session) -> Coroutine[Any, Any, None]:
+        """Send on its way what a session that has ended was sent and did not acknowledge."""
+        return bury(session)
+
+    def redirect(self, session: Session, stanza: Stanza) -> None:
+        """Send on its way what was on its way to a session when that ended."""
+        self.spawn(redirect(session, stanza), f"sending on what was for {session.jid}")
 
     def end(self, session: Session) -> None:
         """End a session that has no stream, when what its client has sent is handled."""
@@ -268,11 +281,11 @@ class Server:
         self.directory.remove(session)
         session.stream = None
         session.ended = True
-        left = self.management.forget(session)
+        self.management.forget(session)
         if not self.directory.of(session.account):
             self._buckets.pop(session.account, None)
         host, previous = session.host, session.presence
-        await settled(*self.reroute(session, left))
+        await self.bury(session)
         if previous is not None:
             session.presence = None
             unavailable = Presence(from_=session.jid, type="unavailable")

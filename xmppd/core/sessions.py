@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.events.stanzas import ToDevice
-from xmppd.api.waiting import as_deferred, settled
+from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import decide
 from xmppd.core.durable.units import Spread, Unit
 from xmppd.core.keeping import Keeping
@@ -259,11 +259,11 @@ class Session(Keeping):
         :param batch: what has to be on disk before.
         :param spread: what ties it to copies for other devices.
         """
-        if self.ended:
-            self._redirect(stanza, spread)
-            return
         if self.managed is not None:
             self.managed.emit(stanza, spread)
+            return
+        if self.ended:
+            self._redirect(stanza, spread)
             return
         if spread is not None:
             spread.taken = True  # for all we will ever hear
@@ -273,9 +273,7 @@ class Session(Keeping):
     def _redirect(self, stanza: Stanza, spread: Spread | None) -> None:
         """The session has ended since the stanza was sent to it: it goes where those go that were not acknowledged."""
         if spread is None or not (spread.taken or spread.holders):
-            now = self.host.clock.seconds()
-            for pending in self.host.server.reroute(self, [(stanza.to_bytes(), now, None)]):
-                self.host.spawn(settled(pending), f"sending on what was for {self.jid}")
+            self.host.server.redirect(self, stanza)
 
     def write_in_turn(self, data: bytes, batch: Batch | None = None) -> None:
         """Write to the stream, after all that was to be written before, and when a batch is on disk."""

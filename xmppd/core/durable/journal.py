@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 __all__ = [
-    "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "ended", "handled", "held", "released", "sent", "state",
+    "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "ended", "given_up", "handled", "held", "released", "sent",
+    "state",
 ]  # fmt: skip
 
 _HEAD = struct.Struct("<cQI")  # kind, number of the session, octets that follow
 _COUNT = struct.Struct("<Q")
 _SENT = struct.Struct("<cQIdQ")  # the head, and: when (seconds since the epoch), spread
 _SENT_BODY = struct.Struct("<dQ")
-_STATE, _OUT, _ACK, _IN, _HOLD, _RELEASE, _END = b"S", b"O", b"A", b"I", b"H", b"F", b"E"
+_STATE, _OUT, _ACK, _IN, _HOLD, _RELEASE, _END, _GIVEN = b"S", b"O", b"A", b"I", b"H", b"F", b"E", b"G"
 
 #: As a spread: other devices were sent the stanza too, and one of them has taken it.
 TAKEN = 1
@@ -75,6 +76,11 @@ def sent(number: int, octets: int, at: float, spread: int) -> bytes:
 def acknowledged(number: int, count: int) -> bytes:
     """Return the entry for how many stanzas the client has said it has."""
     return _HEAD.pack(_ACK, number, _COUNT.size) + _COUNT.pack(count)
+
+
+def given_up(number: int, count: int) -> bytes:
+    """Return the entry for how many stanzas the client has acknowledged, or will not get from this session any more."""
+    return _HEAD.pack(_GIVEN, number, _COUNT.size) + _COUNT.pack(count)
 
 
 def handled(number: int, count: int) -> bytes:
@@ -163,6 +169,10 @@ class Journal:
             session.queue.append(Sent(body[_SENT_BODY.size :], at, spread))
         elif kind == _ACK:
             self._acknowledge(session, _COUNT.unpack(body)[0])
+        elif kind == _GIVEN:
+            (count,) = _COUNT.unpack(body)
+            list(_taken(session, count))
+            session.acknowledged = max(session.acknowledged, count)
         elif kind == _IN:
             session.handled = _COUNT.unpack(body)[0]
         elif kind == _STATE:

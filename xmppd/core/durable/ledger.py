@@ -171,6 +171,7 @@ class Ledger:
         self._late.pop(recorder, None)
         batch = self.entry(recorder, entry)
         self._dirty.pop(recorder.number, None)
+        recorder.since = 0
         batch.snapshots[recorder.number] = None
 
     # Back-pressure
@@ -262,7 +263,15 @@ class Ledger:
         if self._paused and not self.crowded:
             self._relieve()
         for waiting in batch.settled:
-            waiting.callback(None)
+            if not waiting.called:
+                waiting.callback(None)
+
+    def stop(self) -> None:
+        """Try no more to write what waits."""
+        if self._due is not None and self._due.active():
+            self._due.cancel()
+        self._due, self._written = None, None
+        self._gathering = Batch(self._gathering.number + 1)
 
     @property
     def idle(self) -> bool:

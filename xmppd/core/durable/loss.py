@@ -6,14 +6,15 @@ without a type, which goes to other devices or waits like a chat message: its se
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from xmppd.api.waiting import settled
+from xmppd.core.durable import journal
 from xmppd.core.durable.frozen import read_stanza
-from xmppd.core.durable.managed import Unacknowledged
-from xmppd.core.durable.units import Unit
+from xmppd.core.durable.units import Spread, Unit
 from xmppd.wire import ns
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
@@ -25,28 +26,58 @@ if TYPE_CHECKING:
     from xmppd.core.hosts import Host
     from xmppd.core.sessions import Session
 
-__all__ = ["reroute"]
+__all__ = ["bury", "redirect"]
 
 _log = Logger()
 CARBONS = "urn:xmpp:carbons:2"
 _GONE = StanzaError(Condition.SERVICE_UNAVAILABLE)
 
 
-def reroute(host: Host, session: Session, left: Iterable[Unacknowledged]) -> list[Awaitable[None]]:
-    """Send on its way what a session that nobody finds any more has left; return what to wait for."""
-    pending = []
-    for data, at, spread in left:
-        try:
-            stanza = read_stanza(data)
-            if spread is not None and stanza.from_ == session.account:
-                stanza = _copied(stanza)
-        except ValueError as error:
-            _log.error("a message to {jid} is lost: {reason}", jid=session.jid, reason=str(error))
-            continue
-        outcome = _send_on(host, session, stanza, at)
-        if outcome is not None:
-            pending.append(outcome)
-    return pending
+async def bury(session: Session) -> None:
+    """Send on its way what a session that nobody finds any more has left, one after the other, and forget it.
+
+    What becomes of a stanza, and that the session has it no longer, is committed together: if the server is killed
+    meanwhile, the rest goes on its way when it is started again.
+    """
+    managed = session.managed
+    if managed is None:
+        return
+    ledger = session.host.server.ledger
+    while managed.queue:
+        data, at, spread = managed.queue[0]
+        unit = Unit(again=True)
+        if managed.is_last_with(spread):
+            pending = _reroute(session, data, at, spread, unit)
+            if pending is not None:
+                try:
+                    await pending
+                except Exception:
+                    _log.failure("what {jid} was sent could not be sent elsewhere", jid=session.jid)
+        unit.close(ledger)
+        managed.give_up()
+    managed.buried = True
+    ledger.end(managed, journal.ended(managed.number))
+
+
+async def redirect(session: Session, stanza: Stanza) -> None:
+    """Send on its way what was on its way to a session without stream management when that ended."""
+    unit = Unit(again=True)
+    try:
+        await settled(_reroute(session, stanza.to_bytes(), session.host.clock.seconds(), None, unit))
+    finally:
+        unit.close(session.host.server.ledger)
+
+
+def _reroute(session: Session, data: bytes, at: float, spread: Spread | None, unit: Unit) -> Awaitable[None] | None:
+    try:
+        stanza = read_stanza(data)
+        if spread is not None and stanza.from_ == session.account:
+            stanza = _copied(stanza)
+    except ValueError as error:
+        _log.error("a message to {jid} is lost: {reason}", jid=session.jid, reason=str(error))
+        return None
+    stanza.unit = unit
+    return _send_on(session.host, session, stanza, at)
 
 
 def _copied(stanza: Stanza) -> Stanza:
@@ -76,21 +107,4 @@ def _send_on(host: Host, session: Session, stanza: Stanza, at: float) -> Awaitab
         stanza = stanza.adding(delay(host.jid, at))
     if stanza.to is None or stanza.type != "chat":
         stanza = stanza.readdressed(to=session.account)
-    return _in_unit(host, stanza)
-
-
-def _in_unit(host: Host, stanza: Stanza) -> Awaitable[None] | None:
-    unit = stanza.unit = Unit(again=True)
-    ledger = host.server.ledger
-    pending = host.route(stanza)
-    if pending is None:
-        unit.close(ledger)
-        return None
-    return _close_after(pending, unit, host)
-
-
-async def _close_after(pending: Awaitable[None], unit: Unit, host: Host) -> None:
-    try:
-        await pending
-    finally:
-        unit.close(host.server.ledger)
+    return host.route(stanza)

@@ -48,12 +48,13 @@ class Managed:
     :ivar handled: how many stanzas of the client are handled.
     :ivar acknowledged: how many stanzas the client has acknowledged.
     :ivar queue: those sent since.
+    :ivar buried: has the session ended, and nothing is left of it?
     :ivar asked_at: since when the client owes an acknowledgement; 0.0: it owes none.
     """
 
     __slots__ = (
         "_counting", "_marks", "_on_disk", "_parts", "_sending", "_unsent", "_waiting", "_wanted", "_wanted_since",
-        "_written", "acknowledged", "asked_at",
+        "_written", "acknowledged", "asked_at", "buried",
         "handled", "id", "ledger", "lost_at", "number", "octets", "options", "queue", "resumable", "session",
         "since", "window",
     )  # fmt: skip
@@ -76,6 +77,7 @@ class Managed:
         self.queue: deque[Unacknowledged] = deque()
         self.octets = 0
         self._waiting: deque[tuple[int, list[bytes]]] = deque()  # for their batches
+        self.buried = False
         self._unsent = 0  # of the queue, those that wait
         self._parts: list[bytes] = []  # those that wait for the newest batch
         self._sending: Batch | None = None  # that batch
@@ -130,6 +132,8 @@ class Managed:
 
     def emit(self, stanza: Stanza, spread: Spread | None) -> None:
         """Send a stanza, when it is written down."""
+        if self.buried:
+            self._rise()
         data = stanza.to_bytes()
         size = len(data)
         batch = self.ledger.gathering()
@@ -247,21 +251,37 @@ class Managed:
         stamp = delay(self.session.host.jid, at)
         return data[: -len(_END)] + stamp + _END if data.endswith(_END) else data
 
-    def give_up(self) -> list[Unacknowledged]:
-        """The session has ended: return what was not acknowledged, and no other device has or may still get."""
-        left = []
-        for entry in self.queue:
-            spread = entry[2]
-            if spread is not None:
-                spread.holders -= 1
-                if spread.taken or spread.holders:
-                    continue
-            left.append(entry)
-        self.queue.clear()
+    # The end
+
+    def lose(self) -> None:
+        """The session has ended, and can't be resumed any more; what is not acknowledged goes elsewhere."""
+        self.resumable = False
         self._waiting.clear()
         self._unsent = 0
-        self.octets = 0
-        return left
+        if self.queue:
+            self.write_down()
+
+    def is_last_with(self, spread: Spread | None) -> bool:
+        """Has no other device the first stanza in the queue, nor may it still get it? To be asked once."""
+        if spread is None:
+            return True
+        spread.holders -= 1
+        return not spread.taken and not spread.holders
+
+    def give_up(self) -> None:
+        """The first stanza in the queue has gone elsewhere."""
+        data, _, _ = self.queue.popleft()
+        self.octets -= len(data)
+        self.acknowledged += 1
+        self.ledger.entry(self, journal.given_up(self.number, self.acknowledged))
+
+    def _rise(self) -> None:
+        """Somebody was sending to the session when it ended, and is told that the server has it: so it has to."""
+        self.buried = False
+        self.write_down()
+        self.ledger.entry(self, journal.given_up(self.number, self.acknowledged))
+        server = self.session.host.server
+        server.spawn(server.bury(self.session), f"sending on what was for {self.session.jid}")
 
     # Written down
 

@@ -16,7 +16,7 @@ from xmppd.core.durable import journal, tables
 from xmppd.core.durable.frozen import read_stanza
 from xmppd.core.durable.ghosts import Ghost, lay_to_rest
 from xmppd.core.durable.journal import Recorded
-from xmppd.core.durable.managed import NS, Managed, Unacknowledged
+from xmppd.core.durable.managed import NS, Managed
 from xmppd.core.durable.units import Spread
 from xmppd.core.lru import Lru
 from xmppd.core.sessions import Output, Session
@@ -176,16 +176,14 @@ class Management:
 
     # The end
 
-    def forget(self, session: Session) -> list[Unacknowledged]:
-        """The session has ended, and nobody finds it any more. Return what its client has not acknowledged."""
+    def forget(self, session: Session) -> None:
+        """The session has ended, and nobody finds it any more."""
         self._forget_ghost(session)
         managed = session.managed
-        if managed is None:
-            return []
-        del self._by_id[managed.id]
-        self._gone.put(managed.id, (session.account, managed.promised))
-        self._server.ledger.end(managed, journal.ended(managed.number))
-        return managed.give_up()
+        if managed is not None:
+            del self._by_id[managed.id]
+            self._gone.put(managed.id, (session.account, managed.promised))
+            managed.lose()
 
     def _look(self) -> None:
         server = self._server
