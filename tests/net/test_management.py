@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from xmppd.api.waiting import as_deferred
 from xmppd.testing import Client, ServerTestCase
 from xmppd.testing.xml import read
 
@@ -330,6 +331,23 @@ class Losing(Managed):
         self.assertEqual([session.jid for session in self.host.all_sessions()], [romeo.jid])
 
     config = {"stream_management": {"queue_stanzas": 20}}
+
+
+class Stopped(Managed):
+    def test_a_disk_that_can_not_be_written(self) -> None:
+        """The server stops all the same, and what it could not write was promised to nobody."""
+        romeo, id_ = self.enabled("romeo@example.org/orchard")
+        self.disk.broken = "the disk is full"
+        romeo.send("<message to='juliet@example.org' type='chat'><body>hi</body></message>")
+        stopping = as_deferred(self.server.server.stop())
+        self.pump(9)
+        self.assertNoResult(stopping)
+        self.pump(2)
+        self.successResultOf(stopping)
+        self.disk.broken = None
+        self.kill()
+        again = self.resuming(romeo.jid, id_, 1)
+        again.expect(f"<resumed xmlns='{SM}' previd='{id_}' h='1'/>")
 
 
 class Killed(Managed):
