@@ -61,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--hibernation", type=int, default=HOUR, help="seconds sessions wait to be resumed (3600)")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--save", type=Path, help="where violations are kept (a new temporary folder)")
+    parser.add_argument("--keep", action="store_true", help="keep all about rounds without violations, too")
     options = parser.parse_args()
     _verify(parser, options)
     return options
@@ -109,7 +110,7 @@ def one(options: argparse.Namespace, number: int) -> Result:
     shape = Shape(options.clients, options.slixmpp, options.rate, seed)
     began = time.monotonic()
     folder = options.save / f"{options.server}-{seed}"
-    played = play(options.server, options.database, shape, faults, folder, options.hibernation)
+    played = play(options.server, options.database, shape, faults, folder, options.hibernation, options.keep)
     return Result(
         number + 1,
         seed,

@@ -136,7 +136,7 @@ class Client(Device):
         self._unconfirmed = not stream.ended_properly
         if stream.ended_properly:
             self.record(What.CLOSED, self.name, None, self.session)
-            self._forget()
+            self._give_up(None)
         self._drop("left")
 
     async def forget(self) -> None:

@@ -145,7 +145,8 @@ class Device:
         if incoming.way == "result":
             self._got_result(incoming)
         elif incoming.way == "error":
-            self.record(What.BOUNCED, self.name, incoming.key, self.session, incoming.id)
+            if incoming.key is not None:
+                self.record(What.BOUNCED, self.name, incoming.key, self.session, incoming.id)
         elif incoming.key is None:
             self.record(What.GARBLED, self.name, None, self.session, f"{incoming.way}: {incoming.text[:200]!r}")
         else:

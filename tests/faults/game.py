@@ -23,10 +23,12 @@ class Played:
     kills: int
 
 
-def play(server: str, database: str, shape: Shape, faults: Plan, save: Path, hibernation: int = HOUR) -> Played:
+def play(
+    server: str, database: str, shape: Shape, faults: Plan, save: Path, hibernation: int = HOUR, keep: bool = False
+) -> Played:
     """Play a round on a fresh server whose sessions wait for `hibernation` seconds to be resumed.
 
-    If anything is wrong, `save` is made and holds what is known about it.
+    If anything is wrong, or with `keep`, `save` is made and holds what is known about it.
     """
     disk = any(fault.kind == plan.DISK for fault in faults.server)
     victim = SERVERS[server](disk, database, hibernation)
@@ -39,7 +41,7 @@ def play(server: str, database: str, shape: Shape, faults: Plan, save: Path, hib
         except RuntimeError as error:
             failed.append(Violation(Kind.UNSETTLED, server, None, str(error)))
         violations = failed + checker.check(game.history)
-        if violations:
+        if violations or keep:
             text = "\n".join(str(fault) for fault in (*faults.server, *faults.devices))
             report.save(save, game.history, violations, text, victim.log)
         return Played(game.history, violations, game.kills)

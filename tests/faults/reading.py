@@ -53,8 +53,12 @@ def read(message: ET.Element, account: str) -> Incoming | None:
     """Say what a <message/> is to a device of `account`, a bare JID; None for what is none of ours."""
     if message.get("type") == "error":
         error = message.find(f"{{{CLIENT}}}error")
-        conditions = [child.tag.removeprefix(_STANZAS) for child in error if _STANZAS in child.tag] if error else []
-        return Incoming("error", Key.parse(message.get("id", "")), id=(conditions or ["?"])[0])
+        conditions = (
+            [child.tag.removeprefix(_STANZAS) for child in error if _STANZAS in child.tag]
+            if error is not None
+            else ["?"]
+        )
+        return Incoming("error", Key.parse(message.get("id", "")), id=" ".join(conditions))
     result = message.find(f"{{{MAM}}}result")
     if result is not None:
         inner = result.find(_FORWARDED)

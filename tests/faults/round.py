@@ -25,6 +25,8 @@ LEAVING = (plan.AWAY, plan.VANISH, plan.FORGET)
 FULL = 0.3
 #: Of so many messages, those that a chat state follows.
 TYPING = 0.1
+#: Of so many kills, those that are followed by another while the server starts.
+IN_VAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,21 @@ class Round:
         self.server.kill()
         self.kills += 1
         await asyncio.sleep(fault.seconds)
+        if fault.way < IN_VAIN:
+            await self._start_in_vain(0.1 + fault.way / IN_VAIN)
         await self._start()
+
+    async def _start_in_vain(self, seconds: float) -> None:
+        """Kill the server again while it starts, or soon after."""
+        start = asyncio.create_task(self._start())
+        await asyncio.sleep(seconds)
+        self.record(What.FAULT, text="server: killed again")
+        assert self.server.process is not None
+        self.server.process.kill()
+        self.kills += 1
+        with contextlib.suppress(RuntimeError):
+            await start
+        self.server.kill()
 
     async def _on_stop(self, fault: Fault) -> None:
         try:
@@ -269,7 +285,11 @@ class Round:
             await asyncio.sleep(0.1)
 
     def _answered(self) -> None:
-        """Every request of the present sessions that was counted is answered by now."""
+        """Every message was counted by now, and every request of the present sessions that was counted is answered."""
+        events = self.history.events
+        acked = {event.key for event in events if event.what is What.ACKED}
+        for event in [event for event in events if event.what is What.SENT and event.key not in acked]:
+            self.record(What.UNSETTLED, event.device, event.key, event.session, "never acked")
         for device in self.devices.values():
             if isinstance(device, Client) and device.connected and device.unanswered:
                 text = f"counted and not answered: {device.unanswered}"
