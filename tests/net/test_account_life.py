@@ -81,7 +81,8 @@ class Deletion(LifeCase):
         came = "".join(juliet.received)
         for expected in ("type='unavailable'", "type='unsubscribe'", "type='unsubscribed'", "subscription='none'"):
             self.assertIn(expected, came)
-        contacts = ("roster_items: ('juliet@", "roster_items: ('nurse@")  # their rosters know his address
+        # Their rosters know his address, and the nurse has archived what she wrote to him.
+        contacts = ("roster_items: ('juliet@", "roster_items: ('nurse@", "archive_messages: (1, 1, ")
         self.pump(7300, step=60)  # the session journal tells of the last hour
         left = [row for row in self.rows_about("romeo") if not row.startswith(contacts)]
         self.assertEqual(left, [])

@@ -488,7 +488,7 @@ class Archived(ManagedTestCase):
     """XEP-0359: copies of what was sent name the id in the archive, which only the sender's devices may know."""
 
     def test_sent(self) -> None:
-        class Archive(Plugin):
+        class Keeper(Plugin):
             provides = (IArchive,)
 
             def archive_id(self, account: Jid, message: Message) -> str | None:
@@ -497,8 +497,8 @@ class Archived(ManagedTestCase):
             def fetched(self, session: ISession, archive_id: str) -> bool:
                 return False
 
-        self.host.registry._sources.append(ClassSource(Archive))
-        for plugin in ("archive", "carbons"):
+        self.host.registry._sources.append(ClassSource(Keeper))
+        for plugin in ("keeper", "carbons"):
             self.wait(self.host.registry.enable(plugin))
         orchard, phone = (self.login(f"romeo@example.org/{name}") for name in ("orchard", "phone"))
         juliet = self.login("juliet@example.org/balcony", presence=True)

@@ -10,7 +10,8 @@ from xmppd.wire.stanza import Message
 
 __all__ = ["USED", "IArchive"]
 
-#: The name under which a session remembers that its client reads the archive, see :meth:`ISession.keep`.
+#: The name under which a session remembers what its client was given of the archive, see :meth:`ISession.keep`: a list
+#: with something in it as soon as it was given a page of everything there is. Searches don't count.
 USED = "archive"
 
 
@@ -28,6 +29,7 @@ class IArchive(Protocol):
     def fetched(self, session: ISession, archive_id: str) -> bool:
         """Has this session's client been sent the archived message of that id, as a result of a query?
 
-        Said of queries for everything, which clients keep up with the archive by, not of searches. False says nothing
-        for sure: that a client has asked at all is to be seen in ``session.state.get(USED)``.
+        Said of queries for everything, which clients keep up with the archive by, not of searches: of all messages that
+        came between those that the client was given, and the one that it had asked to go on from. That a client reads
+        the archive at all is to be seen in ``session.state.get(USED)``.
         """

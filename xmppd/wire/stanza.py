@@ -176,9 +176,14 @@ class Stanza:
 
         :param raw_names: the :attr:`raw_names` of what is added, if they are known: it need not be parsed then.
         """
-        new = self.with_payload(self.payload + to_payload(payload))
-        if raw_names and self._names is not None:
-            new._names = (*self._names, *raw_names)
+        new = self._copy()
+        more = to_payload(payload)
+        new.payload = self.payload + more
+        new._elements = None
+        new._names = (*self._names, *raw_names) if raw_names and self._names is not None else None
+        if self._bytes is not None and self.payload:
+            end = _END[self.kind]
+            new._bytes = b"".join((self._bytes[: -len(end)], more, end))
         return new
 
     def error(self: S, error: StanzaError) -> S:

@@ -162,7 +162,7 @@ def _compiled(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> _Inse
     """
     if not all(type(table.c[name].type) in _PLAIN for name in columns):
         return None
-    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
+    compiled = insert(table).inline().compile(dialect=dialect, column_keys=list(columns))
     if set(compiled.params) != set(columns):
         return None  # a column has a default of its own
     return str(compiled), tuple(compiled.positiontup or ()) if compiled.positional else None

@@ -1,0 +1,371 @@
+"""XEP-0313 Message Archive Management for users, with XEP-0059, 0359, 0424 (tombstones), 0431 and 0441."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+
+from xmppd.api import (
+    ACCOUNT,
+    NO_ACCOUNT,
+    OWN_ACCOUNT,
+    AccountDeleted,
+    Condition,
+    FromClient,
+    Iq,
+    IRoster,
+    ISession,
+    Jid,
+    Message,
+    OperationError,
+    Phase,
+    Plugin,
+    Replace,
+    Result,
+    SessionEnded,
+    StanzaError,
+    ToAccount,
+    filter,
+    iq_get,
+    iq_set,
+    observe,
+    operation,
+    settled,
+    use,
+)
+from xmppd.api.archive import USED, IArchive
+from xmppd.api.disco import DiscoInfo
+from xmppd.api.verdicts import Outcome
+from xmppd.api.words import plural
+from xmppd.plugins.archive import preferences, retention, retraction, store
+from xmppd.plugins.archive.ids import KEY_OCTETS, ArchiveIds
+from xmppd.plugins.archive.options import ArchiveOptions
+from xmppd.plugins.archive.owners import Owners
+from xmppd.plugins.archive.preferences import Preferences
+from xmppd.plugins.archive.reader import Answer, Limits, Reader
+from xmppd.plugins.archive.rules import RETRACT, RETRACTS, Rules
+from xmppd.plugins.archive.search import Search
+from xmppd.plugins.archive.walks import Walk, covers, merged
+from xmppd.wire import mam, rsm, stanza_id
+from xmppd.wire.delay import format_datetime, parse_datetime
+
+_DAY = 86_400.0
+_HOUSEKEEPING = 600.0  # seconds
+_AT_ONCE = 200  # messages that are deleted in one transaction
+_BURST = 25  # results that are sent before others get their turn
+_OTHERS = (ACCOUNT, NO_ACCOUNT)
+
+
+class Archive(Plugin):
+    """Keep the messages of users, so that every device can see all of them, and find them again."""
+
+    xep = ((59, "1.0"), (313, "1.1.3"), (359, "0.7.0"), (424, "0.4.2"), (431, "0.2.0"), (441, "0.2.0"))
+    features = (RETRACT,)
+    account_features = (
+        mam.NS, f"{mam.NS}#extended", f"{mam.NS}#groupchat-field", stanza_id.NS, rsm.NS, RETRACT,
+    )  # fmt: skip
+    provides = (IArchive,)
+    tables = store.TABLES
+    roster = use(IRoster)
+
+    Options = ArchiveOptions
+
+    async def start(self) -> None:
+        new = secrets.token_bytes(KEY_OCTETS)
+        self._ids = ArchiveIds(await self.db.write(lambda c: store.host_key(c, self.host.jid, new)))
+        self._last_id = await self.db.read(store.last_id)
+        self._seconds = self.clock.seconds
+        self._search = Search()
+        self._owners = Owners(self.db, lambda account: bool(self.host.sessions(account)))
+        self._reader = Reader(self.db, self._ids, self._search, self._limits)
+        self._walks: WeakKeyDictionary[ISession, Walk] = WeakKeyDictionary()
+        self._crowded: set[Jid] = set()  # whose archives may have grown too long
+        self._sent: tuple[Message, int] | None = None  # the message archived last for its sender, and its id
+        await self.reconfigured(self.options)
+        self.every(_HOUSEKEEPING, self._keep_house)
+
+    async def reconfigured(self, options: Any) -> None:
+        """Take other options while running."""
+        self._rules = Rules(options.kept)
+        # Of all accounts that have preferences: nearly none have, and no message has to wait for them.
+        stored = await self.db.read(lambda c: store.all_preferences(c, self.host.jid)) if options.preferences else {}
+        self._preferences = {account: Preferences.from_text(text) for account, text in stored.items()}
+        self._default = Preferences(options.default)
+        if options.search:
+            await self.db.write(self._search.create)
+        else:
+            await self.db.read(self._search.look)
+
+    def _limits(self) -> Limits:
+        options = self.options
+        return Limits(options.page, options.max_page, options.max_page_octets, options.max_words)
+
+    # In
+
+    @filter(FromClient, Phase.STORE, kinds=(Message,))
+    def sent(self, event: FromClient) -> Outcome:
+        """Archive what a user sends, for the user. What users send to themselves is archived when it arrives."""
+        message, account = event.stanza, event.session.account
+        if not isinstance(message, Message):
+            return None
+        verdict = None
+        if stanza_id.RAW_NAME in message.raw_names:
+            verdict = Replace(message := stanza_id.without(message, account))
+        meaning, to = self._rules.of(message), message.to
+        if not meaning or to is None or to.bare == account:
+            return verdict
+        wanted = self._wants(account, to)
+        if wanted is True:
+            self._sent = (message, self._store(account, to, message, meaning))
+        elif wanted is not False:
+            return self._sent_if(wanted, message, account, to, meaning)
+        return verdict
+
+    async def _sent_if(self, wanted: Awaitable[bool], message: Message, account: Jid, to: Jid, meaning: int) -> Replace:
+        if await wanted:
+            self._sent = (message, self._store(account, to, message, meaning))
+        return Replace(message)
+
+    @filter(ToAccount, Phase.STORE, kinds=(Message,))
+    def received(self, event: ToAccount) -> Outcome:
+        """Archive what a user gets, and tell the id it has got in the archive (XEP-0313 section 3.5, XEP-0359)."""
+        message, account = event.stanza, event.account
+        if not isinstance(message, Message) or message.again:
+            return None
+        verdict = None
+        if stanza_id.RAW_NAME in message.raw_names:
+            verdict = Replace(message := stanza_id.without(message, account))
+        meaning, peer = self._rules.of(message), message.from_
+        if not meaning or peer is None:
+            return verdict
+        wanted = self._wants(account, peer)
+        if wanted is True:
+            return Replace(self._store_received(message, account, peer, meaning))
+        return verdict if wanted is False else self._received_if(wanted, message, account, peer, meaning)
+
+    async def _received_if(
+        self, wanted: Awaitable[bool], message: Message, account: Jid, peer: Jid, meaning: int
+    ) -> Replace:
+        return Replace(self._store_received(message, account, peer, meaning) if await wanted else message)
+
+    def _store_received(self, message: Message, account: Jid, peer: Jid, meaning: int) -> Message:
+        text = self._ids.text(self._store(account, peer, message, meaning))
+        given = f"<stanza-id xmlns='{stanza_id.NS}' by='{account.xml}' id='{text}'/>"
+        return message.adding(given.encode(), stanza_id.RAW_NAME)
+
+    def _store(self, account: Jid, peer: Jid, message: Message, meaning: int) -> int:
+        """Archive a message, when all that its handling leaves behind is written; return its id."""
+        # Time keeps the order across restarts, and the counter if the clock stands still or goes back.
+        now = int(self._seconds() * 1e6)
+        self._last_id = id_ = now if now > self._last_id else self._last_id + 1
+        owner = self._owners.known.get(account)
+        if owner is not None:
+            self.host.store(message, store.MESSAGES, store.row_of(owner.number, id_, peer, message))
+            owner.room -= 1
+        else:
+            row = store.row_of(0, id_, peer, message)
+            self.host.store_call(message, lambda c: store.add(c, account, row))
+            if self._owners.missing(account):
+                self.host.spawn(self._owners.look_up(account), f"looking up the archive of {account}")
+        if owner is None or owner.room < 0:
+            self._crowded.add(account)
+        if meaning & RETRACTS and self.options.retraction_reach:
+            self._retract(account, message)
+        return id_
+
+    def _retract(self, account: Jid, message: Message) -> None:
+        """Have a tombstone take the place of the message that this one takes back (XEP-0424 section 5)."""
+        retracted = retraction.read(message, self._seconds())
+        if retracted is not None:
+            search, reach = self._search, self.options.retraction_reach
+            self.host.store_call(message, lambda c: retracted.apply(c, search, account, reach))
+
+    def _wants(self, account: Jid, peer: Jid) -> bool | Awaitable[bool]:
+        """Does an account want messages from and to an address archived (XEP-0441)?"""
+        wants = (self._preferences.get(account) or self._default).wants(peer)
+        if wants is not None:
+            return wants
+        if peer.bare == account or self.roster is None:
+            return peer.bare == account
+        roster = self.roster.cached(account)
+        return peer.bare in roster.items if roster is not None else self._in_roster(self.roster, account, peer)
+
+    async def _in_roster(self, rosters: IRoster, account: Jid, peer: Jid) -> bool:
+        return peer.bare in (await rosters.load(account)).items
+
+    # Queries
+
+    @iq_set(mam.NS, "query", to=OWN_ACCOUNT)
+    async def query(self, request: Iq) -> Iq:
+        """Send what matches, then say that that was it (XEP-0313 section 4)."""
+        asked = mam.query(request.request, self.options.search)
+        session, account = self.host.session(request.sender), request.sender.bare
+        owner = await self._owners.load(account)
+        walk = None if session is None else self._walks.get(session)
+        answer = await self._reader.answer(0 if owner is None else owner.number, asked, account, walk)
+        if session is not None:
+            await self._send(session, answer, asked.id)
+        return request.result(mam.fin(answer.page, answer.complete))
+
+    async def _send(self, session: ISession, answer: Answer, query_id: str | None) -> None:
+        for number, message in enumerate(answer.messages):
+            if number and number % _BURST == 0:
+                await self._turn()
+            if self.host.session(session.jid) is not session:
+                return
+            payload = mam.result(message, query_id)
+            await settled(session.send(Message(session.jid, session.account, payload=payload, names=mam.RESULT)))
+        self._walks[session] = answer.walk
+        if answer.fetched is not None:
+            session.keep(USED, merged(session.state.get(USED, ()), *answer.fetched))
+
+    def _turn(self) -> Deferred[None]:
+        """Return what fires when others have had their turn."""
+        turn: Deferred[None] = Deferred()
+        self.clock.callLater(0, turn.callback, None)
+        return turn
+
+    @iq_get(mam.NS, "query", to=OWN_ACCOUNT)
+    def form(self, request: Iq) -> Iq:
+        """Say by what one can search (section 4.1.5)."""
+        return request.result(mam.form(self.options.search))
+
+    @iq_get(mam.NS, "metadata", to=OWN_ACCOUNT)
+    async def metadata(self, request: Iq) -> Iq:
+        """Say what are the first and the last message (section 5)."""
+        account = request.sender.bare
+        ends = await self.db.read(lambda c: store.ends(c, store.find_owner(c, account)))
+        named = zip(("start", "end"), ends or (), strict=False)
+        return request.result(mam.metadata((name, self._ids.text(id_), id_ / 1e6) for name, id_ in named))
+
+    @iq_get(mam.NS, "prefs", to=OWN_ACCOUNT)
+    def tell_preferences(self, request: Iq) -> Iq:
+        """Say what the user wants archived (XEP-0441 section 2.1)."""
+        return request.result((self._preferences.get(request.sender.bare) or self._default).element())
+
+    @iq_set(mam.NS, "prefs", to=OWN_ACCOUNT)
+    async def prefer(self, request: Iq) -> Iq:
+        """Take what the user wants archived (XEP-0441 section 2.1)."""
+        if not self.options.preferences:
+            raise StanzaError(Condition.NOT_ALLOWED)
+        wanted = preferences.read(request.request, self.options.max_listed)
+        account = request.sender.bare
+        await self.db.write(lambda c: store.set_preferences(c, account, wanted.to_text()))
+        self._preferences[account] = wanted
+        return request.result(wanted.element())
+
+    @iq_set(mam.NS, "query", to=_OTHERS)
+    @iq_get(mam.NS, "query", to=_OTHERS)
+    @iq_get(mam.NS, "metadata", to=_OTHERS)
+    @iq_get(mam.NS, "prefs", to=_OTHERS)
+    @iq_set(mam.NS, "prefs", to=_OTHERS)
+    def refuse(self, request: Iq) -> Iq:
+        """Show nobody the archive of others (XEP-0313 section 8.1), nor whether there is such an account."""
+        raise StanzaError(Condition.FORBIDDEN)
+
+    @observe(DiscoInfo)
+    def describe(self, event: DiscoInfo) -> None:
+        """Add what depends on options to the features of accounts."""
+        if event.entity.local and not event.node:
+            if self.options.search:
+                event.features.append(mam.FULL_TEXT)
+            if self.options.retraction_reach:
+                event.features.append(f"{RETRACT}#tombstone")
+
+    # Housekeeping
+
+    @observe(SessionEnded)
+    def leave(self, event: SessionEnded) -> None:
+        """Forget an owner who is not connected any more."""
+        if not self.host.sessions(event.session.account):
+            self._owners.drop(event.session.account)
+
+    async def _keep_house(self) -> None:
+        host, search = self.host.jid, self._search
+        if self.options.max_days:
+            before = int((self.clock.seconds() - self.options.max_days * _DAY) * 1e6)
+            while await self.db.write(lambda c: retention.expire(c, search, host, before, _AT_ONCE)):
+                await self._turn()
+        crowded, self._crowded = self._crowded, set()
+        for account in crowded if self.options.max_messages else ():
+            await self._make_room(account)
+
+    async def _make_room(self, account: Jid) -> None:
+        owner, most = await self._owners.load(account), self.options.max_messages
+        if owner is None:
+            return
+        highest = await self.db.read(lambda c: retention.surplus(c, owner.number, most))
+        if highest is not None:
+            await self._delete(owner.number, highest)
+        owner.room = most - await self.db.read(lambda c: store.count(c, owner.number))
+
+    async def _delete(self, owner: int, highest: int) -> int:
+        """Delete messages up to an id; return how many there were."""
+        total = 0
+
+        def some(connection: Connection) -> int:
+            return retention.delete_oldest(connection, self._search, owner, highest, _AT_ONCE)
+
+        while deleted := await self.db.write(some):
+            total += deleted
+        return total
+
+    @observe(AccountDeleted)
+    async def forget(self, event: AccountDeleted) -> None:
+        """Delete the account's archive."""
+        account = event.account
+        self._preferences.pop(account, None)
+        self._owners.drop(account)
+        owner = await self.db.read(lambda c: store.find_owner(c, account))
+        if owner is not None:
+            await self._delete(owner, store.HIGHEST_ID)
+            await self.db.write(lambda c: store.remove_owner(c, owner))
+
+    # For other plugins and operators
+
+    def archive_id(self, account: Jid, message: Message) -> str | None:
+        """See :class:`xmppd.api.archive.IArchive`."""
+        if self._sent is not None and self._sent[0] is message and message.sender.bare == account:
+            return self._ids.text(self._sent[1])
+        return stanza_id.given_by(message, account)
+
+    def fetched(self, session: ISession, archive_id: str) -> bool:
+        """See :class:`xmppd.api.archive.IArchive`."""
+        id_ = self._ids.number(archive_id)
+        return id_ is not None and covers(session.state.get(USED, ()), id_)
+
+    @operation("archive count", examples=("romeo@example.org",))
+    async def count_for(self, account: Jid) -> Result:
+        """Say how many messages are in the archive of an account, and from when.
+
+        :param account: bare address of the account.
+        """
+        owner = await self._check(account)
+        count = await self.db.read(lambda c: store.count(c, owner))
+        ends = await self.db.read(lambda c: store.ends(c, owner))
+        first, last = ("", "") if ends is None else (format_datetime(id_ / 1e6) for id_ in ends)
+        return {"account": str(account), "messages": count, "first": first, "last": last}
+
+    @operation("archive purge", examples=("romeo@example.org", "romeo@example.org --before 2026-01-01T00:00:00Z"))
+    async def purge_for(self, account: Jid, *, before: str = "") -> Result:
+        """Delete the messages in the archive of an account.
+
+        :param account: bare address of the account.
+        :param before: delete those from before that time only.
+        """
+        owner = await self._check(account)
+        try:
+            highest = round(parse_datetime(before) * 1e6) - 1 if before else store.HIGHEST_ID
+        except ValueError as error:
+            raise OperationError(str(error)) from None
+        return f"Deleted {plural(await self._delete(owner, highest), 'message')}."
+
+    async def _check(self, account: Jid) -> int:
+        if not await self.host.accounts.exists(account):
+            raise OperationError(f"there is no account {account}", Condition.ITEM_NOT_FOUND)
+        return await self.db.read(lambda c: store.find_owner(c, account)) or 0
