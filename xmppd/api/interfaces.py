@@ -19,7 +19,11 @@ from xmppd.wire.errors import StreamError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq, Presence, Stanza
 
-__all__ = ["IClock", "IDelayedCall", "IHost", "ISession", "IStream"]
+__all__ = ["USER_AGENT", "IClock", "IDelayedCall", "IHost", "ISession", "IStream"]
+
+#: The name under which a session remembers what its client said of itself when it logged in with SASL2 (XEP-0388 2.3):
+#: a mapping with any of ``id``, ``software`` and ``device``. It is for the user's eyes, and the operator's.
+USER_AGENT = "user_agent"
 
 
 class IDelayedCall(Protocol):
@@ -237,6 +241,13 @@ class IHost(Protocol):
         """Wait until all that was stored so far is on disk, and what handling those stanzas leaves behind.
 
         Whoever handles a stanza must not wait for that one.
+        """
+
+    def stored_before(self) -> float:
+        """Return a moment: what messages that came before it leave behind is on disk, without a gap.
+
+        In seconds since the epoch. Of later messages some may be on disk and others, that came before them, not yet: who
+        hands out what is stored in the order of time, and goes on from there the next time, hands out no later ones.
         """
 
     def sessions(self, account: Jid) -> Sequence[ISession]:

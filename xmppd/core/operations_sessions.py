@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from xmppd.api.interfaces import USER_AGENT
 from xmppd.api.operations import OperationError, Permission, operation
 from xmppd.api.waiting import settled
 from xmppd.api.words import duration, plural
@@ -124,6 +125,7 @@ def hosts_named(server: Server, domain: str | None) -> Sequence[Host]:
 def _row(session: Session, now: float) -> dict[str, Any]:
     return {
         "session": str(session.jid),
+        "client": _client(session),
         "address": session.peer,
         "encrypted": session.secured,
         "presence": _presence(session),
@@ -132,6 +134,12 @@ def _row(session: Session, now: float) -> dict[str, Any]:
         "received": session.received,
         "sent": session.sent,
     }
+
+
+def _client(session: Session) -> str:
+    """Say what the client has said of itself: its software, and the device it runs on."""
+    agent = session.state.get(USER_AGENT, {})
+    return ", ".join(agent[name] for name in ("software", "device") if name in agent)
 
 
 def _presence(session: Session) -> str:

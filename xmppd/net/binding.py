@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from xmppd.api.interfaces import USER_AGENT
 from xmppd.core.dispatch import error_for
 from xmppd.core.sessions import Output, Session
 from xmppd.net import management
@@ -25,11 +26,9 @@ from xmppd.wire.xml import SEPARATOR, Element, tag
 if TYPE_CHECKING:
     from xmppd.net.c2s import ClientStream
 
-__all__ = ["USER_AGENT", "Bound", "bind", "bind2", "check_account", "resource_for"]
+__all__ = ["Bound", "bind", "bind2", "check_account", "resource_for"]
 
 _log = Logger()
-#: The name under which a session remembers what its client says of itself (XEP-0388 2.3).
-USER_AGENT = "user_agent"
 _RESOURCE_OCTETS = 9
 
 
@@ -96,9 +95,8 @@ async def bind2(stream: ClientStream, request: BindRequest, agent: UserAgent) ->
     answers: list[bytes] = []
 
     def bound(session: Session) -> None:
+        session.keep(USER_AGENT, agent.described() or None)
         answers.extend(_turn_on(stream, session, request.wishes))
-        if agent.described():
-            session.keep(USER_AGENT, agent.described())
 
     await _end_earlier(stream, agent)
     session = await bind(stream, resource, bound, gate, replace=True)
@@ -138,12 +136,13 @@ async def _end_earlier(stream: ClientStream, agent: UserAgent) -> None:
 
 
 def _turn_on(stream: ClientStream, session: Session, wishes: Iterable[Element]) -> list[bytes]:
-    """Do what a client asks for, stream management first; what isn't known is ignored. Return what to tell it."""
+    """Do what a client asks for; what isn't known is ignored. Return what to tell it.
+
+    Stream management comes last: it writes the session down as it is then.
+    """
     answers = []
     wanted = {f"{wish.uri}{SEPARATOR}{wish.name}": wish for wish in wishes}
     enable = wanted.pop(f"{management.NS}{SEPARATOR}enable", None)
-    if enable is not None:
-        answers.append(_manage(stream, session, enable))
     for key, wish in wanted.items():
         handler = session.host.tables.bind_features.get(key)
         if handler is None:
@@ -154,6 +153,8 @@ def _turn_on(stream: ClientStream, session: Session, wishes: Iterable[Element]) 
             error_for(error, handler)
         else:
             answers.append(answer or b"")
+    if enable is not None:
+        answers.append(_manage(stream, session, enable))
     return answers
 
 

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.hooks import Scope
+from xmppd.api.interfaces import USER_AGENT
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.waiting import as_deferred
 from xmppd.core.dispatch import Handler, error_for
@@ -236,7 +237,7 @@ class Negotiation:
         self._stream.session = session
         agent = self._inline.user_agent.described()
         if agent:
-            session.keep(binding.USER_AGENT, agent)
+            session.keep(USER_AGENT, agent)
 
     def _start_tls(self) -> None:
         """RFC 6120 5.4.2. What came in the same packet behind the request was not encrypted, and is thrown away."""
