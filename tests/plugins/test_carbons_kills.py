@@ -149,6 +149,26 @@ class SlowKills(Walks):
     plugins = ("roster", "presence", "offline", "carbons", "csi", Dawdling)
 
 
+class ArchivedKills(Walks):
+    """With archives: these hold each message once, too."""
+
+    plugins = ("roster", "presence", "offline", "carbons", "csi", "archive")
+
+    def check(self, phone: Phone, numbers: dict[str, int], lost: Phone | None = None) -> None:  # type: ignore[override]
+        super().check(phone, numbers, lost)
+        phone.client.clear()
+        phone.client.send(
+            "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><set "
+            "xmlns='http://jabber.org/protocol/rsm'><max>250</max></set></query></iq>"
+        )
+        self.pump(1, step=0.01)
+        archived = re.findall("<body>(.*?):(.*?)</body>", "".join(phone.client.received))
+        known = {*phone.got, *((phone.jid, number) for number in range(1, numbers[phone.jid] + 1))}
+        self.assertEqual(len(archived), len(known))
+        self.assertEqual({(who, int(number)) for who, number in archived}, known)
+
+
 for _seed in range(30):
+    setattr(ArchivedKills, f"test_{_seed}", test_kills._test(_seed))
     setattr(Kills, f"test_{_seed}", test_kills._test(_seed))
     setattr(SlowKills, f"test_{_seed}", test_kills._test(_seed))
