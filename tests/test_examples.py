@@ -20,22 +20,28 @@ _URIS = "URIs that clients understand"
 
 #: How many examples there are, in the versions that docs/xeps.md names.
 EXAMPLES: Mapping[int, int] = {
-    12: 13, 13: 14, 30: 28, 49: 5, 50: 25, 54: 14, 77: 34, 82: 4, 92: 4, 115: 9, 128: 2, 133: 106, 157: 2, 160: 5,
-    175: 10, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 352: 4, 440: 2,
+    12: 13, 13: 14, 30: 28, 49: 5, 50: 25, 54: 14, 59: 21, 77: 34, 82: 4, 92: 4, 115: 9, 128: 2, 133: 106, 157: 2, 160: 5,
+    175: 10, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 313: 29, 352: 4, 359: 6, 386: 4, 388: 15,
+    424: 7, 440: 2, 441: 5,
 }  # fmt: skip
 #: Extensions whose text has no numbered examples of anything that a server does.
-WITHOUT = frozenset({178, 334, 368})
+WITHOUT = frozenset({178, 334, 368, 431})
 LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     30: {"25 to 28": _URIS},
     50: {"7": "commands are not announced by messages", "24 and 25": _URIS},
     54: {"4": "another way to say what example 3 says", "13 and 14": _URIS},
+    59: {"14": "pages are found by their index, too"},
     77: {"29 to 34": _URIS},
     82: {"1": "dates alone are not used", "4": "times alone are not used"},
     115: {"8 and 9": "caps optimization is not done"},
     133: {"37 to 44": "no blacklist, no whitelist", "89 to 102": "no welcome message; admins are in the settings"},
     280: {"5": "nobody is forbidden to enable them"},
     297: {"3 and 4": "what clients say of themselves"},
-    440: {"2": "there is no SASL2"},
+    313: {"27": "there are no rooms"},
+    388: {
+        "6, 8 and 14": "there are no such mechanisms; 5, 7 and 13 are the same with others",
+        "11, 12 and 15": "there are no tasks",
+    },
 }
 
 

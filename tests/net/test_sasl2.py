@@ -42,7 +42,7 @@ class Succeeding(Sasl2TestCase):
         self.assertNotIn("authentication", self.offered(client))
 
     def test_header(self) -> None:
-        """Examples 1 and 2."""
+        """XEP-0388, examples 1 and 2."""
         client = self.opened(from_="romeo@example.org")
         assert client.header is not None
         self.assertEqual(client.header["to"], "romeo@example.org")

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 __all__ = ["CORE", "XEPS"]
 
 #: What the server does without plugins, and in which version.
-CORE: Mapping[int, str] = {82: "1.1.1", 178: "1.2", 198: "1.6.3", 368: "1.1.0", 440: "1.0.0"}
+CORE: Mapping[int, str] = {
+    82: "1.1.1", 178: "1.2", 198: "1.6.3", 368: "1.1.0", 386: "1.1.0", 388: "1.0.4", 440: "1.0.0",
+}  # fmt: skip
 
 #: By number: the name, and what is left out or done otherwise.
 XEPS: Mapping[int, tuple[str, str]] = {
@@ -81,5 +83,15 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " their connection.",
     ),
     368: ("SRV records for XMPP over TLS", "Clients only. `xmppctl check` tells which records are missing."),
-    440: ("SASL Channel-Binding Type Capability", "For SASL of RFC 6120; there is no SASL2."),
+    386: (
+        "Bind 2",
+        "Resources are stable for clients that tell their id. A client that can't get a resource is logged in without,"
+        " and told why when it binds one as in RFC 6120.",
+    ),
+    388: (
+        "Extensible SASL Profile",
+        "Clients only. There are no tasks. It is offered over TLS, and over loopback where `plain_without_tls` allows"
+        " it.",
+    ),
+    440: ("SASL Channel-Binding Type Capability", ""),
 }
