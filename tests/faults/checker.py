@@ -197,32 +197,26 @@ def _late(keys: list[Key]) -> Iterator[tuple[Key, Key]]:
             newest[key.sender, key.to] = key
 
 
-def _as_meant(seen: _Seen) -> list[Key]:
-    """Return what came in its order, but what came before the presence of a session behind what came with it.
-
-    A message to a full JID reaches a device as soon as its resource is bound (RFC 6121 section 8.5.3.1); what waited
-    offline comes when it is available. No server can keep the order then, and the delay (XEP-0203) tells it.
-    """
-    keys: list[Key] = []
-    early: list[Key] = []
-    for event in seen.first:
-        assert event.key is not None
-        unready = event.time < seen.sessions.get(event.session, 0.0)
-        if unready and event.text != "delayed":
-            early.append(event.key)
-            continue
-        if not unready:
-            keys += early
-            early = []
-        keys.append(event.key)
-    return keys + early
-
-
 def _order(index: _Index) -> Iterator[Violation]:
-    """What one device sent to one account comes in order, on every device."""
+    """What one device sent to one account comes in order, on every device.
+
+    A message to a full JID reaches a device as soon as its resource is bound (RFC 6121 section 8.5.3.1), what waited
+    offline comes when it is available, with a delay (XEP-0203). No server can keep the order between these two.
+    """
     for device, seen in index.seen.items():
-        for key, latest in _late(_as_meant(seen)):
-            yield Violation(Kind.ORDER, device, key, f"after number {latest.number}")
+        newest: dict[tuple[str, str], Key] = {}
+        available: dict[tuple[str, str], Key] = {}  # without what came before the presence
+        for event in seen.first:
+            key = event.key
+            assert key is not None
+            pair = key.sender, key.to
+            delayed = event.text == "delayed"
+            latest = (available if delayed else newest).get(pair, key)
+            if key.number < latest.number:
+                yield Violation(Kind.ORDER, device, key, f"after number {latest.number}")
+            newest[pair] = max(key, newest.get(pair, key))
+            if delayed or event.time >= seen.sessions.get(event.session, 0.0):
+                available[pair] = max(key, available.get(pair, key))
 
 
 def _archives(index: _Index) -> Iterator[Violation]:

@@ -54,6 +54,8 @@ class Pair:
             return  # what is sent into a half-open connection is never heard of again
         if self._cut_in is not None and self._cut_in[0] == direction and len(data) > 1:
             data = data[: max(1, min(len(data) - 1, int(len(data) * self._cut_in[1])))]
+            for earlier in self._slow[direction]:
+                self._write(direction, earlier)
             self._write(direction, data)
             # The other end gets the fragment; a RST sent right behind would take it back.
             self._loop.call_later(0.05, self.cut)
@@ -67,7 +69,8 @@ class Pair:
 
     def _arrive(self, direction: int) -> None:
         """What has been under way longest is there; which of the timers tells it does not matter."""
-        self._write(direction, self._slow[direction].popleft())
+        if not self.frozen:
+            self._write(direction, self._slow[direction].popleft())
 
     def _write(self, direction: int, data: bytes) -> None:
         target = self.ends[1 - direction]

@@ -230,6 +230,19 @@ class Order(unittest.TestCase):
         self.story.add(What.READY, B, session=2)
         self.assertEqual(self.story.kinds(), [])
 
+    def test_in_order_though_before_the_presence(self) -> None:
+        self.story.add(What.CLOSED, B)
+        for number in (2, 3, 4):
+            self.story.sent(message(number))
+            self.story.archived(message(number))
+            self.story.live(message(number), A2, B2)
+        self.story.add(What.BEGAN, B, session=2)
+        self.story.live(message(2), B, session=2)
+        self.story.live(message(3), B, session=2, text="delayed")
+        self.story.add(What.READY, B, session=2)
+        self.story.live(message(4), B, session=2)
+        self.assertEqual(self.story.kinds(), [])
+
     def test_before_the_presence_only_for_what_was_offline(self) -> None:
         self.early("direct")
         self.story.add(What.READY, B, session=2)

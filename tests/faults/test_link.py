@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import unittest
 
-from tests.faults.link import UP, Link
+from tests.faults.link import DOWN, UP, Link
 
 
 class Faults(unittest.IsolatedAsyncioTestCase):
@@ -87,6 +87,16 @@ class Faults(unittest.IsolatedAsyncioTestCase):
             await asyncio.sleep(0)
         received = await self.reader.readuntil(b" 99 ")
         self.assertEqual(received.split(), [b"one", *(str(number).encode() for number in range(100))])
+
+    async def test_inside_what_is_slow(self) -> None:
+        self.pair.delay = 0.2
+        self.far_writer.write(b"one ")
+        await asyncio.sleep(0.01)
+        self.pair.cut_inside(DOWN, 0.5)
+        self.far_writer.write(b"two ")
+        self.assertEqual(await self.reader.readexactly(6), b"one tw")
+        with self.assertRaises(ConnectionResetError):
+            await self.reader.read(10)
 
     async def test_nobody_there(self) -> None:
         link = Link(1)
