@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 from twisted.internet.defer import Deferred, fail
 
 from xmppd.api import AccountDeleted, Plugin, observe
 from xmppd.api.roster import Subscription
 from xmppd.api.storage import StorageUnavailable
+from xmppd.core.account_keeper import AccountKeeper
+from xmppd.core.settings_file import from_table
+from xmppd.core.sources import PluginError
 from xmppd.testing import Client, ServerTestCase
 from xmppd.wire.jid import Jid
 
@@ -204,6 +208,101 @@ class Again(LifeCase):
                 continue
             self.successResultOf(self.create())
             self.assertGreaterEqual(self.forgetful.forgot, 1)
+
+
+class Absent(LifeCase):
+    """Plugins that don't run when an account is deleted hear of it when they do."""
+
+    plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ("private", Forgetful)
+
+    def setUp(self) -> None:
+        super().setUp()
+        romeo = self.login("romeo@example.org/orchard")
+        romeo.send(
+            "<iq type='set' id='1'><query xmlns='jabber:iq:private'><a xmlns='urn:example:a'>secret</a></query></iq>"
+        )
+        romeo.expect("<iq type='result' id='1'/>")
+
+    def rows(self) -> int:
+        with self.server.engines.read.connect() as connection:
+            return connection.scalar(text("SELECT count(*) FROM private_entries")) or 0
+
+    def missed(self) -> int:
+        with self.server.engines.read.connect() as connection:
+            return connection.scalar(text("SELECT count(*) FROM xmppd_missed_deletions")) or 0
+
+    def create(self) -> None:
+        self.wait(self.host.create_account(ROMEO, "secret"))
+
+    def test_enabled_again(self) -> None:
+        self.wait(self.host.registry.disable("private"))
+        self.wait(self.host.delete_account(ROMEO))
+        self.create()
+        self.assertEqual((self.rows(), self.missed()), (1, 1))
+        self.wait(self.host.registry.enable("private"))
+        self.assertEqual((self.rows(), self.missed()), (0, 0))
+
+    def test_deleted_twice(self) -> None:
+        self.wait(self.host.registry.disable("private"))
+        for _ in range(2):
+            self.wait(self.host.delete_account(ROMEO))
+            self.create()
+        self.assertEqual(self.missed(), 1)
+        self.wait(self.host.registry.enable("private"))
+        self.assertEqual((self.rows(), self.missed()), (0, 0))
+
+    def test_running(self) -> None:
+        """Nothing is noted for those who are told at once, or keep nothing."""
+        self.wait(self.host.registry.disable("forgetful"))
+        self.wait(self.host.delete_account(ROMEO))
+        self.assertEqual((self.rows(), self.missed()), (0, 0))
+
+    def test_server_was_stopped(self) -> None:
+        """An account deleted by a tool, and the server started without the plugin before it is started with it."""
+        self.wait(AccountKeeper(self.server.db, self.server.accounts).delete(ROMEO))
+        self.restart_with(Forgetful)
+        self.create()
+        self.assertEqual((self.rows(), self.missed()), (1, 1))
+        self.restart_with("private", Forgetful)
+        self.assertEqual((self.rows(), self.missed()), (0, 0))
+
+    def restart_with(self, *plugins: str | type[Plugin]) -> None:
+        self.plugins = plugins  # type: ignore[misc]
+        self._settings = from_table(self.settings_table(), "the settings of the test", Path(self.mktemp()).absolute())
+        self.restart()
+
+    def test_deleted_while_it_starts(self) -> None:
+        """Between being told what it has missed and being told everything."""
+        self.wait(self.host.registry.disable("private"))
+        waiting: Deferred[None] = Deferred()
+
+        async def start(plugin: Plugin) -> None:
+            await waiting
+
+        self.patch(self.host.registry.load_class("private"), "start", start)
+        enabling = Deferred.fromCoroutine(self.host.registry.enable("private"))
+        self.disk.stopped = True
+        waiting.callback(None)
+        deleting = Deferred.fromCoroutine(self.host.delete_account(ROMEO))
+        self.disk.go_on()
+        self.pump()
+        self.successResultOf(enabling)
+        self.assertTrue(self.successResultOf(deleting))
+        self.assertEqual((self.rows(), self.missed()), (0, 0))
+
+    def test_fails_to_forget(self) -> None:
+        """Then it isn't started, and told again."""
+        self.wait(self.host.registry.disable("private"))
+        self.wait(self.host.delete_account(ROMEO))
+        cls = self.host.registry.load_class("private")
+
+        async def fails(plugin: Plugin, event: AccountDeleted) -> None:
+            raise StorageUnavailable("nobody is at home")
+
+        self.patch(cls, "forget", observe(AccountDeleted)(fails))
+        enabling = Deferred.fromCoroutine(self.host.registry.enable("private"))
+        self.failureResultOf(enabling, PluginError)
+        self.assertEqual((self.rows(), self.missed()), (1, 1))
 
 
 class Locking(LifeCase):

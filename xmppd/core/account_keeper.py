@@ -5,13 +5,15 @@ plugin is loaded (``xmppctl`` with the server stopped), and the server may be ki
 plugins' work. So a deletion is noted in the database first and struck off when the plugins are done; what is still
 noted when the server starts is told then. Accounts made while the server was stopped are noted likewise.
 
+Plugins that don't run on the account's host at that time are told when they do, see :mod:`.missed`.
+
 If a plugin could not do its work, because the disk was full, the note stays as well. It is told once more before an
 account of that name is made again, which must not get what its predecessor has left.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy import Column, ColumnElement, Connection, Integer, MetaData, Table, Text, delete, select
@@ -20,6 +22,7 @@ from twisted.internet.defer import DeferredLock
 from xmppd.api.accounts import IAccounts, Imported
 from xmppd.api.events.accounts import AccountCreated, AccountDeleted
 from xmppd.api.storage import IDatabase, Migration, StorageUnavailable
+from xmppd.core import missed
 from xmppd.wire.jid import Jid
 
 __all__ = ["MIGRATIONS", "OWNER", "TABLES", "AccountKeeper", "CloseSessions", "Notify"]
@@ -53,6 +56,7 @@ class AccountKeeper:
     """Makes and deletes accounts.
 
     :param notify: None while the server isn't running: then the news waits for its next start.
+    :param informed: names those owners of tables that are told by it, or have nothing to do.
     """
 
     def __init__(
@@ -61,11 +65,13 @@ class AccountKeeper:
         accounts: IAccounts,
         notify: Notify | None = None,
         close_sessions: CloseSessions | None = None,
+        informed: Callable[[str], Collection[str]] = lambda domain: (),
     ) -> None:
         self._db = db
         self._accounts = accounts
         self._notify = notify
         self._close_sessions = close_sessions
+        self._informed = informed
         self._deleting: dict[Jid, DeferredLock] = {}
 
     async def create(self, jid: Jid, password: str) -> None:
@@ -175,7 +181,13 @@ class AccountKeeper:
             await self._tell(AccountCreated(account))
 
     async def _tell(self, event: AccountCreated | AccountDeleted) -> bool:
-        return self._notify is not None and await self._notify(event.account.domain, event)
+        if self._notify is None:
+            return False
+        account = event.account
+        if isinstance(event, AccountDeleted):
+            informed = self._informed(account.domain)
+            await self._db.write(lambda connection: missed.note(connection, account, informed))
+        return await self._notify(account.domain, event)
 
     async def _note(self, event: str, accounts: Sequence[Jid]) -> None:
         await self._db.append(_NOTES, [{"account": str(account), "event": event} for account in accounts])

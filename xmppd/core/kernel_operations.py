@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xmppd.api.accounts import IAccounts
@@ -10,6 +10,7 @@ from xmppd.api.plugin import Plugin
 from xmppd.api.storage import IDatabase
 from xmppd.api.waiting import settled
 from xmppd.core.account_keeper import AccountKeeper
+from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.operations import OperationRegistry
 from xmppd.core.operations_plugins import PluginOperations
 from xmppd.core.operations_plugins_offline import OfflinePluginOperations
@@ -43,7 +44,12 @@ def account_keeper(server: Server) -> AccountKeeper:
         error = StreamError(StreamCondition.NOT_AUTHORIZED, text="The account was deleted.")
         return await end_sessions(server, [*server.directory.of(jid).values(), *server.ending(jid)], error)
 
-    return AccountKeeper(server.db, server.accounts, notify, close)
+    def informed(domain: str) -> Collection[str]:
+        host = server.hosts.get(domain)
+        running = () if host is None else (plugin.name for plugin in host.registry.loaded())
+        return {*running, *(owner.OWNER for owner in OWNERS)}
+
+    return AccountKeeper(server.db, server.accounts, notify, close, informed)
 
 
 def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistry:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from xmppd.core import account_keeper, account_store, readiness
+from xmppd.core import account_keeper, account_store, missed, readiness
 from xmppd.core.durable import tables as sessions
 from xmppd.core.storage import migrate
 
 __all__ = ["OWNERS", "migrate_kernel"]
 
-OWNERS = (account_store, account_keeper, readiness, sessions)
+OWNERS = (account_store, account_keeper, missed, readiness, sessions)
 """The modules that have tables."""
 
 

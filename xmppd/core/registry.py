@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from xmppd.api.plugin import Component, Dependency, Plugin
 from xmppd.core.components import ComponentOwner
 from xmppd.core.dispatch import Conflict, Figures, Handler, compile_tables
+from xmppd.core.missed import catch_up
 from xmppd.core.options import SettingsError, nearest, validate_options
 from xmppd.core.sources import PluginError, Source
 from xmppd.wire.jid import Jid
@@ -246,8 +247,10 @@ class Registry:
             await self._migrate(cls)
             await plugin.start()
             started = True
+            await catch_up(plugin)
             self._plugins[name] = plugin
             self._rebuild()
+            await catch_up(plugin)  # what came while it did so
         except Exception as error:
             self._plugins.pop(name, None)
             if plugin is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xmppd.core.storage.database import Database, DirectDatabase
 from xmppd.core.storage.engine import DatabaseUrlError, Engines, open_engines
-from xmppd.core.storage.migrations import SchemaError, migrate, schema_differences
+from xmppd.core.storage.migrations import SchemaError, migrate, owners, schema_differences
 from xmppd.core.storage.writer import WriterCounters, WriterLimits
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "WriterLimits",
     "migrate",
     "open_engines",
+    "owners",
     "schema_differences",
 ]

@@ -66,6 +66,11 @@ def migrate(engine: Engine, owner: str, tables: Sequence[Table], migrations: Seq
         raise
 
 
+def owners(connection: Connection) -> frozenset[str]:
+    """Return all who have ever had tables in the database."""
+    return frozenset(connection.scalars(select(_SCHEMA.c.owner)))
+
+
 def _migrate(connection: Connection, owner: str, tables: Sequence[Table], migrations: Sequence[Migration]) -> int:
     newest = len(migrations)
     if connection.dialect.name == "postgresql":
