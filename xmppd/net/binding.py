@@ -21,12 +21,13 @@ from xmppd.wire import ns
 from xmppd.wire.errors import Condition, StreamCondition, StreamError
 from xmppd.wire.inline import BindRequest, UserAgent
 from xmppd.wire.jid import Jid, JidError
+from xmppd.wire.stanza import Iq
 from xmppd.wire.xml import SEPARATOR, Element, tag
 
 if TYPE_CHECKING:
     from xmppd.net.c2s import ClientStream
 
-__all__ = ["Bound", "bind", "bind2", "check_account", "resource_for"]
+__all__ = ["Bound", "bind", "bind2", "check_account", "resource_for", "wanted_resource"]
 
 _log = Logger()
 _RESOURCE_OCTETS = 9
@@ -44,6 +45,17 @@ async def check_account(stream: ClientStream) -> None:
     if account is None or account.locked is not None:
         gone = "deleted" if account is None else "locked"
         raise StreamError(StreamCondition.NOT_AUTHORIZED, f"The account is {gone}.")
+
+
+def wanted_resource(iq: Iq) -> str | None:
+    """Return the resource a client asks for, prepared; None if it leaves that to us.
+
+    :raises JidError: if it can't be a resource.
+    """
+    for element in iq.request.elements():
+        if element.name == "resource" and element.uri == ns.BIND and str(element):
+            return Jid.parse("x@x/" + str(element)).resource
+    return None
 
 
 async def bind(

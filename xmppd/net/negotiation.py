@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -216,8 +216,12 @@ class Negotiation:
         except management.ResumeFailed as error:
             self._stream.write(management.failed(error.condition, error.handled))
 
-    async def _go_on(self, attributes: Mapping[str, str], around: Callable[[bytes], bytes] = bytes) -> None:
-        """Resume a session. `around` puts something around what tells the client so. :raises ResumeFailed: it can't."""
+    async def _go_on(self, attributes: Mapping[str, str], success: sasl.Success | None = None) -> None:
+        """Resume a session.
+
+        :param success: what the client is told together with it, if it has logged in by SASL2.
+        :raises ResumeFailed: it can't be resumed.
+        """
         of, sessions = self._stream, self._listener.server.management
         try:
             await binding.check_account(of)
@@ -228,7 +232,10 @@ class Negotiation:
             sessions.lose(session)
             return
         self._arrived(session)
-        sessions.welcome(session, around)
+        if success is None:
+            sessions.welcome(session)
+        else:
+            sessions.welcome(session, lambda resumed: sasl.success2(success, session.jid, [resumed]))
 
     def _arrived(self, session: Session) -> None:
         """The stream has got its session."""
@@ -285,12 +292,11 @@ class Negotiation:
         """XEP-0388 2.6.1: do what was asked for inline, and tell the client of all at once. No new stream begins."""
         of, inline = self._stream, self._inline
         assert of.account is not None
-        account = of.account
         of.framer.limits = self._listener.limits_after
         results: list[bytes] = []
         if inline.resume is not None:
             try:
-                await self._go_on(inline.resume, lambda resumed: sasl.success2(success, account, [resumed]))
+                await self._go_on(inline.resume, success)
                 return
             except management.ResumeFailed as error:
                 results.append(management.failed(error.condition, error.handled))
@@ -300,7 +306,7 @@ class Negotiation:
                 await self._listener.server.unbind(bound.session)
             return
         if bound is None:
-            of.write(sasl.success2(success, account, results) + stream.features(self._features()))
+            of.write(sasl.success2(success, of.account, results) + stream.features(self._features()))
             return
         self._arrived(bound.session)
         told = sasl.success2(success, bound.session.jid, [*results, bound.answer])
@@ -362,7 +368,7 @@ class Negotiation:
             of.write(Iq(None, None, iq.id, "result", None, payload).to_bytes())
 
         try:
-            session = await binding.bind(of, _wanted_resource(iq), bound)
+            session = await binding.bind(of, binding.wanted_resource(iq), bound)
         except JidError as error:
             of.write(iq.error(StanzaError(Condition.BAD_REQUEST, text=str(error))).to_bytes())
         except StorageUnavailable:
@@ -376,17 +382,6 @@ class Negotiation:
                 self._arrived(session)
             else:  # the client left meanwhile
                 await self._listener.server.unbind(session)
-
-
-def _wanted_resource(iq: Iq) -> str | None:
-    """Return the resource a client asks for, prepared; None if it leaves that to us.
-
-    :raises JidError: if it can't be a resource.
-    """
-    for element in iq.request.elements():
-        if element.name == "resource" and element.uri == ns.BIND and str(element):
-            return Jid.parse("x@x/" + str(element)).resource
-    return None
 
 
 def _bare(text: str | None) -> Jid | None:
