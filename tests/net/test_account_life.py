@@ -281,13 +281,17 @@ class Absent(LifeCase):
 
         self.patch(self.host.registry.load_class("private"), "start", start)
         enabling = Deferred.fromCoroutine(self.host.registry.enable("private"))
-        self.disk.stopped = True
-        waiting.callback(None)
-        deleting = Deferred.fromCoroutine(self.host.delete_account(ROMEO))
-        self.disk.go_on()
-        self.pump()
+
+        def in_between() -> None:
+            self.disk.stopped = True
+            waiting.callback(None)
+
+        deleting = Deferred.fromCoroutine(self.host.delete_account(ROMEO, in_between))
+        while self.disk.waiting:
+            self.disk.let(1)
         self.successResultOf(enabling)
         self.assertTrue(self.successResultOf(deleting))
+        self.disk.go_on()
         self.assertEqual((self.rows(), self.missed()), (0, 0))
 
     def test_fails_to_forget(self) -> None:
