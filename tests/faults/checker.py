@@ -201,22 +201,21 @@ def _order(index: _Index) -> Iterator[Violation]:
     """What one device sent to one account comes in order, on every device.
 
     A message to a full JID reaches a device as soon as its resource is bound (RFC 6121 section 8.5.3.1), what waited
-    offline comes when it is available, with a delay (XEP-0203). No server can keep the order between these two.
+    offline comes when it is available. No server can keep the order between these two; among themselves they have one.
     """
     for device, seen in index.seen.items():
-        newest: dict[tuple[str, str], Key] = {}
-        available: dict[tuple[str, str], Key] = {}  # without what came before the presence
+        newest: dict[tuple[str, str, bool | None], Key] = {}
         for event in seen.first:
             key = event.key
             assert key is not None
-            pair = key.sender, key.to
-            delayed = event.text == "delayed"
-            latest = (available if delayed else newest).get(pair, key)
+            place: bool | None = None
+            if event.time < seen.sessions.get(event.session, 0.0):
+                place = key in index.sent and index.sent[key].text == device
+            latest = newest.get((key.sender, key.to, place), key)
             if key.number < latest.number:
                 yield Violation(Kind.ORDER, device, key, f"after number {latest.number}")
-            newest[pair] = max(key, newest.get(pair, key))
-            if delayed or event.time >= seen.sessions.get(event.session, 0.0):
-                available[pair] = max(key, available.get(pair, key))
+            for kind in {place, None}:
+                newest[key.sender, key.to, kind] = max(key, newest.get((key.sender, key.to, kind), key))
 
 
 def _archives(index: _Index) -> Iterator[Violation]:

@@ -214,44 +214,41 @@ class Order(unittest.TestCase):
         self.story.live(message(1), B, session=2)
         self.assertEqual(self.story.kinds(), [(Kind.DUPLICATE_LATER, B)])
 
-    def early(self, text: str) -> None:
-        """A new session gets number 3 before number 2."""
+    def early(self, *numbers: int) -> None:
+        """A new session gets these before its presence is known; even ones were sent to its full JID."""
         self.story.add(What.CLOSED, B)
-        for number in (2, 3):
-            self.story.sent(message(number))
+        for number in sorted(numbers):
+            self.story.sent(message(number), B if number % 2 == 0 else "b")
             self.story.archived(message(number))
             self.story.live(message(number), A2, B2)
         self.story.add(What.BEGAN, B, session=2)
-        self.story.live(message(3), B, session=2)
-        self.story.live(message(2), B, session=2, text=text)
+        for number in numbers:
+            self.story.live(message(number), B, session=2)
 
     def test_before_the_presence(self) -> None:
-        self.early("delayed")
+        self.early(2, 6, 3, 5)
         self.story.add(What.READY, B, session=2)
+        self.story.sent(message(7))
+        self.story.archived(message(7))
+        self.story.live(message(7), A2, B, B2, session=2)
         self.assertEqual(self.story.kinds(), [])
 
-    def test_in_order_though_before_the_presence(self) -> None:
-        self.story.add(What.CLOSED, B)
-        for number in (2, 3, 4):
-            self.story.sent(message(number))
-            self.story.archived(message(number))
-            self.story.live(message(number), A2, B2)
-        self.story.add(What.BEGAN, B, session=2)
-        self.story.live(message(2), B, session=2)
-        self.story.live(message(3), B, session=2, text="delayed")
+    def test_order_among_those(self) -> None:
+        self.early(6, 2, 5, 3)
         self.story.add(What.READY, B, session=2)
-        self.story.live(message(4), B, session=2)
-        self.assertEqual(self.story.kinds(), [])
-
-    def test_before_the_presence_only_for_what_was_offline(self) -> None:
-        self.early("direct")
-        self.story.add(What.READY, B, session=2)
-        self.assertEqual(self.story.kinds(), [(Kind.ORDER, B)])
+        self.assertEqual(self.story.kinds(), [(Kind.ORDER, B), (Kind.ORDER, B)])
 
     def test_not_after_the_presence(self) -> None:
         self.story.add(What.READY, B, session=2)
-        self.early("delayed")
-        self.assertEqual(self.story.kinds(), [(Kind.ORDER, B)])
+        self.early(2, 6, 3, 5)
+        self.assertEqual(self.story.kinds(), [(Kind.ORDER, B), (Kind.ORDER, B)])
+
+    def test_what_came_before_the_presence_counts_afterwards(self) -> None:
+        self.early(2, 6)
+        self.story.add(What.READY, B, session=2)
+        self.story.sent(message(5))
+        self.story.live(message(5), A2, B, B2, session=2)
+        self.assertIn((Kind.ORDER, B), self.story.kinds())
 
 
 class Archives(unittest.TestCase):
