@@ -454,6 +454,24 @@ class Resumed(ManagedTestCase):
         late.expect("<message type='chat' from='{juliet}'><body>hi</body>{...}</message>")
         late.expect_nothing()
 
+    def test_from_elsewhere(self) -> None:
+        """What other servers and components send is one unit of work, too: the copy counts."""
+        second, _ = self.enabled("romeo@example.org/second")
+        other = self.remote("example.com")
+        for to in ("romeo@example.org/second", "romeo@example.org"):
+            other.send(f"<message from='a@example.com/x' to='{to}' type='chat'><body>hi</body></message>")
+        second.expect(*["<message type='chat' from='a@example.com/x'><body>hi</body></message>"] * 2)
+        self.phone.expect("<message type='chat' from='romeo@example.org'>{...}</message>")
+        self.phone.expect("<message type='chat' from='a@example.com/x'><body>hi</body></message>")
+        second.disconnect()
+        self.orchard.clear()
+        self.pump(10)
+        self.server.server.end(self.server.server.directory.by_jid[Jid.parse("romeo@example.org/second")])
+        self.pump(10)
+        self.phone.expect(f"<r xmlns='{SM}'/>")
+        for client in (self.phone, self.orchard):
+            client.expect_nothing()
+
     def test_copies_beside_what_waits_anyway(self) -> None:
         """Two devices that will never take it see it, and are lost: it still waits once."""
         self.orchard.close()

@@ -18,6 +18,7 @@ from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
 from xmppd.core.durable.loss import bury, redirect
 from xmppd.core.durable.management import Management
+from xmppd.core.durable.units import Unit, close_after
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
 from xmppd.core.limits import TokenBucket
@@ -186,6 +187,13 @@ class Server:
             return self.hosts.get(Jid.parse(domain))
         except ValueError:
             return None
+
+    def from_elsewhere(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Take a stanza from another server: like those of clients, it is a unit of work."""
+        if not self.ledger.used:
+            return self.router.route(stanza)
+        unit = stanza.unit = Unit()
+        return close_after(unit, self.router.route(stanza), self.ledger)
 
     # Sessions
 

@@ -88,7 +88,7 @@ class Remote(Mailbox):
         for frame in frames[1:]:
             if not isinstance(frame, Stanza) or frame.from_ is None or frame.to is None:
                 raise FailTest(f"this is no stanza with from and to: {xml}")
-            pending = self._case.server.server.router.route(frame)
+            pending = self._case.server.server.from_elsewhere(frame)
             if pending is not None:
                 self._case.spawn(pending)
         self._settle()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Table
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xmppd.wire.jid import Jid
     from xmppd.wire.stanza import Stanza
 
-__all__ = ["Batch", "Recorder", "Spread", "Unit", "Waiter"]
+__all__ = ["Batch", "Recorder", "Spread", "Unit", "Waiter", "close_after"]
 
 #: Octets that a row is taken for.
 _ROW = 1000
@@ -175,6 +175,21 @@ class Unit:
                 spreads = _spreads(outputs, ledger)
                 for session, stanza in outputs:
                     session.emit(stanza, self.batch, spreads.get(session.account) if stanza.kind == "message" else None)
+
+
+def close_after(unit: Unit, pending: Awaitable[None] | None, ledger: Ledger) -> Awaitable[None] | None:
+    """Close a unit as soon as what is still done for it, if anything, is done; return what to wait for."""
+    if pending is not None:
+        return _close_after(unit, pending, ledger)
+    unit.close(ledger)
+    return None
+
+
+async def _close_after(unit: Unit, pending: Awaitable[None], ledger: Ledger) -> None:
+    try:
+        await pending
+    finally:
+        unit.close(ledger)
 
 
 def _spreads(outputs: list[tuple[Session, Stanza]], ledger: Ledger) -> dict[Jid, Spread]:
