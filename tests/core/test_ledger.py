@@ -96,6 +96,27 @@ class Writing(LedgerTestCase):
         self.successResultOf(waiting)
 
 
+class Gaps(LedgerTestCase):
+    def test_before_which_everything_is_stored(self) -> None:
+        begun = self.clock.seconds()
+        self.assertEqual(self.ledger.settled_before(), begun)
+        first, second = Unit(), Unit()
+        self.ledger.opened(first, begun)
+        self.clock.advance(1)
+        self.ledger.opened(second, begun + 1)
+        self.clock.advance(1)
+        self.store(1)
+        self.clock.advance(1)
+        self.assertEqual(self.ledger.settled_before(), begun)
+        self.ledger.closed(first)
+        self.assertEqual(self.ledger.settled_before(), begun + 1)
+        self.ledger.closed(second)
+        self.assertEqual(self.ledger.settled_before(), begun + 3)
+        self.store(2)
+        self.clock.rightNow += 1
+        self.assertEqual(self.ledger.settled_before(), begun + 3)
+
+
 class Trouble(LedgerTestCase):
     def test_tried_again_until_it_works(self) -> None:
         waiter = Waiter()

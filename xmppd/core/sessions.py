@@ -139,6 +139,7 @@ class Session(Keeping):
         if not ledger.used and self.managed is None:
             return self.host.from_client(item, self)
         unit = item.unit = Unit()
+        begun = ledger.now()
         try:
             pending = self.host.from_client(item, self)
         except Exception:
@@ -148,6 +149,8 @@ class Session(Keeping):
             self._handled(unit)
         else:
             self._unit = unit
+            if item.kind == "message":
+                ledger.opened(unit, begun)
         return pending
 
     def _handle_other(self, item: Item) -> None:
@@ -164,7 +167,7 @@ class Session(Keeping):
     def _handled(self, unit: Unit) -> None:
         """A stanza is handled: what it has left behind is on its way to the disk, with the count of those handled."""
         ledger = self.host.server.ledger
-        unit.close(ledger)
+        ledger.closed(unit)
         if self.managed is not None:
             self.managed.handle()
         if ledger.crowded and self.stream is not None:

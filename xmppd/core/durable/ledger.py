@@ -9,6 +9,7 @@ While the database can't be written the batch is tried again until it can: what 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
@@ -84,6 +85,9 @@ class Ledger:
         self._length = 0
         self._dirty: dict[int, Recorder] = {}  # by number, in the order of `since`
         self._late: dict[Recorder, bytes] = {}
+        #: The time, in seconds since the epoch.
+        self.now = clock.seconds
+        self._open: dict[Unit, float] = {}  # units of messages that are waited for, and since when
         self.counters = LedgerCounters()
         #: Does anything depend on it by now? Until then stanzas need no units.
         self.used = False
@@ -135,6 +139,23 @@ class Ledger:
             unit = stanza.unit = self.gathering()
         assert isinstance(unit, Unit | Batch)
         return unit if unit.open else self.gathering()
+
+    def opened(self, unit: Unit, begun: float) -> None:
+        """The handling of a message, which began then, waits for something."""
+        self._open[unit] = begun
+
+    def closed(self, unit: Unit) -> None:
+        """The handling of a stanza is over."""
+        self._open.pop(unit, None)
+        unit.close(self)
+
+    def settled_before(self) -> float:
+        """Return the moment before which the handling of all messages had begun that are on disk, without a gap.
+
+        In seconds since the epoch. What was begun later may be on disk or not.
+        """
+        moments = [batch.at for batch in (self._written, self._gathering) if batch is not None and batch.at]
+        return min(*moments, *islice(self._open.values(), 1), self._clock.seconds(), math.inf)
 
     def spread(self) -> Spread:
         """Return what ties together the copies of a message for several devices."""

@@ -47,6 +47,10 @@ class Storing:
             batch.waiters[told] = None
             await told.deferred
 
+    def stored_before(self) -> float:
+        """See :class:`xmppd.api.IHost`."""
+        return self.server.ledger.settled_before()
+
     @contextmanager
     def unit(self, *stanzas: Stanza) -> Iterator[None]:
         """See :class:`xmppd.api.IHost`."""
