@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from contextvars import ContextVar
 
 from twisted.internet.defer import Deferred
 
@@ -45,12 +46,14 @@ from xmppd.plugins.offline.rules import is_passing, is_stored, stamps, without_f
 from xmppd.plugins.offline.waiting import Waiting
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
-from xmppd.wire.stanza import Unit
 
 _BATCH = 100  # messages read, handed over and deleted together
 _DAY = 86400.0
 _AGAIN = 30.0  # seconds until delivering is tried again after the database failed
 _WHY = "Offline Storage"
+#: The account to whose device a message is just being given. What filters do on account of that knows it, nothing else:
+#: if one of them sends something to the same account, the two must not wait for each other.
+_handed_to: ContextVar[Jid | None] = ContextVar("handed_to", default=None)
 
 
 class Offline(Plugin):
@@ -77,7 +80,6 @@ class Offline(Plugin):
         self._waiting = Waiting(self.host)
         await self._waiting.load()
         self._delivering: dict[Jid, list[Deferred[None]]] = {}  # with the messages that must not overtake
-        self._sending: dict[Jid, Unit | None] = {}  # the unit of a message that is on its way to the device just now
         self._late: set[Jid] = set()  # delivered to when the database works again
         await self._expire()
         self.every(3600.0, self._expire)
@@ -100,10 +102,8 @@ class Offline(Plugin):
     def in_order(self, event: ToAccount) -> Awaitable[None] | None:
         """Let no message overtake older ones that are just being handed over (RFC 6120 10.1)."""
         account = event.account
-        if account not in self._delivering:
+        if account not in self._delivering or _handed_to.get() == account:
             return None
-        if account in self._sending and event.stanza.unit in (None, self._sending[account]):
-            return None  # a filter sends it on account of one of those, and they must not wait for each other
         return self._delivered(account)
 
     async def _delivered(self, account: Jid) -> None:
@@ -215,11 +215,11 @@ class Offline(Plugin):
                 break
             if self._waiting.take(account, [stored]):
                 sent.append((stored, copy))
-                self._sending[account] = copy.unit
+                _handed_to.set(account)
                 try:
                     await settled(session.send(copy))
                 finally:
-                    del self._sending[account]
+                    _handed_to.set(None)
 
     async def _remove_sent(self, account: Jid, sent: Sequence[tuple[StoredMessage, Message]]) -> None:
         await self.host.stored(*(copy for _, copy in sent))

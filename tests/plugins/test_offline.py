@@ -18,6 +18,8 @@ from xmppd.api import (
     Undeliverable,
     filter,
     observe,
+    settled,
+    tag,
 )
 from xmppd.api.waiting import as_deferred
 from xmppd.plugins.offline.store import MESSAGES
@@ -43,6 +45,20 @@ class GoesAfterOne(Plugin):
     def go(self, event: ToDevice) -> None:
         if event.session == self.watched:
             self.watched.presence = None
+
+
+class Announces(Plugin):
+    """Tell the account of each message that a device of it is given."""
+
+    @filter(ToDevice, kinds=(Message,))
+    async def announce(self, event: ToDevice) -> None:
+        body = event.stanza.text("body") or ""
+        if not body.startswith("you get"):
+            done: Deferred[None] = Deferred()
+            self.later(1, lambda: done.callback(None))
+            await done
+            message = Message(event.session.account, self.host.jid, type="chat", payload=tag("body", f"you get {body}"))
+            await settled(self.host.route(message))
 
 
 class Thinks(Plugin):
@@ -411,6 +427,19 @@ class Faults(OfflineTestCase):
             coming.callback(found)
         self.expect_message(balcony, "1")
         chamber.expect_nothing()
+
+
+class Filters(OfflineTestCase):
+    plugins = ("offline", Announces)
+
+    def test_that_send_to_the_same_account(self) -> None:
+        """They don't wait for what waits for them; others do."""
+        self.romeo.send(message("1") + message("2"))
+        balcony = self.juliet()
+        self.romeo.send(message("3"))
+        self.pump(4)
+        texts = [element.body.children[0] for element in (balcony.take() for _ in range(6))]
+        self.assertEqual(texts, ["you get 1", "1", "you get 2", "2", "you get 3", "3"])
 
 
 class Ceremony(Plugin):

@@ -99,6 +99,7 @@ class Walks(ServerTestCase):
     def bury_the_dead(self) -> None:
         """What a killed server was waiting for is closed in any order, and tells others that are closed already."""
         gc.collect()
+        self.pump(0.1, step=0.01)
         for failure in self.flushLoggedErrors(RuntimeError):
             self.assertIn("cannot reuse already awaited coroutine", failure.getErrorMessage())
 
@@ -214,7 +215,7 @@ class Managed(Walks):
         self.pump(0.02, step=0.01)
         device.cut()
         self.message()
-        for _ in range(15):
+        for _ in range(25):
             self.pump(1)
             self.romeo.take()
         self.pump(0.2, step=0.01)  # what it has left goes on its way
