@@ -207,7 +207,8 @@ class Archive(Plugin):
         session, account = self.host.session(request.sender), request.sender.bare
         owner = await self._owners.load(account)
         walk = None if session is None else self._walks.get(session)
-        answer = await self._reader.answer(0 if owner is None else owner.number, asked, account, walk)
+        number, until = 0 if owner is None else owner.number, self.host.stored_before()
+        answer = await self._reader.answer(number, asked, account, walk, until)
         if session is not None:
             await self._send(session, answer, asked.id)
         return request.result(mam.fin(answer.page, answer.complete))
@@ -246,18 +247,22 @@ class Archive(Plugin):
     @iq_get(mam.NS, "prefs", to=OWN_ACCOUNT)
     def tell_preferences(self, request: Iq) -> Iq:
         """Say what the user wants archived (XEP-0441 section 2.1)."""
+        self._check_preferences()
         return request.result((self._preferences.get(request.sender.bare) or self._default).element())
 
     @iq_set(mam.NS, "prefs", to=OWN_ACCOUNT)
     async def prefer(self, request: Iq) -> Iq:
         """Take what the user wants archived (XEP-0441 section 2.1)."""
-        if not self.options.preferences:
-            raise StanzaError(Condition.NOT_ALLOWED)
+        self._check_preferences()
         wanted = preferences.read(request.request, self.options.max_listed)
         account = request.sender.bare
         await self.db.write(lambda c: store.set_preferences(c, account, wanted.to_text()))
         self._preferences[account] = wanted
         return request.result(wanted.element())
+
+    def _check_preferences(self) -> None:
+        if not self.options.preferences:
+            raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED)
 
     @iq_set(mam.NS, "query", to=_OTHERS)
     @iq_get(mam.NS, "query", to=_OTHERS)

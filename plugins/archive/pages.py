@@ -59,6 +59,8 @@ class Wanted:
     :ivar index: the page begins with the message at this place, from 0.
     :ivar known: ids that must be in the archive.
     :ivar count: is it to be counted how many messages match?
+    :ivar until: ids on the page are less than that: of later ones some may not be stored yet, and who went on behind
+        them would never see those.
     """
 
     max: int
@@ -69,6 +71,7 @@ class Wanted:
     index: int | None = None
     known: tuple[int, ...] = ()
     count: bool = True
+    until: int = _HIGHEST
 
 
 class Found(NamedTuple):
@@ -162,7 +165,7 @@ def find(connection: Connection, selection: Selection, wanted: Wanted) -> Found:
     count = connection.execute(_count(shape), values).scalar_one() if wanted.count else None
     if not wanted.max:
         return Found((), count == 0, count)
-    values["low"], values["high"] = max(selection.low, wanted.after), min(selection.high, wanted.before)
+    values["low"], values["high"] = max(selection.low, wanted.after), min(selection.high, wanted.before, wanted.until)
     if wanted.index is not None:
         first = connection.execute(_place(shape), values | {"place": wanted.index}).scalar()
         values["low"] = _HIGHEST if first is None else first - 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from xmppd.api import Condition, IDatabase, Jid, StanzaError
@@ -56,18 +58,23 @@ class Reader:
         self._search = search
         self._limits = limits
 
-    async def answer(self, owner: int, query: Query, self_: Jid | None, walk: Walk | None) -> Answer:
+    async def answer(
+        self, owner: int, query: Query, self_: Jid | None, walk: Walk | None, until: float = math.inf
+    ) -> Answer:
         """Find what a query asks for.
 
         :param owner: whose archive, by its number.
         :param self_: the owner's address, if it is one that sends messages itself (section 4.1.1).
         :param walk: what the client's last query left behind.
+        :param until: seconds since the epoch: later messages are not shown yet.
         :raises StanzaError: item-not-found for ids that aren't in the archive; not-acceptable for too many words.
         """
         selection = self._selection(owner, query, self_)
         if walk is not None and walk.query != selection:
             walk = None
         wanted = self._wanted(query, walk)
+        if until < math.inf:
+            wanted = replace(wanted, until=int(until * 1e6))
         if selection.words:
             await self._catch_up(owner)
         try:

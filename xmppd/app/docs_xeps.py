@@ -30,6 +30,10 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " `only_english` refuses requests in other languages.",
     ),
     54: ("vcard-temp", "Who has no vCard is told so by item-not-found. The server has none of its own."),
+    59: (
+        "Result Set Management",
+        "For archives: before, after, index, count. A page that is not next to the one before has no index.",
+    ),
     77: (
         "In-Band Registration",
         "Username and password are all that is asked for. There is no key element (obsolete).",
@@ -73,15 +77,20 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " refused.",
     ),
     297: ("Stanza Forwarding", "As other protocols use it; what clients forward passes as it is."),
+    313: (
+        "Message Archive Management",
+        "With `#extended` and `#groupchat-field`, of users; messages of rooms are not in their archives.",
+    ),
     334: (
         "Message Processing Hints",
-        "`store`, `no-store` and `no-copy`. `no-permanent-store` is about archives that are not made.",
+        "All of them. `no-permanent-store` keeps a message out of archives, but it may wait for who is not there.",
     ),
     352: (
         "Client State Indication",
         "Nothing is thrown away but what is replaced by something newer. The same is done for clients that have lost"
         " their connection.",
     ),
+    359: ("Unique and Stable Stanza IDs", "Ids of archives; those that claim to be ours are taken out."),
     368: ("SRV records for XMPP over TLS", "Clients only. `xmppctl check` tells which records are missing."),
     386: (
         "Bind 2",
@@ -93,5 +102,14 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Clients only. There are no tasks. It is offered over TLS, and over loopback where `plain_without_tls` allows"
         " it.",
     ),
+    424: ("Message Retraction", "Tombstones in archives."),
+    431: (
+        "Full Text Search in MAM",
+        "All words of the query must occur; letters and digits, without accents and case.",
+    ),
     440: ("SASL Channel-Binding Type Capability", ""),
+    441: (
+        "Message Archive Management Preferences",
+        "No ad-hoc command for more than that. Of an address in both lists, nothing is archived.",
+    ),
 }
