@@ -246,8 +246,9 @@ class IHost(Protocol):
     def stored_before(self) -> float:
         """Return a moment: what messages that came before it leave behind is on disk, without a gap.
 
-        In seconds since the epoch. Of later messages some may be on disk and others, that came before them, not yet: who
-        hands out what is stored in the order of time, and goes on from there the next time, hands out no later ones.
+        In seconds since the epoch; infinity, if there are no others. Of later messages some may be on disk and others,
+        that came before them, not yet: who hands out what is stored in the order of time, and goes on from there the
+        next time, hands out no later ones.
         """
 
     def sessions(self, account: Jid) -> Sequence[ISession]:

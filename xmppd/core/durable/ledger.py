@@ -152,10 +152,10 @@ class Ledger:
     def settled_before(self) -> float:
         """Return the moment before which the handling of all messages had begun that are on disk, without a gap.
 
-        In seconds since the epoch. What was begun later may be on disk or not.
+        In seconds since the epoch; what was begun later may be on disk or not. Infinity, if all are on disk.
         """
         moments = [batch.at for batch in (self._written, self._gathering) if batch is not None and batch.at]
-        return min(*moments, *islice(self._open.values(), 1), self._clock.seconds(), math.inf)
+        return min(*moments, *islice(self._open.values(), 1), math.inf, math.inf)
 
     def spread(self) -> Spread:
         """Return what ties together the copies of a message for several devices."""
