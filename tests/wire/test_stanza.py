@@ -134,6 +134,12 @@ class Made(SynchronousTestCase):
     def test_adding(self) -> None:
         self.assertEqual(self.iq.adding(tag("y", xmlns="urn:y")).names, (("urn:x", "x"), ("urn:y", "y")))
 
+    def test_adding_to_what_was_written(self) -> None:
+        for payload in (b"", b"<x/>"):
+            fresh, written = (Message(ROMEO, JULIET, "1", payload=payload) for _ in range(2))
+            written.to_bytes()
+            self.assertEqual(written.adding(b"<y/>").to_bytes(), fresh.adding(b"<y/>").to_bytes())
+
     def test_result(self) -> None:
         assert isinstance(self.iq, Iq)
         self.assertEqual(

@@ -176,14 +176,13 @@ class Stanza:
 
         :param raw_names: the :attr:`raw_names` of what is added, if they are known: it need not be parsed then.
         """
+        added = payload if isinstance(payload, bytes) else to_payload(payload)
         new = self._copy()
-        more = to_payload(payload)
-        new.payload = self.payload + more
-        new._elements = None
+        new.payload, new._elements = self.payload + added, None
         new._names = (*self._names, *raw_names) if raw_names and self._names is not None else None
         if self._bytes is not None and self.payload:
-            end = _END[self.kind]
-            new._bytes = b"".join((self._bytes[: -len(end)], more, end))
+            end = _END[self.kind]  # the header is the same: what it costs is spent
+            new._bytes = b"".join((self._bytes[: -len(end)], added, end))
         return new
 
     def error(self: S, error: StanzaError) -> S:

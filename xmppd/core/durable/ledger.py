@@ -133,11 +133,11 @@ class Ledger:
         """
         if self._failing_since and self._clock.seconds() - self._failing_since >= self._patience:
             raise StorageUnavailable("the database can't be written, and messages wait for it")
-        unit = stanza.unit
         self.used = True
+        unit: Any = stanza.unit
         if unit is None:
-            unit = stanza.unit = self.gathering()
-        assert isinstance(unit, Unit | Batch)
+            stanza.unit = batch = self.gathering()
+            return batch
         return unit if unit.open else self.gathering()
 
     def opened(self, unit: Unit, begun: float) -> None:
@@ -146,7 +146,8 @@ class Ledger:
 
     def closed(self, unit: Unit) -> None:
         """The handling of a stanza is over."""
-        self._open.pop(unit, None)
+        if self._open:
+            self._open.pop(unit, None)
         unit.close(self)
 
     def settled_before(self) -> float:
