@@ -27,11 +27,10 @@ class Gate:
         self._stream = stream
         self._waiting: list[bytes] = []
 
-    def open(self, session: Session) -> None:
-        """Send what waits; from now on the session writes to its stream itself."""
+    def open(self, session: Session, told: bytes) -> None:
+        """Send what the client is told, and what waits, in one write. From now on the session writes by itself."""
         session.stream = self._stream
-        if self._waiting:
-            self._stream.write(b"".join(self._waiting))
+        self._stream.write(b"".join((told, *self._waiting)))
 
     def write(self, data: bytes) -> None:
         """See Output."""

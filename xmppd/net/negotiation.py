@@ -310,8 +310,7 @@ class Negotiation:
             return
         self._arrived(bound.session)
         told = sasl.success2(success, bound.session.jid, [*results, bound.answer])
-        of.write(told + stream.features(self._features()))
-        bound.gate.open(bound.session)
+        bound.gate.open(bound.session, told + stream.features(self._features()))
 
     async def _bind2(self) -> binding.Bound | None:
         """Bind a resource if it was asked for together with authentication (XEP-0386).

@@ -229,8 +229,11 @@ class Managed:
 
     # A new stream
 
-    def resumed(self) -> None:
-        """The client is back, and has said what it has: everything else goes on its way again, in order (section 5)."""
+    def resumed(self, told: bytes) -> None:
+        """The client is back, and has said what it has: everything else goes on its way again, in order (section 5).
+
+        :param told: what it is told first; all of it is one write.
+        """
         now = self.session.host.clock.seconds()
         stream = self.session.stream
         assert stream is not None
@@ -242,7 +245,8 @@ class Managed:
             self.session.sent += ready
             self.asked_at = now
             parts = [self._stamped(data, at, now) for data, at, _ in islice(self.queue, ready)]
-            stream.write(b"".join((*parts, _REQUEST)))
+            told = b"".join((told, *parts, _REQUEST))
+        stream.write(told)
 
     def _stamped(self, data: bytes, at: float, now: float) -> bytes:
         """Return a stanza as it is sent again: a message says when it was sent first (XEP-0203)."""

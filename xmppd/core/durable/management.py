@@ -168,8 +168,7 @@ class Management:
         """
         managed = session.managed
         assert managed is not None and session.stream is not None
-        session.stream.write(around(tag("resumed", xmlns=NS, previd=managed.id, h=managed.promised)))
-        managed.resumed()
+        managed.resumed(around(tag("resumed", xmlns=NS, previd=managed.id, h=managed.promised)))
         pending = session.host.notify(SessionResumed(session))
         if pending is not None:
             session.host.spawn(settled(pending), f"telling that {session.jid} is resumed")
