@@ -28,6 +28,7 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate to a device"
     DUPLICATE_LATER = "duplicate in a later session"
     DUPLICATE_AGAIN = "duplicate, sent again by its sender"
+    OFFLINE = "offline after the archive had it"
     ORDER = "out of order"
     ARCHIVE_MISSING = "missing in archive"
     ARCHIVE_DUPLICATE = "duplicate archive entry"
@@ -63,6 +64,9 @@ class _Seen:
     #: The events of What.RECEIVED, by message.
     live: dict[Key, list[Event]] = field(default_factory=lambda: defaultdict(list))
     fetched: set[Key] = field(default_factory=set)
+    #: What came from offline storage though the device had fetched it in the same session; with the event.
+    known: list[Event] = field(default_factory=list)
+    fetched_in: set[tuple[Key, int]] = field(default_factory=set)
     #: When the session that lasted until the end was ready; None if there is none.
     ready: float | None = None
     #: The first time a message came, in order.
@@ -101,8 +105,11 @@ class _Index:
             if key not in seen.live:
                 seen.first.append(event)
             seen.live[key].append(event)
+            if event.text == "delayed" and (key, event.session) in seen.fetched_in:
+                seen.known.append(event)
         elif event.what is What.FETCHED:
             self.seen[event.device].fetched.add(key)
+            self.seen[event.device].fetched_in.add((key, event.session))
         else:
             sets = {What.ACKED: self.acked, What.BOUNCED: self.bounced, What.AGAIN: self.again}
             if event.what in sets:
@@ -167,6 +174,8 @@ def _excused(index: _Index, device: str, key: Key) -> bool:
 def _duplicates(index: _Index) -> Iterator[Violation]:
     """Nobody gets a message twice."""
     for device, seen in index.seen.items():
+        for event in seen.known:
+            yield Violation(Kind.OFFLINE, device, event.key, f"in session {event.session}")
         for key, events in seen.live.items():
             if len(events) == 1 or key not in index.sent:
                 continue

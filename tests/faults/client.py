@@ -272,6 +272,9 @@ class Client(Device):
             await self.look()
         if self.offer.carbons:
             await self.ask("set", f"<enable xmlns='{reading.CARBONS}'/>")
+        if self.trait.first and self.offer.archive:
+            await self.fetch()
+            self.caught_up = False  # only up to the presence, which is still to come
         self._stanza("<presence/>", "presence")
         with contextlib.suppress(Refused):
             await self.ask("get", "<ping xmlns='urn:xmpp:ping'/>")

@@ -105,10 +105,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Trait:
-    """What a device does: `archive` fetches what it missed; `library` says what it is made of."""
+    """What a device does: `archive` fetches what it missed, `first` before its presence; `library` is its make."""
 
     archive: bool = True
     library: str = "own"
+    first: bool = False
 
 
 @dataclass

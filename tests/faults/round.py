@@ -49,7 +49,8 @@ def cast(shape: Shape) -> dict[str, Trait]:
         for number in range(size):
             library = "slixmpp" if chance.random() < shape.slixmpp else "own"
             archive = size > 1 or account % 2 == 1
-            devices[f"u{account}/d{number}"] = Trait(archive, library)
+            first = archive and library == "own" and (account + number) % 3 == 1
+            devices[f"u{account}/d{number}"] = Trait(archive, library, first)
         account += 1
     return devices
 

@@ -180,6 +180,24 @@ class Duplicates(unittest.TestCase):
         self.story.archived(message(3))
         self.assertEqual(self.story.kinds(), [(Kind.DUPLICATE, B)])
 
+    def test_offline_after_the_archive(self) -> None:
+        self.story.sent(message(3))
+        self.story.archived(message(3))
+        self.story.live(message(3), A2, B2)
+        self.story.add(What.CLOSED, B)
+        self.story.add(What.FETCHED, B, message(3), 2)
+        self.story.live(message(3), B, session=2, text="delayed")
+        self.assertEqual(self.story.kinds(), [(Kind.OFFLINE, B)])
+
+    def test_the_archive_after_offline(self) -> None:
+        self.story.add(What.CLOSED, B)
+        self.story.sent(message(3))
+        self.story.archived(message(3))
+        self.story.live(message(3), A2, B2)
+        self.story.live(message(3), B, session=2, text="delayed")
+        self.story.add(What.FETCHED, B, message(3), 2)
+        self.assertEqual(self.story.kinds(), [])
+
     def test_live_and_fetched(self) -> None:
         self.story.add(What.FETCHED, B, message(2))
         self.assertEqual(self.story.kinds(), [])
