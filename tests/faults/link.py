@@ -46,12 +46,18 @@ class Pair:
         self._loop = asyncio.get_running_loop()
         self._slow: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
         self._finished: set[int] = set()
+        #: How many octets come down before the connection is reset, if that is decided.
+        self.budget: int | None = None
         self.connecting: asyncio.Task[None] | None = None
 
     def carry(self, direction: int, data: bytes) -> None:
         """Take what came from one end to the other, as the network is just now."""
         if self.frozen:
             return  # what is sent into a half-open connection is never heard of again
+        if direction == DOWN and self.budget is not None:
+            self.budget -= len(data)
+            if self.budget < 0:
+                self._cut_in = (DOWN, max(0.0, 1 + self.budget / len(data)))
         if self._cut_in is not None and self._cut_in[0] == direction and len(data) > 1:
             data = data[: max(1, min(len(data) - 1, int(len(data) * self._cut_in[1])))]
             for earlier in self._slow[direction]:
@@ -134,6 +140,8 @@ class Link:
     def __init__(self, target: int) -> None:
         self._target = target
         self._server: asyncio.Server | None = None
+        #: The budgets of the connections that are made next.
+        self.budgets: list[int] = []
         self.pairs: list[Pair] = []
         self.port = 0
 
@@ -145,6 +153,7 @@ class Link:
     def _accept(self) -> asyncio.Protocol:
         pair = Pair(self._gone)
         self.pairs.append(pair)
+        pair.budget = self.budgets.pop(0) if self.budgets else None
         pair.connecting = asyncio.get_running_loop().create_task(self._connect(pair))
         return _End(pair, UP)
 
@@ -170,8 +179,9 @@ class Link:
 
     def mend(self) -> None:
         """End everything that is frozen or slow; connections that work are left alone."""
+        self.budgets.clear()
         for pair in list(self.pairs):
-            pair.delay = 0.0
+            pair.delay, pair.budget = 0.0, None
             if pair.frozen:
                 pair.cut()
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 KILL, STOP, PAUSE, DISK, DATABASE = "kill", "stop", "pause", "disk", "database"
-RESET, FIN, INSIDE, FREEZE, DELAY = "reset", "fin", "inside", "freeze", "delay"
+RESET, FIN, INSIDE, FLAP, FREEZE, DELAY = "reset", "fin", "inside", "flap", "freeze", "delay"
 AWAY, VANISH, FORGET, SLEEP = "away", "vanish", "forget", "sleep"
 #: What befalls the server, and how often compared with each other when not counted.
 SERVER_FAULTS = (KILL, STOP, PAUSE, DISK, DATABASE)
 #: What befalls one device, and how often compared with each other.
-DEVICE_FAULTS = {RESET: 4, FIN: 2, INSIDE: 4, FREEZE: 3, DELAY: 3, AWAY: 3, VANISH: 2, FORGET: 1, SLEEP: 2}
+DEVICE_FAULTS = {RESET: 4, FIN: 2, INSIDE: 4, FLAP: 3, FREEZE: 3, DELAY: 3, AWAY: 3, VANISH: 2, FORGET: 1, SLEEP: 2}
 EXPLAINED = {
     KILL: "SIGKILL of the server, and a start after a moment",
     STOP: "SIGTERM of the server, and a start",
@@ -22,6 +22,7 @@ EXPLAINED = {
     RESET: "a connection is reset (RST)",
     FIN: "a connection is closed (FIN) without a word",
     INSIDE: "a connection is reset inside a stanza, in one direction or the other",
+    FLAP: "a connection is reset, and the next ones soon after they are made: while logging in, while resuming",
     FREEZE: "a connection is half open: neither side hears of the other",
     DELAY: "a connection is slow",
     AWAY: "a device ends its stream, and comes back",

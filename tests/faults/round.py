@@ -246,6 +246,10 @@ class Round:
             pair.cut()
         elif fault.kind == plan.FIN:
             pair.close()
+        elif fault.kind == plan.FLAP:
+            chance = random.Random(fault.way)
+            self.links[name].budgets = [chance.randrange(200, 8000) for _ in range(chance.randrange(1, 5))]
+            pair.cut()
         elif fault.kind == plan.INSIDE:
             pair.cut_inside(DOWN if fault.way < 0.5 else UP, fault.way * 2 % 1)
         elif fault.kind == plan.FREEZE:

@@ -88,6 +88,21 @@ class Faults(unittest.IsolatedAsyncioTestCase):
         received = await self.reader.readuntil(b" 99 ")
         self.assertEqual(received.split(), [b"one", *(str(number).encode() for number in range(100))])
 
+    async def test_budget(self) -> None:
+        self.link.budgets = [6]
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.link.port)
+        self.addCleanup(writer.close)
+        _, far_writer = await self.accepted.get()
+        self.addCleanup(far_writer.close)
+        far_writer.write(b"0123")
+        self.assertEqual(await reader.readexactly(4), b"0123")
+        far_writer.write(b"4567")
+        self.assertEqual(await reader.readexactly(2), b"45")
+        with self.assertRaises(ConnectionResetError):
+            await reader.read(10)
+        self.far_writer.write(b"the first has none")
+        self.assertEqual(await self.reader.readexactly(18), b"the first has none")
+
     async def test_inside_what_is_slow(self) -> None:
         self.pair.delay = 0.2
         self.far_writer.write(b"one ")
