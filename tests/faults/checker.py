@@ -38,7 +38,7 @@ class Kind(StrEnum):
     INVENTED = "from nowhere"
     TAKEN_BACK = "ack taken back"
     SESSION = "session lost within its time"
-    OFFENCE = "offence against a XEP"
+    OFFENCE = "rule broken, or error"
     UNSETTLED = "did not settle"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,13 @@ class Played:
     kills: int
 
 
+def _errors(server: str, log: Path) -> Iterator[Violation]:
+    """Tracebacks in the log of a server are errors nobody has thought of."""
+    text = log.read_text("utf-8", "replace") if log.exists() else ""
+    for part in text.split("Traceback (most recent call last)")[1:]:
+        yield Violation(Kind.OFFENCE, server, None, f"in its log: {part[:2000]}")
+
+
 def play(
     server: str, database: str, shape: Shape, faults: Plan, save: Path, hibernation: int = HOUR, keep: bool = False
 ) -> Played:
@@ -40,7 +48,7 @@ def play(
             asyncio.run(game.run())
         except RuntimeError as error:
             failed.append(Violation(Kind.UNSETTLED, server, None, str(error)))
-        violations = failed + checker.check(game.history)
+        violations = failed + checker.check(game.history) + [*_errors(server, victim.log)]
         if violations or keep:
             text = "\n".join(str(fault) for fault in (*faults.server, *faults.devices))
             report.save(save, game.history, violations, text, victim.log)

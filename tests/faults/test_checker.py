@@ -337,7 +337,7 @@ class Stated(unittest.TestCase):
 
     def test_every_kind_can_be_told(self) -> None:
         self.assertEqual(str(Violation(Kind.LOST, B, message(1))), "lost after ack: b/1: a/1 to b, number 1")
-        self.assertEqual(str(Violation(Kind.OFFENCE, B, text="why")), "offence against a XEP: b/1 (why)")
+        self.assertEqual(str(Violation(Kind.OFFENCE, B, text="why")), "rule broken, or error: b/1 (why)")
 
 
 class Keys(unittest.TestCase):
