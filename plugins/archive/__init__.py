@@ -30,6 +30,7 @@ from xmppd.api import (
     SessionEnded,
     StanzaError,
     ToAccount,
+    bound_element,
     filter,
     iq_get,
     iq_set,
@@ -57,6 +58,7 @@ from xmppd.wire.delay import format_datetime, parse_datetime
 _DAY = 86_400.0
 _HOUSEKEEPING = 600.0  # seconds
 _AT_ONCE = 200  # messages that are deleted in one transaction
+_LOOKED_AT = 5000  # messages whose age is looked at in one
 _BURST = 25  # results that are sent before others get their turn
 _OTHERS = (ACCOUNT, NO_ACCOUNT)
 
@@ -239,10 +241,18 @@ class Archive(Plugin):
     @iq_get(mam.NS, "metadata", to=OWN_ACCOUNT)
     async def metadata(self, request: Iq) -> Iq:
         """Say what are the first and the last message (section 5)."""
-        account = request.sender.bare
+        return request.result(await self._metadata(request.sender.bare))
+
+    @bound_element
+    async def metadata_when_bound(self, session: ISession) -> bytes:
+        """Say so to those who bind a resource with Bind 2 (XEP-0386 section 3.2): as it is now that they are there."""
+        await self.host.stored()
+        return await self._metadata(session.account)
+
+    async def _metadata(self, account: Jid) -> bytes:
         ends = await self.db.read(lambda c: store.ends(c, store.find_owner(c, account)))
         named = zip(("start", "end"), ends or (), strict=False)
-        return request.result(mam.metadata((name, self._ids.text(id_), id_ / 1e6) for name, id_ in named))
+        return mam.metadata((name, self._ids.text(id_), id_ / 1e6) for name, id_ in named)
 
     @iq_get(mam.NS, "prefs", to=OWN_ACCOUNT)
     def tell_preferences(self, request: Iq) -> Iq:
@@ -291,14 +301,26 @@ class Archive(Plugin):
             self._owners.drop(event.session.account)
 
     async def _keep_house(self) -> None:
-        host, search = self.host.jid, self._search
         if self.options.max_days:
-            before = int((self.clock.seconds() - self.options.max_days * _DAY) * 1e6)
-            while await self.db.write(lambda c: retention.expire(c, search, host, before, _AT_ONCE)):
-                await self._turn()
+            await self._expire(int((self.clock.seconds() - self.options.max_days * _DAY) * 1e6))
         crowded, self._crowded = self._crowded, set()
         for account in crowded if self.options.max_messages else ():
             await self._make_room(account)
+
+    async def _expire(self, before: int) -> None:
+        host, search = self.host.jid, self._search
+        seen = await self.db.read(lambda c: retention.expired(c, host))
+        more = True
+        while more:
+            behind = seen
+            found, seen, more = await self.db.read(
+                lambda c: retention.find_old(c, host, behind, before, _LOOKED_AT)  # noqa: B023
+            )
+            for start in range(0, len(found), _AT_ONCE):
+                some = found[start : start + _AT_ONCE]
+                await self.db.write(lambda c: retention.expire(c, search, host, some, some[-1]))  # noqa: B023
+            if seen != behind and not (found and found[-1] == seen):
+                await self.db.write(lambda c: retention.expire(c, search, host, (), seen))  # noqa: B023
 
     async def _make_room(self, account: Jid) -> None:
         owner, most = await self._owners.load(account), self.options.max_messages

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from xmppd.api import Jid
 from xmppd.plugins.archive.search import Search
 from xmppd.plugins.archive.store import HOSTS, MESSAGES, OWNERS
 
-__all__ = ["delete_oldest", "expire", "surplus"]
+__all__ = ["Old", "delete_oldest", "expire", "expired", "find_old", "surplus"]
 
 _m, _o, _h = MESSAGES.c, OWNERS.c, HOSTS.c
 _OLDEST = (
@@ -31,14 +34,16 @@ _NEXT = (
     .order_by(_m.position)
     .limit(bindparam("most"))
 )
+_SEEN = select(_h.expired).where(_h.host == bindparam("whose"))
+_SEE = update(HOSTS).where(_h.host == bindparam("whose"))
 _DELETE = delete(MESSAGES).where(_m.position.in_(bindparam("which", expanding=True)))
 _NEWEST = select(func.coalesce(func.max(_m.position), 0))
 
 
-def _remove(connection: Connection, search: Search, positions: list[int]) -> None:
+def _remove(connection: Connection, search: Search, positions: Sequence[int]) -> None:
     if not positions:
         return
-    connection.execute(_DELETE, {"which": positions})
+    connection.execute(_DELETE, {"which": list(positions)})
     search.remove(connection, positions)
     newest = connection.execute(_NEWEST).scalar_one()
     if max(positions) > newest:
@@ -59,26 +64,44 @@ def surplus(connection: Connection, owner: int, spared: int) -> int | None:
     return connection.execute(_NTH, {"whose": owner, "spared": spared}).scalar()
 
 
-def expire(connection: Connection, search: Search, host: Jid, before: int, most: int) -> bool:
-    """Delete messages of a host's accounts with ids less than `before`; look at no more than `most` messages.
+class Old(NamedTuple):
+    """What was found in one look at messages.
 
-    Each message is looked at once: messages come in the order of their ages, or nearly so.
-
-    :returns: is it worth going on at once?
+    :ivar positions: those that are to be deleted, ascending.
+    :ivar seen: the position up to which it was looked.
+    :ivar more: is it worth looking on?
     """
-    behind = connection.execute(select(_h.expired).where(_h.host == str(host))).scalar_one()
+
+    positions: Sequence[int]
+    seen: int
+    more: bool
+
+
+def expired(connection: Connection, host: Jid) -> int:
+    """Return up to which position messages have been looked at for their age."""
+    return connection.execute(_SEEN, {"whose": str(host)}).scalar_one()
+
+
+def find_old(connection: Connection, host: Jid, behind: int, before: int, most: int) -> Old:
+    """Find messages of a host's accounts with ids less than `before`, behind a position.
+
+    Messages come in the order of their ages, or nearly so: the first one that is not old ends the search.
+
+    :param most: how many messages are looked at.
+    """
     old: list[int] = []
-    done = behind
     rows = connection.execute(_NEXT, {"behind": behind, "most": most}).all()
     for position, id_, account in rows:
-        if account is None:
-            old.append(position)  # it came when its owner's account was just deleted
-        elif account.endswith(f"@{host}"):
-            if id_ >= before:
-                break
+        if account is not None and account.endswith(f"@{host}") and id_ >= before:
+            return Old(old, behind, False)
+        if account is None or account.endswith(f"@{host}"):  # without: it came while its owner's account was deleted
             old.append(position)
-        done = position
-    if done != behind:
-        connection.execute(update(HOSTS).where(_h.host == str(host)).values(expired=done))
-    _remove(connection, search, old)
-    return len(rows) == most and done == rows[-1].position
+        behind = position
+    return Old(old, behind, len(rows) == most)
+
+
+def expire(connection: Connection, search: Search, host: Jid, positions: Sequence[int], seen: int) -> None:
+    """Delete messages that are too old, and remember up to which position it was looked."""
+    newest = connection.execute(_NEWEST).scalar_one()
+    connection.execute(_SEE, {"whose": str(host), "expired": min(seen, newest)})
+    _remove(connection, search, positions)
