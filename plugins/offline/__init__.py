@@ -31,6 +31,7 @@ from xmppd.api import (
     ToAccount,
     Undeliverable,
     Verdict,
+    bound_element,
     filter,
     observe,
     operation,
@@ -241,6 +242,20 @@ class Offline(Plugin):
         if any(FETCHES in session.state for session in sessions):
             return None
         return next((session for session in sessions if _takes_messages(session)), None)
+
+    @bound_element
+    async def clear(self, session: ISession) -> None:
+        """Throw away what is in the archive, where a client of Bind 2 looks for it (XEP-0386 section 3.2)."""
+        archive, account = self.archive, session.account
+        if archive is None or not self.count(account):
+            return
+        with self._waiting.reading(account):
+            last = None
+            while messages := await self._waiting.first(account, _BATCH, last):
+                last = messages[-1]
+                archived = [stored for stored in messages if archive.archive_id(account, stored.message) is not None]
+                if archived:
+                    await self._waiting.remove_now(account, archived)
 
     # Housekeeping
 

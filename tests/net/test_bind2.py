@@ -415,3 +415,57 @@ class Managed(Sasl2TestCase):
             f"<success xmlns='{ns.SASL2}'>{{...}}<failed xmlns='{SM}'>{_GONE}</failed></success>",
             _FEATURES,
         )
+
+
+class Archives(Sasl2TestCase):
+    """What has come meanwhile is in the archive (section 3.2)."""
+
+    plugins = ("roster", "presence", "offline", "archive")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.juliet = self.login("juliet@example.org/balcony")
+
+    def sent(self, body: str, more: str = "") -> None:
+        self.juliet.send(f"<message to='romeo@example.org' type='chat'><body>{body}</body>{more}</message>")
+
+    def test_metadata(self) -> None:
+        """XEP-0386, example 4."""
+        self.bound(answer="<metadata xmlns='urn:xmpp:mam:2'/>").close()
+        self.sent("hi")
+        self.pump(60)
+        self.sent("hi again")
+        self.bound(
+            answer="<metadata xmlns='urn:xmpp:mam:2'><start id='{first}' timestamp='2026-01-01T12:00:00.000001Z'/>"
+            "<end id='{last}' timestamp='2026-01-01T12:01:00.000001Z'/></metadata>"
+        )
+        self.assertNotEqual(self.names["first"], self.names["last"])
+
+    def test_not_sent_again(self) -> None:
+        """Offline messages are cleared; but those that are nowhere else are not."""
+        for number in range(150):
+            self.sent(str(number))
+        offline = self.plugin("offline")
+        romeo = Jid.parse("romeo@example.org")
+        self.assertEqual(offline.count(romeo), 150)
+        archive_id = self.plugin("archive").archive_id
+
+        def kept_elsewhere(account: Jid, message: Message) -> str | None:
+            return None if message.body in ("7", "149") else archive_id(account, message)
+
+        self.patch(self.plugin("archive"), "archive_id", kept_elsewhere)
+        client = self.bound(answer="<metadata xmlns='urn:xmpp:mam:2'>{any}</metadata>")
+        self.assertEqual(offline.count(romeo), 2)
+        client.send("<presence/>")
+        client.expect(
+            "<message type='chat'><body>7</body>{...}</message>",
+            "<message type='chat'><body>149</body>{...}</message>",
+            "<presence/>",
+        )
+        client.expect_nothing()
+
+    def test_legacy_clients_get_them(self) -> None:
+        self.sent("hi")
+        client = self.login("romeo@example.org/orchard")
+        client.send("<presence/>")
+        client.expect("<message type='chat'><body>hi</body>{...}</message>", "<presence/>")
