@@ -22,7 +22,8 @@ from tests.faults import checker, plan, report
 from tests.faults.game import play
 from tests.faults.report import Result
 from tests.faults.round import Shape
-from tests.faults.servers import HOUR, SERVERS, have_disk
+from tests.faults.servers import HOUR, SERVERS
+from tests.faults.storage import have_disk
 
 EXAMPLES = """\
 examples:
@@ -49,6 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20, help="SIGKILLs in total (20)")
     parser.add_argument("--stops", type=int, default=2, help="SIGTERMs in total (2)")
     parser.add_argument("--pauses", type=int, default=2, help="SIGSTOPs in total (2)")
+    parser.add_argument("--locks", type=int, default=2, help="locked databases in total (2)")
     parser.add_argument("--disks", type=int, default=0, help="full disks in total; needs root (0)")
     parser.add_argument("--databases", type=int, default=0, help="restarts of PostgreSQL in total (0)")
     parser.add_argument("--cuts", type=int, default=200, help="faults of devices and their connections in total (200)")
@@ -81,7 +83,7 @@ def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
         parser.error("--databases needs --database postgres")
     if options.disks and (not have_disk() or options.database != "sqlite"):
         parser.error("--disks needs root (to mount a small disk) and SQLite")
-    total = options.kills + options.stops + options.pauses + options.disks + options.databases
+    total = options.kills + options.stops + options.pauses + options.locks + options.disks + options.databases
     options.rounds = options.rounds or max(1, round(total / 10))
 
 
@@ -96,6 +98,7 @@ def counts(options: argparse.Namespace, number: int) -> dict[str, int]:
         plan.KILL: options.kills,
         plan.STOP: options.stops,
         plan.PAUSE: options.pauses,
+        plan.LOCK: options.locks,
         plan.DISK: options.disks,
         plan.DATABASE: options.databases,
         "cuts": options.cuts,

@@ -6,17 +6,18 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-KILL, STOP, PAUSE, DISK, DATABASE = "kill", "stop", "pause", "disk", "database"
+KILL, STOP, PAUSE, LOCK, DISK, DATABASE = "kill", "stop", "pause", "lock", "disk", "database"
 RESET, FIN, INSIDE, FLAP, FREEZE, DELAY = "reset", "fin", "inside", "flap", "freeze", "delay"
 AWAY, VANISH, FORGET, SLEEP = "away", "vanish", "forget", "sleep"
 #: What befalls the server, and how often compared with each other when not counted.
-SERVER_FAULTS = (KILL, STOP, PAUSE, DISK, DATABASE)
+SERVER_FAULTS = (KILL, STOP, PAUSE, LOCK, DISK, DATABASE)
 #: What befalls one device, and how often compared with each other.
 DEVICE_FAULTS = {RESET: 4, FIN: 2, INSIDE: 4, FLAP: 3, FREEZE: 3, DELAY: 3, AWAY: 3, VANISH: 2, FORGET: 1, SLEEP: 2}
 EXPLAINED = {
-    KILL: "SIGKILL of the server, and a start after a moment",
+    KILL: "SIGKILL of the server, and a start after a moment; some while its database can't be written or it starts",
     STOP: "SIGTERM of the server, and a start",
     PAUSE: "SIGSTOP of the server, SIGCONT after a moment",
+    LOCK: "the database can't be written for a moment, because somebody else holds it",
     DISK: "the disk with the server's data is full for a moment",
     DATABASE: "PostgreSQL is restarted, by SIGINT or SIGQUIT (as a power cut would)",
     RESET: "a connection is reset (RST)",
@@ -55,7 +56,7 @@ class Plan:
 
 
 _SECONDS = {
-    KILL: (0.0, 1.5), STOP: (0.0, 1.0), PAUSE: (0.5, 4.0), DISK: (2.0, 5.0), DATABASE: (0.0, 2.0),
+    KILL: (0.0, 1.5), STOP: (0.0, 1.0), PAUSE: (0.5, 4.0), LOCK: (0.3, 3.0), DISK: (2.0, 5.0), DATABASE: (0.0, 2.0),
     FORGET: (0.0, 4.0), SLEEP: (1.0, 8.0), FREEZE: (4.0, 15.0), DELAY: (1.0, 4.0), AWAY: (1.0, 8.0), VANISH: (1.0, 8.0),
 }  # fmt: skip
 

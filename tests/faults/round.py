@@ -27,6 +27,8 @@ FULL = 0.3
 TYPING = 0.1
 #: Of so many kills, those that are followed by another while the server starts.
 IN_VAIN = 0.2
+#: Of so many kills, those while the database can't be written.
+BLOCKED = 0.4
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,29 @@ class Round:
         await asyncio.to_thread(self.server.start)
 
     async def _on_kill(self, fault: Fault) -> None:
-        self.server.kill()
+        if fault.way > 1 - BLOCKED:
+            # What is promised meanwhile was promised too early, and everybody will see it.
+            self.record(What.FAULT, text="server: nothing can be written")
+            await self._blocked(0.2 + (1 - fault.way) / BLOCKED)
+        else:
+            self.server.kill()
         self.kills += 1
         await asyncio.sleep(fault.seconds)
         if fault.way < IN_VAIN:
             await self._start_in_vain(0.1 + fault.way / IN_VAIN)
         await self._start()
+
+    async def _blocked(self, seconds: float) -> None:
+        """Kill the server while its database can't be written."""
+        with contextlib.ExitStack() as stack:
+            await asyncio.to_thread(stack.enter_context, self.server.blocked())
+            await asyncio.sleep(seconds)
+            self.server.kill()
+
+    async def _on_lock(self, fault: Fault) -> None:
+        with contextlib.ExitStack() as stack:
+            await asyncio.to_thread(stack.enter_context, self.server.blocked())
+            await asyncio.sleep(fault.seconds)
 
     async def _start_in_vain(self, seconds: float) -> None:
         """Kill the server again while it starts, or soon after."""

@@ -7,12 +7,15 @@ hour, queues that hold all a round can send, the archive on for everybody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.faults.storage import Disk, block
 from tests.faults.stream import Stream
 from tests.interop import server as interop
 from tests.interop.postgres import Cluster
@@ -21,38 +24,6 @@ from tests.interop.server import DOMAIN, Server
 PASSWORD = "wherefore"
 HOUR = 3600
 QUEUE = 20_000
-
-
-def have_disk() -> bool:
-    """Say whether we may mount a small disk of our own."""
-    return os.geteuid() == 0 and shutil.which("mount") is not None
-
-
-class Disk:
-    """A file system in memory, mounted on a folder, that can be filled."""
-
-    def __init__(self, folder: Path, mebibytes: int = 96) -> None:
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "xmppd-faults", str(folder)], check=True)
-
-    def fill(self) -> None:
-        """Leave no room."""
-        block = b"\0" * 65536
-        with (self.folder / "filler").open("wb", buffering=0) as filler:
-            try:
-                while filler.write(block):
-                    pass
-            except OSError:
-                return
-
-    def free(self) -> None:
-        """Give the room back."""
-        (self.folder / "filler").unlink(missing_ok=True)
-
-    def remove(self) -> None:
-        """Unmount; the data is gone."""
-        subprocess.run(["umount", "-l", str(self.folder)], check=False)
 
 
 class Victim:
@@ -106,6 +77,12 @@ class Victim:
         """Let it run again."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Nothing can be written to the database meanwhile, for all that is known how to hinder."""
+        with block(self.folder / "data", self.cluster):
+            yield
 
     def clean(self) -> None:
         """End what runs and delete everything."""

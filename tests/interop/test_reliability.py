@@ -11,7 +11,7 @@ from tests.faults import plan
 from tests.faults.game import play
 from tests.faults.history import What
 from tests.faults.round import Shape
-from tests.faults.servers import have_disk
+from tests.faults.storage import have_disk
 from tests.interop.postgres import binaries
 
 
@@ -36,7 +36,7 @@ class Promises(unittest.TestCase):
         self.assertGreater(events.count(What.RESUMED), faults[plan.KILL])
 
     def test_kills(self) -> None:
-        self.keep("quick", {plan.KILL: 3, plan.STOP: 1, plan.PAUSE: 1, "cuts": 25})
+        self.keep("quick", {plan.KILL: 3, plan.STOP: 1, plan.PAUSE: 1, plan.LOCK: 1, "cuts": 25})
 
     def test_full_disk(self) -> None:
         if not have_disk():
