@@ -95,7 +95,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     386: (
         "Bind 2",
         "Resources are stable for clients that tell their id. A client that can't get a resource is logged in without,"
-        " and told why when it binds one as in RFC 6120.",
+        " and told why when it binds one as in RFC 6120. Offline messages that are not in the archive are not cleared,"
+        " but sent.",
     ),
     388: (
         "Extensible SASL Profile",
