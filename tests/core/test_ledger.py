@@ -97,6 +97,21 @@ class Writing(LedgerTestCase):
         self.successResultOf(waiting)
 
 
+class Pace(LedgerTestCase):
+    def test_commits_are_some_time_apart(self) -> None:
+        """By [database] gather_seconds; the first one after a while waits for nothing."""
+        self.ledger = Ledger(self.disk, self.clock, journal_octets=100_000, pace=0.002)
+        self.store(1)
+        self.clock.advance(0)
+        self.assertEqual(self.stored(), [1])
+        self.store(2)
+        self.clock.advance(0.0015)
+        self.store(3)
+        self.assertEqual(self.stored(), [1])
+        self.clock.advance(0.001)
+        self.assertEqual((self.stored(), self.ledger.counters.batches), ([1, 2, 3], 2))
+
+
 class Gaps(LedgerTestCase):
     def test_before_which_everything_is_stored(self) -> None:
         begun = self.clock.seconds()

@@ -9,8 +9,6 @@ from xmppd.core.durable.ghosts import lay_to_rest
 
 
 class Ghosts(Managed):
-    plugins = ("roster", "presence", "offline")
-
     def _start(self) -> None:
         self.room = self.remote("rooms.example")
         super()._start()

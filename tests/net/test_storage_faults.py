@@ -240,3 +240,47 @@ class NoDatabase(FaultCase):
         self.pump(120)
         juliet.expect_nothing()
         self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 0)
+
+
+class Patience(FaultCase):
+    config = {"database": {"patience_seconds": 20}}
+
+    def test_it_is_an_option(self) -> None:
+        with self.down(writes_only=True):
+            for _ in range(3):
+                self.message_waits()
+            self.pump(3)
+            self.refused("<message to='juliet@example.org' type='chat'><body>too late</body></message>")
+        self.lines()
+
+
+class Crowds(ServerTestCase):
+    """Too much waits for the disk: clients are read no further."""
+
+    plugins = None
+    config = {"database": {"queue_stanzas": 8, "queue_octets": 1_000_000}}
+
+    def flood(self, size: int, count: int) -> Client:
+        romeo = self.login("romeo@example.org/orchard")
+        self.account("juliet@example.org")
+        self.disk.stopped = True
+        for _ in range(count):
+            body = "x" * size
+            romeo.send(f"<message to='juliet@example.org' type='chat'><body>{body}</body></message>")
+        return romeo
+
+    def test_stanzas(self) -> None:
+        romeo = self.flood(10, 20)
+        self.assertTrue(romeo.transport.paused)
+        self.disk.go_on()
+        self.pump(1)
+        self.assertFalse(romeo.transport.paused)
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        self.assertEqual(sum("<body>" in xml for xml in juliet.received), 20)
+
+    def test_octets(self) -> None:
+        romeo = self.flood(100, 1)  # what is stored in the transaction under way is counted no more
+        body = "x" * 200_000
+        for paused in (False, True):  # both archives, and offline
+            romeo.send(f"<message to='juliet@example.org' type='chat'><body>{body}</body></message>")
+            self.assertEqual(romeo.transport.paused, paused)

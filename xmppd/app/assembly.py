@@ -16,7 +16,7 @@ from xmppd.core.kernel_tables import migrate_kernel
 from xmppd.core.server import Server
 from xmppd.core.settings import Settings
 from xmppd.core.sources import Source, find_sources
-from xmppd.core.storage import Database, DirectDatabase, Engines, migrate, open_engines
+from xmppd.core.storage import Database, DirectDatabase, Engines, WriterLimits, migrate, open_engines
 from xmppd.core.turns import Turns
 from xmppd.net.listener import ClientListener
 
@@ -56,7 +56,8 @@ def assemble_live(settings: Settings, reactor: Any) -> Assembly:
     """
     engines = open_engines(settings.database.url)
     turns = Turns(reactor.callLater)
-    db = Database(engines, reactor.callFromThread, turns)
+    limits = WriterLimits(gather=settings.database.gather_seconds)
+    db = Database(engines, reactor.callFromThread, turns, limits=limits)
     db.start()
 
     def run_in_thread(fn: Any) -> Deferred[Any]:

@@ -12,7 +12,6 @@ from twisted.logger import Logger
 from xmppd.api.accounts import IAccounts
 from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded
 from xmppd.api.interfaces import IClock
-from xmppd.api.storage import IDatabase
 from xmppd.api.waiting import settled
 from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
@@ -30,6 +29,7 @@ from xmppd.core.sessions import Output, Session
 from xmppd.core.settings import Host as HostSettings
 from xmppd.core.settings import Settings
 from xmppd.core.sources import Source
+from xmppd.core.storage import Database, DirectDatabase
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Presence, Stanza
@@ -59,7 +59,7 @@ class Server:
         self,
         settings: Settings,
         clock: IClock,
-        db: IDatabase,
+        db: Database | DirectDatabase,
         accounts: IAccounts,
         sources: Iterable[Source],
         migrate: Migrate,
@@ -79,6 +79,7 @@ class Server:
             crowd=settings.database.queue_stanzas,
             crowd_octets=settings.database.queue_octets,
             patience=settings.database.patience_seconds,
+            pace=db.gather,
         )
         self.management = Management(self)
         self.hosts: dict[str, Host] = {}

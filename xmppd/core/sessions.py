@@ -138,7 +138,7 @@ class Session(Keeping):
         ledger = self.host.server.ledger
         if not ledger.used and self.managed is None:
             return self.host.from_client(item, self)
-        unit = item.unit = Unit()
+        unit = item.unit = Unit(octets=len(item.payload))
         begun = ledger.now()
         try:
             pending = self.host.from_client(item, self)

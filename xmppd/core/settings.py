@@ -108,6 +108,9 @@ class Database(Section):
     url: Annotated[str, Field(repr=False)] = "sqlite:///xmppd.sqlite"
     """A SQLAlchemy URL. `sqlite:///FILE` is relative to `data_dir`; `postgresql://USER:PASSWORD@HOST/NAME` needs
     the `postgres` extra (psycopg)."""
+    gather_seconds: Annotated[float, Field(ge=0, le=1)] = 0.002
+    """Time between two transactions in which messages gather to share the next one. More costs less, and every message
+    waits longer."""
     patience_seconds: Annotated[float, Field(ge=0)] = 5.0
     """How long messages wait when the database can't be written; then new ones are refused with
     `resource-constraint`. Those that wait are stored when it works again."""

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,7 +28,6 @@ from xmppd.core.histogram import Histogram
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IClock, IDelayedCall
-    from xmppd.api.storage import IDatabase
     from xmppd.wire.stanza import Stanza
 
 __all__ = ["Ledger", "LedgerCounters"]
@@ -41,6 +42,12 @@ _ROWS = 20_000
 _AGE = 3600.0
 #: Sessions that are recorded at most with one batch.
 _AT_ONCE = 500
+
+
+class IStore(Protocol):
+    """Where it is written."""
+
+    def write_soon(self, fn: Callable[[Connection], Any], /) -> Deferred[Any]: ...
 
 
 @dataclass
@@ -63,12 +70,13 @@ class Ledger:
     :param journal_octets: of the journal, above which it is shortened by recording sessions.
     :param crowd: units that may wait before clients are read no further.
     :param crowd_octets: the same in octets.
+    :param pace: seconds between two commits at least, so that many share one.
     :param patience: seconds that what is stored waits for a database that can't be written; then more is refused.
     """
 
     def __init__(
-        self, db: IDatabase, clock: IClock, *, journal_octets: int, crowd: int = 10_000, crowd_octets: int = 1 << 26,
-        patience: float = 5.0,
+        self, db: IStore, clock: IClock, *, journal_octets: int, crowd: int = 10_000, crowd_octets: int = 1 << 26,
+        patience: float = 5.0, pace: float = 0.0,
     ) -> None:  # fmt: skip
         self._db = db
         self._clock = clock
@@ -77,6 +85,8 @@ class Ledger:
         self._crowd_octets = crowd_octets
         self._patience = patience
         self._failing_since = 0.0
+        self._pace = pace
+        self._last = 0.0  # when a batch was written last
         self._gathering = Batch(1)
         self._written: Batch | None = None  # the batch under way
         self._due: IDelayedCall | None = None
@@ -122,8 +132,7 @@ class Ledger:
         if not batch.at:
             batch.at = self._clock.seconds()
             if self._written is None and self._due is None:
-                # Not before what runs now is over: what belongs together has to come into one batch.
-                self._due = self._clock.callLater(0, self._write_next)
+                self._write_soon()
         return batch
 
     def unit_of(self, stanza: Stanza) -> Unit | Batch:
@@ -232,6 +241,11 @@ class Ledger:
 
     # Writing
 
+    def _write_soon(self) -> None:
+        # Not before what runs now is over: what belongs together has to come into one batch.
+        wait = self._last + self._pace - self._clock.seconds() if self._pace else 0.0
+        self._due = self._clock.callLater(min(self._pace, max(0.0, wait)), self._write_next)
+
     def _write_next(self) -> None:
         self._due = None
         batch = self._gathering
@@ -244,13 +258,14 @@ class Ledger:
             self.entry(counting, counting.count(batch))
         self._gathering = Batch(batch.number + 1)
         self._written = batch
+        self._last = self._clock.seconds()
         self._shorten(batch)
         self._write(batch)
 
     def _write(self, batch: Batch) -> None:
         batch.tries += 1
         self._due = None
-        self._db.write(lambda connection: tables.write_batch(connection, batch)).addCallbacks(
+        self._db.write_soon(lambda connection: tables.write_batch(connection, batch)).addCallbacks(
             lambda _: self._committed(batch), lambda failure: self._failed(batch, failure)
         )
 
@@ -281,7 +296,7 @@ class Ledger:
             except Exception:
                 _log.failure("what waited for the disk could not be sent")
         if self._gathering.at and self._due is None:
-            self._due = self._clock.callLater(0, self._write_next)
+            self._write_soon()
         if self._paused and not self.crowded:
             self._relieve()
         for waiting in batch.settled:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Recorder", "Spread", "Unit", "Waiter", "close_after"]
 
-#: Octets that a row is taken for.
-_ROW = 1000
+#: Octets that a row is taken for, without the stanza in it.
+_ROW = 200
 #: Stands for a table among what a unit has to write: what follows waits for it.
 _WAITS = object()
 
@@ -115,14 +115,16 @@ class Unit:
     """What the handling of one stanza leaves behind: it goes into a batch when the handling is over, whole.
 
     :ivar open: is the stanza still being handled?
+    :ivar octets: what each row of it is taken for.
     :ivar batch: the batch it went into; None while it is open, or if there was nothing to write.
     :ivar again: see :attr:`xmppd.wire.stanza.Stanza.again`.
     """
 
-    __slots__ = ("_outputs", "_writes", "again", "batch", "open")
+    __slots__ = ("_outputs", "_writes", "again", "batch", "octets", "open")
 
-    def __init__(self, again: bool = False) -> None:
+    def __init__(self, again: bool = False, octets: int = 0) -> None:
         self.open = True
+        self.octets = octets
         self.batch: Batch | None = None
         self.again = again
         self._writes: list[tuple[Any, Any]] | None = None  # tables and rows
@@ -160,6 +162,7 @@ class Unit:
         if writes is not None:
             batch = self.batch = ledger.gathering()
             batch.units += 1
+            batch.octets += self.octets * len(writes)
             for table, what in writes:
                 if table is None:
                     batch.calls.append(what)

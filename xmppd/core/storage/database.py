@@ -55,6 +55,11 @@ class Database:
         self._idle: Deferred[None] | None = None
 
     @property
+    def gather(self) -> float:
+        """How many seconds a write waits for others to share its transaction."""
+        return self._writer.gather
+
+    @property
     def queue_length(self) -> int:
         """How many writes wait for a transaction."""
         return len(self._writer)
@@ -106,14 +111,18 @@ class Database:
         """See IDatabase.write."""
         return self._put(Call(fn))
 
+    def write_soon(self, fn: Callable[[Connection], T]) -> Deferred[T]:
+        """The same without waiting for others to share the transaction: for who has gathered much."""
+        return self._put(Call(fn), soon=True)
+
     def append(self, table: Table, rows: Sequence[Row]) -> Deferred[None]:
         """See IDatabase.append."""
         return self._put(Append(table, checked_rows(rows))) if rows else succeed(None)
 
-    def _put(self, job: Job) -> Deferred[Any]:
+    def _put(self, job: Job, soon: bool = False) -> Deferred[Any]:
         if not self._serving:
             return fail(StorageUnavailable("the database is closed"))
-        if not self._writer.put(job):
+        if not self._writer.put(job, soon):
             self.counters.refused += 1
             return fail(StorageUnavailable("too many writes are waiting"))
         waiting: Deferred[Any] = Deferred()
@@ -162,6 +171,8 @@ class DirectDatabase:
     The Deferreds it returns have fired already, so awaiting them needs no reactor.
     """
 
+    gather = 0.0
+
     def __init__(self, engines: Engines) -> None:
         self.engines = engines
 
@@ -172,6 +183,10 @@ class DirectDatabase:
     def write(self, fn: Callable[[Connection], T]) -> Deferred[T]:
         """See IDatabase.write."""
         return _fired(run_batch(self.engines.write, [Call(fn)])[0])
+
+    def write_soon(self, fn: Callable[[Connection], T]) -> Deferred[T]:
+        """The same."""
+        return self.write(fn)
 
     def append(self, table: Table, rows: Sequence[Row]) -> Deferred[None]:
         """See IDatabase.append."""

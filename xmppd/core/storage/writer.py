@@ -1,7 +1,8 @@
 """Group commit: one thread in which the writes of everybody share transactions.
 
 A commit costs an fsync however much is in it. So a batch is taken when its first job has waited for `gather`
-seconds or when it is full; and while one batch is being committed, the next one gathers.
+seconds, when it is full, or when there is a job in it that has gathered enough by itself; and while one batch is being
+committed, the next one gathers.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class GroupCommitWriter:
         self._changed = threading.Condition()
         self._first_queued = 0.0
         self._stopping = False
+        self._soon = False
         # A daemon: a process that ends without stopping its writer must not hang.
         self._thread = threading.Thread(target=self._work, name="xmppd-writer", daemon=True)
 
@@ -68,19 +70,27 @@ class GroupCommitWriter:
         """Return how many jobs wait for a transaction."""
         return len(self._queue)
 
+    @property
+    def gather(self) -> float:
+        """Return how many seconds a write waits for company."""
+        return self._limits.gather
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, job: Job) -> bool:
-        """Queue `job`; false if the queue is full."""
+    def put(self, job: Job, soon: bool = False) -> bool:
+        """Queue `job`, to be taken at once if `soon`; false if the queue is full."""
         queue = self._queue
         with self._changed:
             waiting = len(queue)
             if waiting >= self._limits.queue:
                 return False
             queue.append(job)
-            if not waiting:
+            if soon:
+                self._soon = True
+                self._changed.notify()
+            elif not waiting:
                 self._first_queued = time.monotonic()
                 self._changed.notify()
             elif waiting + 1 == self._limits.batch:
@@ -110,9 +120,10 @@ class GroupCommitWriter:
             while not queue and not self._stopping:
                 self._changed.wait()
             taken_at = self._first_queued + limits.gather
-            while not self._stopping and len(queue) < limits.batch:
+            while not (self._stopping or self._soon) and len(queue) < limits.batch:
                 left = taken_at - time.monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(left)
+            self._soon = False
             return [queue.popleft() for _ in range(min(len(queue), limits.batch))]
