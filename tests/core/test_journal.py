@@ -46,6 +46,13 @@ class Reading(TestCase):
         found = read(journal.state(1, STATE), journal.held(1, "a", b"<iq/>"), journal.released(1) + sent(1, b"<iq/>"))
         self.assertEqual((found.sessions[1].held, len(found.sessions[1].queue)), ({}, 1))
 
+    def test_given_up(self) -> None:
+        """It will not get them any more, but nobody has said that he has them."""
+        both = journal.state(1, STATE) + sent(1, b"<a/>", spread=99) + journal.state(2, STATE) + sent(2, b"<a/>", spread=99)
+        found = read(both, journal.given_up(2, 1)).sessions
+        self.assertEqual((len(found[2].queue), found[2].acknowledged), (0, 1))
+        self.assertEqual(found[1].queue[0].spread, 99)
+
     def test_the_end(self) -> None:
         found = read(journal.state(1, STATE) + journal.state(2, STATE), journal.ended(1))
         self.assertEqual((set(found.sessions), found.last), ({2}, 2))

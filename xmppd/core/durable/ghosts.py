@@ -63,7 +63,10 @@ async def lay_to_rest(server: Server, ghosts: deque[tuple[int, Session]]) -> Non
                 unavailable = Presence(from_=session.jid, type="unavailable")
                 await settled(host.notify(AvailabilityChanged(session, unavailable, previous)))
             await settled(host.notify(SessionEnded(session)))
-        server.ledger.drop(number, journal.ended(number))
+        if session.managed is None:
+            server.ledger.drop(number, journal.ended(number))
+        else:
+            await server.bury(session)
         turn: Deferred[None] = Deferred()
         server.clock.callLater(0, turn.callback, None)
         await turn

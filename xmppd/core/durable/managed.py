@@ -132,7 +132,8 @@ class Managed:
 
     def emit(self, stanza: Stanza, spread: Spread | None) -> None:
         """Send a stanza, when it is written down."""
-        if self.buried:
+        risen = self.buried
+        if risen:
             self._rise()
         data = stanza.to_bytes()
         size = len(data)
@@ -155,6 +156,9 @@ class Managed:
         options = self.options
         if len(self.queue) > options.queue_stanzas or self.octets > options.queue_octets:
             self.session.overflow()
+        if risen:
+            server = self.session.host.server
+            server.spawn(server.bury(self.session), f"sending on what was for {self.session.jid}")
 
     def committed(self, batch: Batch) -> None:
         """A batch is on disk: send what waited for it, and acknowledge what it covers."""
@@ -284,8 +288,6 @@ class Managed:
         self.buried = False
         self.write_down()
         self.ledger.entry(self, journal.given_up(self.number, self.acknowledged))
-        server = self.session.host.server
-        server.spawn(server.bury(self.session), f"sending on what was for {self.session.jid}")
 
     # Written down
 

@@ -217,8 +217,7 @@ class Management:
         for number, recorded in read.sessions.items():
             try:
                 session = self._described(recorded)
-                if "id" in recorded.state:
-                    self._restore(session, number, recorded, spreads)
+                if "id" in recorded.state and self._restore(session, number, recorded, spreads):
                     back.append(session)
                 else:
                     ghosts.append((number, session))
@@ -227,9 +226,6 @@ class Management:
                 server.ledger.drop(number, journal.ended(number))
         for session in back:
             await settled(session.host.notify(SessionBound(session, restored=True)))
-        for session in back:
-            if session.managed is None or not session.managed.resumable:
-                await server.unbind(session)
         if self._by_id:
             _log.info("{count} sessions wait to be resumed", count=len(self._by_id))
         server.spawn(lay_to_rest(server, ghosts), "telling who is gone since the server ended")
@@ -247,19 +243,22 @@ class Management:
         session.restore(described, held, presence if isinstance(presence, Presence) else None)
         return session
 
-    def _restore(self, session: Session, number: int, recorded: Recorded, spreads: dict[int, Spread]) -> None:
-        """Let a session wait to be resumed. :raises ValueError, KeyError: it can't be restored."""
+    def _restore(self, session: Session, number: int, recorded: Recorded, spreads: dict[int, Spread]) -> bool:
+        """Let a session wait to be resumed; false if it can't be. :raises KeyError: something is missing."""
         server, described = self._server, recorded.state
-        if session.jid in server.directory.by_jid:
-            raise ValueError(f"{session.jid} is there twice")
         managed = Managed(session, server.ledger, server.settings.stream_management, number, described["id"])
         managed.resumable, managed.window = described["resumable"], described["window"]
         managed.lost_at = server.clock.seconds()
         managed.restore(recorded, spreads)
         session.managed = managed
+        server.ledger.known(managed)
+        if not managed.resumable or session.jid in server.directory.by_jid:
+            session.ended = True
+            self._gone.put(managed.id, (session.account, managed.promised))
+            return False
         self._by_id[managed.id] = managed
         server.directory.add(session)
-        server.ledger.known(managed)
+        return True
 
 
 async def _idle(session: Session) -> None:
