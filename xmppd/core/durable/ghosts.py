@@ -53,7 +53,10 @@ class Ghost:
 
 
 async def lay_to_rest(server: Server, ghosts: deque[tuple[int, Session]]) -> None:
-    """Tell that these are gone, one after the other, so that nobody waits for it; but for those who are back."""
+    """Tell that these are gone, one after the other, so that nobody waits for it; but for those who are back.
+
+    Sessions with stream management that can't be resumed are among them: what they have left is sent on.
+    """
     while ghosts:
         number, session = ghosts.popleft()
         if session.jid not in server.directory.by_jid:
