@@ -48,7 +48,12 @@ class Reading(TestCase):
 
     def test_given_up(self) -> None:
         """It will not get them any more, but nobody has said that he has them."""
-        both = journal.state(1, STATE) + sent(1, b"<a/>", spread=99) + journal.state(2, STATE) + sent(2, b"<a/>", spread=99)
+        both = (
+            journal.state(1, STATE)
+            + sent(1, b"<a/>", spread=99)
+            + journal.state(2, STATE)
+            + sent(2, b"<a/>", spread=99)
+        )
         found = read(both, journal.given_up(2, 1)).sessions
         self.assertEqual((len(found[2].queue), found[2].acknowledged), (0, 1))
         self.assertEqual(found[1].queue[0].spread, 99)
