@@ -190,6 +190,7 @@ class Taking(Sasl2TestCase):
     """Plugins take part: section 3.2, "any additional features requested by the client"."""
 
     plugins = (Hats,)
+    config = {"limits": {"output_queue_octets": 100_000}}
 
     def hats(self) -> Hats:
         plugin = self.plugin("hats")
@@ -264,6 +265,19 @@ class Taking(Sasl2TestCase):
         )
         session.send(Message(session.jid, self.host.jid, payload=tag("body", "3")))
         client.expect("<message><body>3</body></message>")
+
+    def test_too_much_meanwhile(self) -> None:
+        client, waits = self.waiting()
+        (session,) = self.host.all_sessions()
+        session.send(Message(session.jid, self.host.jid, payload=tag("body", "x" * 60_000)))
+        self.pump()
+        client.expect_nothing()
+        self.assertFalse(client.transport.closed)
+        session.send(Message(session.jid, self.host.jid, payload=tag("body", "x" * 60_000)))
+        self.pump()
+        self.assertTrue(client.transport.closed)
+        waits.callback(b"")
+        self.assertEqual(self.host.all_sessions(), ())
 
     def test_left_meanwhile(self) -> None:
         for how in ("disconnect", "close", "slow"):

@@ -21,11 +21,12 @@ class Gate:
     Implements :class:`xmppd.core.sessions.Output`.
     """
 
-    __slots__ = ("_stream", "_waiting")
+    __slots__ = ("_octets", "_stream", "_waiting")
 
     def __init__(self, stream: ClientStream) -> None:
         self._stream = stream
         self._waiting: list[bytes] = []
+        self._octets = 0
 
     def open(self, session: Session, told: bytes) -> None:
         """Send what the client is told, and what waits, in one write. From now on the session writes by itself."""
@@ -33,8 +34,11 @@ class Gate:
         self._stream.write(b"".join((told, *self._waiting)))
 
     def write(self, data: bytes) -> None:
-        """See Output."""
+        """See Output. Too much that waits ends the stream, as too much for a client that doesn't read."""
         self._waiting.append(data)
+        self._octets += len(data)
+        if self._octets > self._stream.listener.limits.output_queue_octets:
+            self._stream.abort()
 
     @property
     def peer(self) -> str:

@@ -291,6 +291,8 @@ class Negotiation:
     async def _enter(self, success: sasl.Success) -> None:
         """XEP-0388 2.6.1: do what was asked for inline, and tell the client of all at once. No new stream begins."""
         of, inline = self._stream, self._inline
+        if of.negotiation is not self:  # the client has left
+            return
         assert of.account is not None
         of.framer.limits = self._listener.limits_after
         results: list[bytes] = []
