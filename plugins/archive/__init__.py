@@ -352,6 +352,7 @@ class Archive(Plugin):
         if owner is not None:
             await self._delete(owner, store.HIGHEST_ID)
             await self.db.write(lambda c: store.remove_owner(c, owner))
+            self._owners.drop(account)  # who was just being looked up
 
     # For other plugins and operators
 

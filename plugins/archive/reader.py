@@ -147,7 +147,7 @@ class Reader:
         count = found.total if found.total is not None else walk.count if walk is not None else 0
         if not messages:
             return Answer((), page_set(None, None, None, count), found.complete, Walk(selection, count), None)
-        index = _index(query.page, wanted, found, count, walk)
+        index = _index(query.page, wanted, found, walk)
         if found.complete and index is not None and not wanted.backwards:
             count = index + len(messages)  # it may have grown since it was counted
         first, last = found.messages[0][0], found.messages[-1][0]
@@ -165,8 +165,8 @@ def _named(query: Query) -> list[str]:
     return [text for text in (query.after_id, query.before_id, query.page.before, query.page.after) if text]
 
 
-def _index(page: PageRequest, wanted: Wanted, found: Found, count: int, walk: Walk | None) -> int | None:
-    """Return the place of the page in the whole; None if it would have to be counted."""
+def _index(page: PageRequest, wanted: Wanted, found: Found, walk: Walk | None) -> int | None:
+    """Return the place of the page in the whole; None if it would have to be counted, or is better left out."""
     size = len(found.messages)
     if page.index is not None:
         return page.index
@@ -175,7 +175,9 @@ def _index(page: PageRequest, wanted: Wanted, found: Found, count: int, walk: Wa
     if page.before or page.after:
         before, after = wanted.before if page.before else None, wanted.after if page.after else None
         return None if walk is None else walk.place(before, after, size)
-    return count - size if wanted.backwards else 0
+    # Of a page at the end it is known as well. But slixmpp takes whatever page ends the whole for the last one to be
+    # asked for, also if it goes backwards, and stops there.
+    return None if wanted.backwards else 0
 
 
 def _fetched(selection: Selection, wanted: Wanted, first: int, last: int) -> tuple[int, int] | None:

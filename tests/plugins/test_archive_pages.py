@@ -111,7 +111,8 @@ class Walking(SynchronousTestCase):
             found = [message.id for message in answer.messages]
             got = [*(found[::-1] if flipped else found), *got]
             count, index = described(answer)
-            self.assertEqual((count, index), (len(expected), len(expected) - len(got) if found else None))
+            # The places of pages that are reached from the end are left out, but for the first one.
+            self.assertEqual((count, index), (len(expected), 0 if found and answer.complete else None))
             walk = answer.walk
             if answer.complete:
                 break

@@ -32,7 +32,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
     54: ("vcard-temp", "Who has no vCard is told so by item-not-found. The server has none of its own."),
     59: (
         "Result Set Management",
-        "For archives: before, after, index, count. A page that is not next to the one before has no index.",
+        "For archives: before, after, index, count. A page that is not reached from the first one has no index.",
     ),
     77: (
         "In-Band Registration",
