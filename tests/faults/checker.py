@@ -34,6 +34,7 @@ class Kind(StrEnum):
     ARCHIVE_DUPLICATE = "duplicate archive entry"
     ARCHIVE_AGAIN = "duplicate archive entry, sent again"
     ARCHIVE_ORDER = "archive out of order"
+    ARCHIVE_LIVE = "archive in another order than came"
     ARCHIVE_ID = "wrong archive id"
     INVENTED = "from nowhere"
     TAKEN_BACK = "ack taken back"
@@ -245,6 +246,26 @@ def _archives(index: _Index) -> Iterator[Violation]:
         for key, latest in _late(keys):
             yield Violation(Kind.ARCHIVE_ORDER, account, key, f"after number {latest.number}")
         yield from _ids(index, account, entries)
+        yield from _arrival(index, account, entries)
+
+
+def _arrival(index: _Index, account: str, entries: list[Entry]) -> Iterator[Violation]:
+    """An archive has the order in which its account's devices got the messages (XEP-0313 section 3.1).
+
+    Those who fetch what comes after the last message they know rely on it.
+    """
+    places = {entry.id: place for place, entry in enumerate(entries)}
+    for device in index.history.devices_of(account):
+        seen = index.seen[device]
+        last: dict[int, int] = {}
+        for event in seen.first:
+            ready = event.time >= seen.sessions.get(event.session, float("inf"))
+            if event.id not in places or not ready or event.text == "delayed":
+                continue
+            place = places[event.id]
+            if place < last.get(event.session, -1):
+                yield Violation(Kind.ARCHIVE_LIVE, device, event.key, f"before what is at {last[event.session]}")
+            last[event.session] = max(place, last.get(event.session, -1))
 
 
 def _ids(index: _Index, account: str, entries: list[Entry]) -> Iterator[Violation]:

@@ -214,7 +214,7 @@ class Client(Device):
         if answer.tag == f"{_SM}failed":
             self._refused(sm, answer)
             return False
-        self._on, self._told = True, told
+        self._on, self._told, self._unconfirmed = True, told, False
         self._acknowledged(answer)
         self.record(What.RESUMED, self.name, None, self.session, f"h {answer.get('h')}, {len(sm.queue)} sent again")
         stream.write("".join(stanza.xml for stanza in sm.queue))

@@ -296,6 +296,18 @@ class Archives(unittest.TestCase):
         self.story.history.archives["b"].reverse()
         self.assertEqual(self.story.kinds(), [(Kind.ARCHIVE_ORDER, "b")])
 
+    def test_order_of_arrival(self) -> None:
+        for number, sender in ((3, A), (1, A2)):
+            self.story.sent(message(number, sender))
+            self.story.archived(message(number, sender))
+        self.story.live(message(1, A2), B, id="b3")
+        self.story.live(message(3), B, id="b2")
+        self.story.live(message(3), B2, A2)
+        self.story.live(message(1, A2), B2, A)
+        self.assertEqual(self.story.kinds(), [(Kind.ARCHIVE_LIVE, B)])
+        self.story.add(What.READY, B)  # what came before that says nothing
+        self.assertEqual(self.story.kinds(), [])
+
     def test_ids(self) -> None:
         self.story.sent(message(3))
         self.story.live(message(3), A2, id="a2")
