@@ -286,6 +286,18 @@ class ForOthers(ArchiveTestCase):
         self.assertEqual([id_ for what, id_ in asked if what == "sent"], [*mine, None])
         self.assertEqual([id_ for what, id_ in asked if what == "received"], [*hers, None])
 
+    def test_copies(self) -> None:
+        """Section 3.5: the copy that another device of the sender gets has the sender's id, and only that."""
+        self.wait(self.host.registry.enable("carbons"))
+        phone = self.login("romeo@example.org/phone", presence=True)
+        phone.send("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
+        phone.clear()
+        self.romeo.send(message("one"))
+        copied = phone.received[0]
+        ((result,), _) = self.ask(self.romeo)
+        self.assertEqual(copied.count("<stanza-id "), 1)
+        self.assertIn(f"<stanza-id xmlns='urn:xmpp:sid:0' by='romeo@example.org' id='{result['id']}'/>", copied)
+
     def test_fetched(self) -> None:
         archive = self.plugin("archive")
         juliet = self.login("juliet@example.org/balcony")
