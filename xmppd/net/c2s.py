@@ -144,6 +144,13 @@ class ClientStream(Outgoing):
         if session is not None and not (lost and self.listener.server.management.lose(session)):
             session.when_idle(self.listener.unbind)
 
+    def begin_session(self, session: Session) -> None:
+        """A resource is bound, or a session resumed; from now on the connection is read without delay."""
+        self.session = session
+        promote = getattr(self.transport, "promote", None)
+        if promote is not None:
+            promote()
+
     def release_session(self) -> None:
         """The session goes on over another connection."""
         self.session = None

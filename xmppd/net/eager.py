@@ -14,6 +14,8 @@ from typing import Any
 from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_LOST
 
+from xmppd.net.newcomers import Newcomers
+
 __all__ = ["make_eager"]
 
 _READ = 8_192  # octets
@@ -41,9 +43,39 @@ class _EagerServer(tcp.Server):
     """A server-side connection that is flushed when the turn ends."""
 
     turn: _Turn
+    #: Whom it waits for to be read, as long as nobody has logged in on it.
+    newcomers: Newcomers | None = None
+    queued = False
     _due = False
+    _paused = False
 
     def doRead(self) -> Any:
+        """Read what is there; or when its turn comes."""
+        return self.read_now() if self.newcomers is None else self.newcomers.read(self)
+
+    def promote(self) -> None:
+        """Somebody has logged in: it is read whenever there is something to read."""
+        self.newcomers = None
+
+    def admitted(self) -> None:
+        """Its turn has come."""
+        if self.connected and not self._paused:
+            self.startReading()
+            why = self.read_now()
+            if why is not None:
+                self.reactor._disconnectSelectable(self, why, True)
+
+    def pauseProducing(self) -> None:
+        """See IPushProducer."""
+        self._paused = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """See IPushProducer."""
+        self._paused = False
+        super().resumeProducing()
+
+    def read_now(self) -> Any:
         """Read what is there, up to some stanzas: Python allocates in advance what it asks the kernel for."""
         try:
             data = self.socket.recv(_READ)
@@ -104,10 +136,12 @@ def make_eager(port: Any, reactor: Any) -> None:
     if not isinstance(port, tcp.Port):
         return
     turn = _Turn(reactor)
+    newcomers = Newcomers(reactor.callLater)
 
     def accept(*args: Any) -> _EagerServer:
         connection = _EagerServer(*args)
         connection.turn = turn
+        connection.newcomers = newcomers
         # A turn's data goes out in one call anyway. To hold back the next turn's until it is acknowledged (Nagle's
         # algorithm) means 40 ms for whatever takes several, as clients delay their acknowledgements.
         connection.setTcpNoDelay(True)

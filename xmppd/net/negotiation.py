@@ -241,7 +241,7 @@ class Negotiation:
         """The stream has got its session."""
         self.stop()
         self._stream.negotiation = None
-        self._stream.session = session
+        self._stream.begin_session(session)
         agent = self._inline.user_agent.described()
         if agent:
             session.keep(USER_AGENT, agent)

@@ -222,6 +222,12 @@ class TlsTransport:
         if self._tcp is not None:
             self._tcp.abortConnection()
 
+    def promote(self) -> None:
+        """See ClientStream.bound."""
+        promote = getattr(self._tcp, "promote", None)
+        if promote is not None:
+            promote()
+
     def getPeer(self) -> Any:
         """See ITransport."""
         return self._tcp.getPeer()
