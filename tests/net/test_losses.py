@@ -131,6 +131,26 @@ class Ended(LossCase):
         self.pump()
         self.assertEqual(self.texts(self.login("juliet@example.org/chamber")), ["1"])
 
+    def test_other_devices_have_it(self) -> None:
+        """They are given their copies only after the one that has ended."""
+        for managed in (True, False):
+            gone = (
+                self.enabled("juliet@example.org/balcony")[0] if managed else self.login("juliet@example.org/balcony")
+            )
+            gone.send("<presence/>")
+            juliet, _ = self.enabled("juliet@example.org/chamber")
+            self.say("1", "later")
+            gone.close()
+            self.pump()
+            self.assertIsNone(self.host.session(Jid.parse("juliet@example.org/balcony")))
+            juliet.clear()
+            Doorman.waiting[-1].callback(None)
+            self.pump()
+            self.assertEqual([str(e.body) for e in self.taken(juliet) if e.name == "message"], ["1"])
+            juliet.close()
+            self.pump()
+            self.assertEqual(self.texts(self.login("juliet@example.org/chamber")), ["1"])  # not acknowledged
+
     def test_killed_when_the_handling_is_over(self) -> None:
         """What is promised by the commit is kept after it, though the session had ended before."""
         self.send_and_lose()

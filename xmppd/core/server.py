@@ -15,9 +15,9 @@ from xmppd.api.interfaces import IClock
 from xmppd.api.waiting import settled
 from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
-from xmppd.core.durable.loss import bury, redirect
+from xmppd.core.durable.loss import bury, bury_again, redirect
 from xmppd.core.durable.management import Management
-from xmppd.core.durable.units import Unit, close_after
+from xmppd.core.durable.units import Spread, Unit, close_after
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
 from xmppd.core.limits import TokenBucket
@@ -278,9 +278,13 @@ class Server:
         """Send on its way what a session that has ended was sent and did not acknowledge."""
         return bury(session)
 
-    def redirect(self, session: Session, stanza: Stanza) -> None:
-        """Send on its way what was on its way to a session when that ended."""
-        self.spawn(redirect(session, stanza), f"sending on what was for {session.jid}")
+    def bury_again(self, session: Session) -> None:
+        """The same for a session that something was sent to after it had ended."""
+        self.spawn(bury_again(session), f"sending on what was for {session.jid}")
+
+    def redirect(self, session: Session, stanza: Stanza, spread: Spread | None) -> None:
+        """Send on its way what was on its way to a session without stream management when that ended."""
+        self.spawn(redirect(session, stanza, spread), f"sending on what was for {session.jid}")
 
     def end(self, session: Session) -> None:
         """End a session that has no stream, when what its client has sent is handled."""

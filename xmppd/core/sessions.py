@@ -266,17 +266,12 @@ class Session(Keeping):
             self.managed.emit(stanza, spread)
             return
         if self.ended:
-            self._redirect(stanza, spread)
+            self.host.server.redirect(self, stanza, spread)
             return
         if spread is not None:
             spread.taken = True  # for all we will ever hear
         self.write_in_turn(stanza.to_bytes(), batch)
         self.sent += 1
-
-    def _redirect(self, stanza: Stanza, spread: Spread | None) -> None:
-        """The session has ended since the stanza was sent to it: it goes where those go that were not acknowledged."""
-        if spread is None or not (spread.taken or spread.holders):
-            self.host.server.redirect(self, stanza)
 
     def write_in_turn(self, data: bytes, batch: Batch | None = None) -> None:
         """Write to the stream, after all that was to be written before, and when a batch is on disk."""

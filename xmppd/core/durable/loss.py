@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.api.waiting import settled
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from xmppd.core.hosts import Host
     from xmppd.core.sessions import Session
 
-__all__ = ["bury", "redirect"]
+__all__ = ["bury", "bury_again", "redirect"]
 
 _log = Logger()
 CARBONS = "urn:xmpp:carbons:2"
@@ -59,13 +60,32 @@ async def bury(session: Session) -> None:
     ledger.end(managed, journal.ended(managed.number))
 
 
-async def redirect(session: Session, stanza: Stanza) -> None:
-    """Send on its way what was on its way to a session without stream management when that ended."""
+async def bury_again(session: Session) -> None:
+    """The same for a session that something was sent to after it had ended; when all copies of that are known."""
+    await _turn(session)
+    await bury(session)
+
+
+async def redirect(session: Session, stanza: Stanza, spread: Spread | None) -> None:
+    """Send on its way what was on its way to a session without stream management when that ended.
+
+    :param spread: what ties it to copies for other devices; if one of them has it, nothing is to be done.
+    """
+    await _turn(session)
+    if spread is not None and (spread.taken or spread.holders):
+        return
     unit = Unit(again=True)
     try:
         await settled(_reroute(session, stanza.to_bytes(), session.host.clock.seconds(), None, unit))
     finally:
         unit.close(session.host.server.ledger)
+
+
+async def _turn(session: Session) -> None:
+    """Let what runs now come to its end: the copies for other devices may not be sent yet."""
+    turn: Deferred[None] = Deferred()
+    session.host.clock.callLater(0, turn.callback, None)
+    await turn
 
 
 def _reroute(session: Session, data: bytes, at: float, spread: Spread | None, unit: Unit) -> Awaitable[None] | None:

@@ -157,8 +157,7 @@ class Managed:
         if len(self.queue) > options.queue_stanzas or self.octets > options.queue_octets:
             self.session.overflow()
         if risen:
-            server = self.session.host.server
-            server.spawn(server.bury(self.session), f"sending on what was for {self.session.jid}")
+            self.session.host.server.bury_again(self.session)
 
     def committed(self, batch: Batch) -> None:
         """A batch is on disk: send what waited for it, and acknowledge what it covers."""
