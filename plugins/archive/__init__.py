@@ -7,7 +7,6 @@ from collections.abc import Awaitable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from xmppd.api import (
@@ -41,10 +40,12 @@ from xmppd.api import (
 )
 from xmppd.api.archive import USED, IArchive
 from xmppd.api.disco import DiscoInfo
+from xmppd.api.limits import Window
 from xmppd.api.verdicts import Outcome
 from xmppd.api.words import plural
-from xmppd.plugins.archive import preferences, retention, retraction, store
+from xmppd.plugins.archive import preferences, retraction, store
 from xmppd.plugins.archive.ids import KEY_OCTETS, ArchiveIds
+from xmppd.plugins.archive.keeper import Keeper
 from xmppd.plugins.archive.options import ArchiveOptions
 from xmppd.plugins.archive.owners import Owners
 from xmppd.plugins.archive.preferences import Preferences
@@ -57,8 +58,6 @@ from xmppd.wire.delay import format_datetime, parse_datetime
 
 _DAY = 86_400.0
 _HOUSEKEEPING = 600.0  # seconds
-_AT_ONCE = 200  # messages that are deleted in one transaction
-_LOOKED_AT = 5000  # messages whose age is looked at in one
 _BURST = 25  # results that are sent before others get their turn
 _OTHERS = (ACCOUNT, NO_ACCOUNT)
 
@@ -84,6 +83,7 @@ class Archive(Plugin):
         self._seconds = self.clock.seconds
         self._search = Search()
         self._owners = Owners(self.db, lambda account: bool(self.host.sessions(account)))
+        self._keeper = Keeper(self.db, self.host.jid, self._owners, self._search, self._turn)
         self._reader = Reader(self.db, self._ids, self._search, self._limits)
         self._walks: WeakKeyDictionary[ISession, Walk] = WeakKeyDictionary()
         self._crowded: set[Jid] = set()  # whose archives may have grown too long
@@ -98,6 +98,7 @@ class Archive(Plugin):
         stored = await self.db.read(lambda c: store.all_preferences(c, self.host.jid)) if options.preferences else {}
         self._preferences = {account: Preferences.from_text(text) for account, text in stored.items()}
         self._default = Preferences(options.default)
+        self._retracting = Window(options.max_retractions, 60.0)
         if options.search:
             await self.db.write(self._search.create)
         else:
@@ -182,8 +183,10 @@ class Archive(Plugin):
 
     def _retract(self, account: Jid, message: Message) -> None:
         """Have a tombstone take the place of the message that this one takes back (XEP-0424 section 5)."""
-        retracted = retraction.read(message, self._seconds())
+        now, sender = self._seconds(), message.sender.bare
+        retracted = None if self._retracting.full(sender, now) else retraction.read(message, now)
         if retracted is not None:
+            self._retracting.add(sender, now)
             search, reach = self._search, self.options.retraction_reach
             self.host.store_call(message, lambda c: retracted.apply(c, search, account, reach))
 
@@ -301,58 +304,18 @@ class Archive(Plugin):
             self._owners.drop(event.session.account)
 
     async def _keep_house(self) -> None:
-        if self.options.max_days:
-            await self._expire(int((self.clock.seconds() - self.options.max_days * _DAY) * 1e6))
+        options = self.options
+        if options.max_days:
+            await self._keeper.expire(int((self.clock.seconds() - options.max_days * _DAY) * 1e6))
         crowded, self._crowded = self._crowded, set()
-        for account in crowded if self.options.max_messages else ():
-            await self._make_room(account)
-
-    async def _expire(self, before: int) -> None:
-        host, search = self.host.jid, self._search
-        seen = await self.db.read(lambda c: retention.expired(c, host))
-        more = True
-        while more:
-            behind = seen
-            found, seen, more = await self.db.read(
-                lambda c: retention.find_old(c, host, behind, before, _LOOKED_AT)  # noqa: B023
-            )
-            for start in range(0, len(found), _AT_ONCE):
-                some = found[start : start + _AT_ONCE]
-                await self.db.write(lambda c: retention.expire(c, search, host, some, some[-1]))  # noqa: B023
-            if seen != behind and not (found and found[-1] == seen):
-                await self.db.write(lambda c: retention.expire(c, search, host, (), seen))  # noqa: B023
-
-    async def _make_room(self, account: Jid) -> None:
-        owner, most = await self._owners.load(account), self.options.max_messages
-        if owner is None:
-            return
-        highest = await self.db.read(lambda c: retention.surplus(c, owner.number, most))
-        if highest is not None:
-            await self._delete(owner.number, highest)
-        owner.room = most - await self.db.read(lambda c: store.count(c, owner.number))
-
-    async def _delete(self, owner: int, highest: int) -> int:
-        """Delete messages up to an id; return how many there were."""
-        total = 0
-
-        def some(connection: Connection) -> int:
-            return retention.delete_oldest(connection, self._search, owner, highest, _AT_ONCE)
-
-        while deleted := await self.db.write(some):
-            total += deleted
-        return total
+        for account in crowded if options.max_messages else ():
+            await self._keeper.make_room(account, options.max_messages)
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
         """Delete the account's archive."""
-        account = event.account
-        self._preferences.pop(account, None)
-        self._owners.drop(account)
-        owner = await self.db.read(lambda c: store.find_owner(c, account))
-        if owner is not None:
-            await self._delete(owner, store.HIGHEST_ID)
-            await self.db.write(lambda c: store.remove_owner(c, owner))
-            self._owners.drop(account)  # who was just being looked up
+        self._preferences.pop(event.account, None)
+        await self._keeper.remove(event.account)
 
     # For other plugins and operators
 
@@ -391,7 +354,7 @@ class Archive(Plugin):
             highest = round(parse_datetime(before) * 1e6) - 1 if before else store.HIGHEST_ID
         except ValueError as error:
             raise OperationError(str(error)) from None
-        return f"Deleted {plural(await self._delete(owner, highest), 'message')}."
+        return f"Deleted {plural(await self._keeper.delete(owner, highest), 'message')}."
 
     async def _check(self, account: Jid) -> int:
         if not await self.host.accounts.exists(account):

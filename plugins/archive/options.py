@@ -35,3 +35,8 @@ class ArchiveOptions(Plugin.Options):
         ge=0,
         description="Newest messages of an archive among which one is replaced when it is retracted; 0: none is.",
     )
+    max_retractions: int = Field(
+        60,
+        ge=1,
+        description="Messages that are replaced within a minute because the same user retracts them, in all archives.",
+    )

@@ -17,17 +17,18 @@ from xmppd.wire.xml import parse
 __all__ = ["Retraction", "read"]
 
 _m = MESSAGES.c
-_latest = (
-    select(_m.position, _m.peer, _m.mark)
+_BEYOND = (
+    select(_m.id)
     .where(_m.owner == bindparam("whose"))
     .order_by(_m.id.desc())
-    .limit(bindparam("reach"))
-    .subquery()
-)
-_CANDIDATES = (
-    select(_m.position, _m.stanza)
-    .where(_m.position == _latest.c.position)
-    .where(_latest.c.peer == bindparam("peer_"), _latest.c.mark == bindparam("mark_"))
+    .limit(1)
+    .offset(bindparam("reach"))
+)  # fmt: skip
+_CANDIDATES = select(_m.position, _m.stanza).where(
+    _m.owner == bindparam("whose"),
+    _m.id > bindparam("low"),
+    _m.peer == bindparam("peer_"),
+    _m.mark == bindparam("mark_"),
 )
 _REPLACE = update(MESSAGES).where(_m.position == bindparam("which")).values(stanza=bindparam("tombstone"))
 
@@ -57,7 +58,9 @@ class Retraction:
         """
         peer = self.other if account == self.sender else self.sender
         owner = find_owner(connection, account)
-        values = {"whose": owner, "reach": reach, "peer_": brief(peer), "mark_": brief(self.target)}
+        beyond = connection.execute(_BEYOND, {"whose": owner, "reach": reach}).scalar()
+        low = -1 if beyond is None else beyond
+        values = {"whose": owner, "low": low, "peer_": brief(peer), "mark_": brief(self.target)}
         for position, stanza in connection.execute(_CANDIDATES, values).all():
             (message,) = parse(bytes(stanza))
             if self._means(message):

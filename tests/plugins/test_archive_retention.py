@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import func, insert, select, update
 
 from tests.plugins.test_archive import ArchiveTestCase, message, said
-from xmppd.plugins import archive as plugin
-from xmppd.plugins.archive import retraction
+from xmppd.plugins.archive import keeper, retraction
 from xmppd.plugins.archive.store import HOSTS, MESSAGES, OWNERS, brief
 from xmppd.wire.jid import Jid
 
@@ -20,7 +19,7 @@ class ByAge(ArchiveTestCase):
     config: ClassVar[Any] = {"archive": {"max_days": 7}, "limits": PATIENT}
 
     def test_oldest_go(self) -> None:
-        self.patch(plugin, "_AT_ONCE", 3)
+        self.patch(keeper, "_AT_ONCE", 3)
         for n in range(5):
             self.romeo.send(message(str(n)))
         self.clock.advance(4 * DAY)
@@ -84,7 +83,7 @@ class ByCount(ArchiveTestCase):
     config: ClassVar[Any] = {"archive": {"max_messages": 10, "max_days": 0}, "limits": PATIENT}
 
     def test_oldest_go(self) -> None:
-        self.patch(plugin, "_AT_ONCE", 3)
+        self.patch(keeper, "_AT_ONCE", 3)
         for n in range(15):
             self.romeo.send(message(str(n)))
         self.assertEqual(self.stored(), 30)
@@ -185,6 +184,20 @@ class Tombstones(ArchiveTestCase):
         self.retract(self.romeo, "0")
         self.retract(self.romeo, "3")
         self.assertEqual(self.held(self.romeo), ["0", "1", "2", "retracted", "4", "retract", "retract"])
+
+    def test_not_too_many(self) -> None:
+        """Looking for the original takes time, in the transaction that others wait for."""
+        archive = self.plugin("archive")
+        self.wait(self.host.registry.reconfigure("archive", archive.Options(max_retractions=2)))
+        self.romeo.send(message("1") + message("2") + message("3"))
+        juliet = self.login("juliet@example.org/balcony")
+        for number in (1, 2):
+            self.retract(self.romeo, str(number))
+        self.assertEqual(self.held(self.romeo)[:3], ["retracted", "2", "3"])
+        self.assertEqual(self.held(juliet)[:3], ["retracted", "2", "3"])
+        self.pump(60)
+        self.retract(self.romeo, "3")
+        self.assertEqual(self.held(self.romeo)[:3], ["retracted", "2", "retracted"])
 
     def test_in_one_packet(self) -> None:
         """They are written in one transaction, and it is all the same."""
