@@ -55,6 +55,8 @@ class Plan:
     devices: tuple[Fault, ...]
 
 
+#: About the seconds that a fault of the server takes, until it is started again.
+_START = 2.0
 _SECONDS = {
     KILL: (0.0, 1.5), STOP: (0.0, 1.0), PAUSE: (0.5, 4.0), LOCK: (0.3, 3.0), DISK: (2.0, 5.0), DATABASE: (0.0, 2.0),
     FORGET: (0.0, 4.0), SLEEP: (1.0, 8.0), FREEZE: (4.0, 15.0), DELAY: (1.0, 4.0), AWAY: (1.0, 8.0), VANISH: (1.0, 8.0),
@@ -85,7 +87,7 @@ def draw(
     server = [_fault(kind, gap, devices, chance) for kind in SERVER_FAULTS for _ in range(counts.get(kind, 0))]
     chance.shuffle(server)
     cuts = counts.get("cuts", 0)
-    span = sum(gap) / 2 * max(len(server), 1) * 1.5
+    span = (sum(gap) / 2 + _START) * max(len(server), 1)
     between = (0.1, max(2 * span / max(cuts, 1) - 0.1, 0.2))
     weights = [DEVICE_FAULTS[kind] for kind in kinds]
     chosen = chance.choices(list(kinds), weights, k=cuts) if kinds else []

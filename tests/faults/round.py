@@ -244,6 +244,7 @@ class Round:
                 task = asyncio.create_task(self._befall(fault, name))
                 lasting.add(task)
                 task.add_done_callback(lasting.discard)
+            await asyncio.gather(*lasting)
         finally:
             for task in list(lasting):
                 task.cancel()
