@@ -203,3 +203,23 @@ class Crowds(LedgerTestCase):
         self.assertFalse(self.ledger.crowded)
         self.ledger.gathering().octets += 1
         self.assertTrue(self.ledger.crowded)
+
+
+class Frozen(LedgerTestCase):
+    def test_a_database_that_does_not_answer(self) -> None:
+        answer: Deferred[Any] = Deferred()
+        self.disk.write = lambda fn: answer  # type: ignore[method-assign]
+        self.store(1)
+        self.clock.advance(0)
+        self.clock.advance(4)
+        self.ledger.look()
+        self.store(2)
+        self.clock.advance(1)
+        self.ledger.look()
+        with self.assertRaises(StorageUnavailable):
+            self.store(3)
+        del self.disk.write
+        answer.callback(None)
+        self.store(4)
+        self.clock.advance(0)
+        self.assertEqual(self.stored(), [2, 4])

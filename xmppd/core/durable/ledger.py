@@ -191,8 +191,13 @@ class Ledger:
         """Write something down with the next batch there is; it replaces what the same session wanted to so far."""
         self._late[recorder] = entry
 
-    def write_late(self) -> None:
-        """Wait no longer for a batch to come about, if there is something to write or to shorten."""
+    def look(self) -> None:
+        """To be called every second: wait no longer for a batch to come about, nor in silence for a database."""
+        if self._written is not None and not self._failing_since:
+            waited = self._clock.seconds() - self._last
+            if waited >= self._patience:
+                self._failing_since = self._last
+                _log.error("the database has not answered for {n:.0f} s: messages wait, new ones are refused", n=waited)
         lengths = self._lengths
         if self._late or (len(lengths) > 1 and self._clock.seconds() - lengths[0][2] > _AGE):
             self.gathering()

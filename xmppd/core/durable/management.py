@@ -196,7 +196,7 @@ class Management:
             elif not managed.look(now):
                 _log.debug("{jid} does not acknowledge; its connection is taken for lost", jid=session.jid)
                 session.stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no acknowledgement came"))
-        server.ledger.write_late()
+        server.ledger.look()
         self._looking = server.clock.callLater(_LOOK, self._look)
 
     # After a crash
