@@ -62,8 +62,8 @@ def write_batch(connection: Connection, batch: Batch) -> None:
     """Write a batch. Doing it again does nothing, if it was committed after all."""
     if batch.tries > 1 and connection.execute(_IS_THERE, {"position": batch.number}).scalar():
         return
-    for key, rows in batch.rows.items():
-        _insert(connection, key[0], rows, one_by_one=batch.suspect)
+    for table, rows in batch.rows.items():
+        _insert(connection, table, rows, one_by_one=batch.suspect)
     for fn in batch.calls:
         if batch.suspect:
             _guarded(connection, fn)
@@ -71,13 +71,13 @@ def write_batch(connection: Connection, batch: Batch) -> None:
             fn(connection)
     if batch.snapshots:
         connection.execute(_FORGET, [{"which": number} for number in batch.snapshots])
-        rows = [
+        records = [
             {"number": number, "position": batch.number, "data": data}
             for number, data in batch.snapshots.items()
             if data is not None
         ]
-        if rows:
-            connection.execute(_RECORD, rows)
+        if records:
+            connection.execute(_RECORD, records)
     if batch.trim:
         connection.execute(_TRIM, {"before": batch.trim})
     connection.execute(_ENTER, {"position": batch.number, "data": b"".join(batch.entries)})

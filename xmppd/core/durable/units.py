@@ -60,7 +60,7 @@ class Batch:
     def __init__(self, number: int) -> None:
         self.number = number
         self.at = 0.0
-        self.rows: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}  # by table and columns
+        self.rows: dict[Table, list[Mapping[str, Any]]] = {}
         self.calls: list[Callable[[Connection], object]] = []
         self.entries: list[bytes] = []
         self.counting: list[Recorder] = []  # who counts stanzas that belong to the batch
@@ -87,10 +87,9 @@ class Batch:
     def store(self, table: Table, row: Mapping[str, Any]) -> None:
         """Insert a row."""
         self.octets += _ROW
-        key = (table, *row)
-        rows = self.rows.get(key)
+        rows = self.rows.get(table)
         if rows is None:
-            self.rows[key] = [row]
+            self.rows[table] = [row]
         else:
             rows.append(row)
 

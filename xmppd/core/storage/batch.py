@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -180,10 +181,10 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
     statement, order = compiled
     if order is None:
         connection.exec_driver_sql(statement, [dict(row) for row in rows])
-    elif tuple(rows[0]) == order:
-        connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+    elif len(order) == 1:
+        connection.exec_driver_sql(statement, [(row[order[0]],) for row in rows])
     else:
-        connection.exec_driver_sql(statement, [tuple(row[name] for name in order) for row in rows])
+        connection.exec_driver_sql(statement, list(map(itemgetter(*order), rows)))
 
 
 def commit(connection: Connection, root: RootTransaction) -> None:

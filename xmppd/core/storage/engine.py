@@ -17,6 +17,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
+#: Pages in the log above which it is written back into the database. That holds up one commit for some ten
+#: milliseconds, so it should be rare; and a page that has changed often meanwhile is written once.
+_CHECKPOINT = 16_000
+_CACHE = 8 * 1024  # KiB of pages that the writer keeps in memory
 _WAL_KEPT = 64 * 1024 * 1024  # octets: a log that grew beyond is cut back at the next checkpoint
 _POSTGRES_DEFAULTS = {
     "connect_timeout": "5",  # seconds
@@ -90,8 +94,9 @@ def _open_file(url: URL, readers: int, busy_timeout: float) -> Engines:
         "synchronous": "FULL",
         "foreign_keys": "ON",
         "journal_size_limit": str(_WAL_KEPT),
+        "wal_autocheckpoint": str(_CHECKPOINT),
     }
-    event.listen(write, "connect", _connected(settings))
+    event.listen(write, "connect", _connected(settings | {"cache_size": str(-_CACHE)}))
     event.listen(read, "connect", _connected(settings | {"query_only": "ON"}))
     # IMMEDIATE: a transaction that begins by reading can't be upgraded once somebody else has written.
     event.listen(write, "begin", _say("BEGIN IMMEDIATE"))
