@@ -112,7 +112,8 @@ class Client(Device):
     def _lost(self, why: str) -> None:
         if self._on:
             self.record(What.BROKEN, self.name, None, self.session, why)
-            self._ended_at = self._loop.time()
+            # The server may have lost us at any time since.
+            self._ended_at = self._stream.heard if self._stream is not None else self._loop.time()
         self._on, self._stream, self._request = False, None, None
 
     def vanish(self) -> None:
