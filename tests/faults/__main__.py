@@ -48,6 +48,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--database", choices=("sqlite", "postgres", "own"), default="sqlite", help="(sqlite)")
     parser.add_argument("--seed", default="1", help="of all that is drawn (1)")
     parser.add_argument("--kills", type=int, default=20, help="SIGKILLs in total (20)")
+    parser.add_argument(
+        "--blocked", type=float, default=0.4, help="the share of kills while the database can't be written (0.4)"
+    )
     parser.add_argument("--stops", type=int, default=2, help="SIGTERMs in total (2)")
     parser.add_argument("--pauses", type=int, default=2, help="SIGSTOPs in total (2)")
     parser.add_argument("--locks", type=int, default=2, help="locked databases in total (2)")
@@ -110,7 +113,7 @@ def one(options: argparse.Namespace, number: int) -> Result:
     """Play round `number`, counted from 0, and return its figures."""
     seed = f"{options.seed}.{number + 1}"
     faults = plan.draw(seed, counts(options, number), options.clients, options.kinds)
-    shape = Shape(options.clients, options.slixmpp, options.rate, seed)
+    shape = Shape(options.clients, options.slixmpp, options.rate, seed, options.blocked)
     began = time.monotonic()
     folder = options.save / f"{options.server}-{seed}"
     played = play(options.server, options.database, shape, faults, folder, options.hibernation, options.keep)

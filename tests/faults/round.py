@@ -27,18 +27,20 @@ FULL = 0.3
 TYPING = 0.1
 #: Of so many kills, those that are followed by another while the server starts.
 IN_VAIN = 0.2
-#: Of so many kills, those while the database can't be written.
-BLOCKED = 0.4
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Who takes part: how many devices, the share of them made of slixmpp, messages a second from all together."""
+    """Who takes part: how many devices, the share of them made of slixmpp, messages a second from all together.
+
+    `blocked` is the share of kills that come while the database can't be written.
+    """
 
     clients: int
     slixmpp: float
     rate: float
     seed: str
+    blocked: float = 0.4
 
 
 def cast(shape: Shape) -> dict[str, Trait]:
@@ -158,10 +160,11 @@ class Round:
         await asyncio.to_thread(self.server.start)
 
     async def _on_kill(self, fault: Fault) -> None:
-        if fault.way > 1 - BLOCKED:
+        blocked = self.shape.blocked
+        if fault.way > 1 - blocked:
             # What is promised meanwhile was promised too early, and everybody will see it.
             self.record(What.FAULT, text="server: nothing can be written")
-            await self._blocked(0.2 + (1 - fault.way) / BLOCKED)
+            await self._blocked(0.2 + (1 - fault.way) / blocked)
         else:
             self.server.kill()
         self.kills += 1
