@@ -10,7 +10,7 @@ from twisted.internet.defer import fail
 from tests.plugins.kit import PluginTestCase
 from xmppd.api import FromClient, Message, Phase, Plugin, StorageUnavailable, ToAccount, filter
 from xmppd.api.archive import USED
-from xmppd.plugins.archive import pages, reader
+from xmppd.plugins.archive import owners, pages, reader
 from xmppd.plugins.archive.pages import find
 from xmppd.plugins.archive.store import MESSAGES, OWNERS
 from xmppd.testing import ClassSource
@@ -384,6 +384,36 @@ class Preferences(ArchiveTestCase):
         self.restart_plugin("archive")
         self.romeo.send(message("one"))
         self.assertEqual(self.texts(self.romeo), [])
+
+
+class InMemory(ArchiveTestCase):
+    """Numbers of accounts are kept in memory of those who are connected, and of so many others."""
+
+    def known(self) -> set[str]:
+        return {jid.local for jid in self.plugin("archive")._owners.known}
+
+    def test_whoever_leaves_is_forgotten(self) -> None:
+        for text in ("one", "two"):
+            self.romeo.send(message(text))
+        self.assertEqual(self.known(), {"romeo", "juliet"})
+        phone = self.login("romeo@example.org/phone")
+        self.romeo.close()
+        self.assertIn("romeo", self.known())
+        phone.close()
+        self.assertNotIn("romeo", self.known())
+
+    def test_not_too_many_others(self) -> None:
+        self.patch(owners, "_MANY", 5)
+        names = [f"friend{n}" for n in range(10)]
+        for name in names:
+            self.account(f"{name}@example.org")
+            for text in ("one", "two"):
+                self.romeo.send(message(text, to=f"{name}@example.org"))
+            self.assertLessEqual(len(self.known()), 5)
+            self.assertLessEqual({"romeo", name}, self.known())
+        for name in names:
+            friend = self.login(f"{name}@example.org/x", name=name)
+            self.assertEqual(self.texts(friend), ["one", "two"])
 
 
 class Collisions(ArchiveTestCase):
