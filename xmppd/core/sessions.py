@@ -302,7 +302,13 @@ class Session(Keeping):
             self.stream.write(b"".join(parts))
 
     def overflow(self) -> None:
-        """The client doesn't acknowledge what it is sent, and too much has gathered: the session ends."""
+        """The client doesn't acknowledge what it is sent, and too much has gathered: the session ends.
+
+        That is when what runs now is over: only then it is known which other devices have the last message.
+        """
+        self.host.clock.callLater(0, self._overflow)
+
+    def _overflow(self) -> None:
         if self.host.server.directory.by_jid.get(self.jid) is self:
             _log.info("{jid} has not acknowledged what it was sent for too long; its session ends", jid=self.jid)
             self.close(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is not acknowledged"))

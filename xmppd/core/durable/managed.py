@@ -48,6 +48,7 @@ class Managed:
     :ivar handled: how many stanzas of the client are handled.
     :ivar acknowledged: how many stanzas the client has acknowledged.
     :ivar queue: those sent since.
+    :ivar overflowed: is the queue too long?
     :ivar buried: has the session ended, and nothing is left of it?
     :ivar asked_at: since when the client owes an acknowledgement; 0.0: it owes none.
     """
@@ -55,8 +56,8 @@ class Managed:
     __slots__ = (
         "_counting", "_marks", "_on_disk", "_parts", "_sending", "_unsent", "_waiting", "_wanted", "_wanted_since",
         "_written", "acknowledged", "asked_at", "buried",
-        "handled", "id", "ledger", "lost_at", "number", "octets", "options", "queue", "resumable", "session",
-        "since", "window",
+        "handled", "id", "ledger", "lost_at", "number", "octets", "options", "overflowed", "queue", "resumable",
+        "session", "since", "window",
     )  # fmt: skip
 
     def __init__(self, session: Session, ledger: Ledger, options: StreamManagement, number: int, id: str) -> None:
@@ -82,6 +83,7 @@ class Managed:
         self._parts: list[bytes] = []  # those that wait for the newest batch
         self._sending: Batch | None = None  # that batch
         self._counting: Batch | None = None  # the newest batch that stanzas were handled in
+        self.overflowed = False
         self._written = 0  # how many have gone over a stream
         self.asked_at = 0.0
         self.lost_at = 0.0
@@ -138,8 +140,8 @@ class Managed:
         data = stanza.to_bytes()
         size = len(data)
         batch = self.ledger.gathering()
-        if spread is not None:
-            spread.holders += 1
+        if spread is not None and not spread.taken:
+            spread.holders.append(self)
         batch.entries += (journal.sent(self.number, size, batch.at, _tied(spread)), data)
         batch.octets += size
         if not self.since:
@@ -154,7 +156,8 @@ class Managed:
         self.queue.append((data, batch.at, spread))
         self.octets += size
         options = self.options
-        if len(self.queue) > options.queue_stanzas or self.octets > options.queue_octets:
+        if (len(self.queue) > options.queue_stanzas or self.octets > options.queue_octets) and not self.overflowed:
+            self.overflowed = True
             self.session.overflow()
         if risen:
             self.session.host.server.bury_again(self.session)
@@ -200,8 +203,7 @@ class Managed:
             data, _, spread = self.queue.popleft()
             self.octets -= len(data)
             if spread is not None:
-                spread.holders -= 1
-                spread.taken = True
+                spread.take(self, self.ledger)
         if more:
             self.acknowledged += more
             self.ledger.entry_later(self, journal.acknowledged(self.number, self.acknowledged))
@@ -270,10 +272,7 @@ class Managed:
 
     def is_last_with(self, spread: Spread | None) -> bool:
         """Has no other device the first stanza in the queue, nor may it still get it? To be asked once."""
-        if spread is None:
-            return True
-        spread.holders -= 1
-        return not spread.taken and not spread.holders
+        return spread is None or spread.leave(self)
 
     def give_up(self) -> None:
         """The first stanza in the queue has gone elsewhere."""
@@ -301,7 +300,8 @@ class Managed:
             spread = None
             if tied:
                 spread = spreads.setdefault(tied, Spread(tied, taken=tied == TAKEN))
-                spread.holders += 1
+                if not spread.taken:
+                    spread.holders.append(self)
             self.queue.append((data, at, spread))
             self.octets += len(data)
         self._written = self.acknowledged + len(self.queue)

@@ -98,7 +98,7 @@ class Spread:
     """Ties together the copies of one message for several devices of an account.
 
     :ivar number: the same for all.
-    :ivar holders: how many devices have a copy that they haven't acknowledged.
+    :ivar holders: the devices that have a copy they haven't acknowledged; not kept up any more once one is taken.
     :ivar taken: has a device acknowledged its copy, or does it acknowledge nothing?
     """
 
@@ -106,8 +106,29 @@ class Spread:
 
     def __init__(self, number: int, taken: bool = False) -> None:
         self.number = number
-        self.holders = 0
+        self.holders: list[Recorder] = []
         self.taken = taken
+
+    def take(self, taker: Recorder, ledger: Ledger) -> None:
+        """A device has acknowledged its copy.
+
+        What is recorded of the others says something else. So they are recorded once more before the journal begins
+        behind the acknowledgement, which it is told by as long.
+        """
+        if self.taken:
+            return
+        self.taken = True
+        for holder in self.holders:
+            if holder is not taker and not holder.since:
+                ledger.touch(holder, ledger.gathering())
+        self.holders.clear()
+
+    def leave(self, holder: Recorder) -> bool:
+        """A device will not acknowledge its copy any more; true if no other has it, nor may still get it."""
+        if self.taken:
+            return False
+        self.holders.remove(holder)
+        return not self.holders
 
 
 class Unit:
@@ -203,4 +224,8 @@ def _spreads(outputs: list[tuple[Session, Stanza]], ledger: Ledger) -> dict[Jid,
             reached.setdefault(session.account, set()).add(session)
             if stanza.from_ != session.account:
                 itself.add(session.account)
-    return {account: ledger.spread() for account in itself if len(reached[account]) > 1}
+    spreads = {account: ledger.spread() for account in itself if len(reached[account]) > 1}
+    for account, spread in spreads.items():
+        # One that acknowledges nothing has it, for all we will ever hear: to be written down with the others' copies.
+        spread.taken = any(session.managed is None and not session.ended for session in reached[account])
+    return spreads
