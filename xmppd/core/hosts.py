@@ -73,7 +73,7 @@ class Host(Storing):
         if isinstance(stanza, Iq):
             fault = iq_fault(stanza)
         elif isinstance(stanza, Presence):
-            if session.stream is None and stanza.type in ("available", "unavailable"):
+            if session.ended and stanza.type in ("available", "unavailable"):
                 return None  # it has ended; the client had sent this before
             fault = presence_fault(stanza)
         else:
