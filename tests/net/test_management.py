@@ -93,6 +93,12 @@ class Enabling(Managed):
         client.send(f"<enable xmlns='{SM}'/>")
         client.expect(f"<enabled xmlns='{SM}'/>")
 
+    def test_asked_for_together(self) -> None:
+        """Nothing comes before the answer, which waits for the disk."""
+        client = self.login("romeo@example.org/orchard")
+        client.send(f"<enable xmlns='{SM}'/><r xmlns='{SM}'/>")
+        client.expect(f"<enabled xmlns='{SM}'/>", f"<a xmlns='{SM}' h='0'/>")
+
     def test_acks_without_management(self) -> None:
         client = self.login("romeo@example.org/orchard")
         for name in ("r", "a"):

@@ -115,10 +115,8 @@ class Managed:
             self._wanted_since = self.session.host.clock.seconds()
 
     def answer(self) -> None:
-        """Tell the client how many of its stanzas are handled and on disk."""
-        stream = self.session.stream
-        if stream is not None:
-            stream.write(tag("a", xmlns=NS, h=str(self._on_disk % _WRAP)))
+        """Tell the client how many of its stanzas are handled and on disk; behind ``<enabled/>`` if that waits yet."""
+        self.session.write_in_turn(tag("a", xmlns=NS, h=str(self._on_disk % _WRAP)))
 
     @property
     def settled(self) -> bool:
