@@ -85,6 +85,12 @@ class Enabling(Managed):
         client.send(f"<enable xmlns='{SM}' resume='1' max='90'/>")
         client.expect(f"<enabled xmlns='{SM}' id='{{any}}' resume='true' max='90'/>")
 
+    def test_max_of_many_digits(self) -> None:
+        """It is an xs:positiveInteger, which has no end."""
+        client = self.login("romeo@example.org/orchard")
+        client.send(f"<enable xmlns='{SM}' resume='1' max='{10**30}'/>")
+        client.expect(f"<enabled xmlns='{SM}' id='{{any}}' resume='true' max='3600'/>")
+
     def test_nonsense(self) -> None:
         client = self.login("romeo@example.org/orchard")
         for attributes in ("resume='yes'", "resume='true' max='soon'", "max='0'", "max='-1'"):
@@ -173,6 +179,11 @@ class Acknowledging(Managed):
         )
         juliet.expect_closed()
 
+    def test_less_than_before(self) -> None:
+        juliet, _ = self.enabled("juliet@example.org/balcony")
+        juliet.send(f"<a xmlns='{SM}' h='1'/><a xmlns='{SM}' h='0'/><r xmlns='{SM}'/>")
+        juliet.expect(f"<a xmlns='{SM}' h='1'/>")
+
     def test_no_number(self) -> None:
         for text in ("", " h='x'", " h='-1'", " h='4294967296'"):
             client, _ = self.enabled("romeo@example.org/orchard")
@@ -246,6 +257,15 @@ class Resuming(Managed):
             "<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>{...}"
             f"<handled-count-too-high xmlns='{SM}' h='9' send-count='1'/></stream:error>"
         )
+
+    def test_less_than_before(self) -> None:
+        """The server has nothing of what the client lacks."""
+        juliet, id_ = self.enabled("juliet@example.org/balcony")
+        juliet.send(f"<a xmlns='{SM}' h='1'/>")
+        juliet.disconnect()
+        again = self.resuming(juliet.jid, id_, 0)
+        self.expect_failed(again, "item-not-found", 1)
+        again.bind("balcony")
 
     def test_timed_out(self) -> None:
         juliet, id_ = self.enabled("juliet@example.org/balcony", attributes=" resume='true' max='60'")

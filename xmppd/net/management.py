@@ -26,6 +26,8 @@ _TRUE = ("true", "1")
 _FALSE = ("false", "0")
 #: The largest value of an xs:unsignedInt.
 _LARGEST = (1 << 32) - 1
+#: Digits of a number, zeros at its beginning included, beyond which it is not read.
+_DIGITS = 40
 
 
 def receive(stream: ClientStream, session: Session, nonza: Nonza) -> None:
@@ -71,7 +73,7 @@ def enable_now(stream: ClientStream, session: Session, attributes: Mapping[str, 
     :returns: ``<enabled/>``, to be sent when what is gathered now is on disk; or ``<failed/>``.
     """
     resume = attributes.get("resume", "false").strip()
-    seconds = _count(attributes, "max") if "max" in attributes else None
+    seconds = _number(attributes, "max") if "max" in attributes else None
     if resume not in (*_TRUE, *_FALSE) or ("max" in attributes and not seconds):
         return failed(Condition.BAD_REQUEST)
     return stream.listener.server.management.enable(session, resume in _TRUE and stream.resumable, seconds)
@@ -97,8 +99,11 @@ def failed(condition: Condition, handled: int | None = None) -> bytes:
 
 def _count(attributes: Mapping[str, str], name: str) -> int | None:
     """Return an attribute that is an xs:unsignedInt, or None if it isn't."""
-    text = attributes.get(name, "").strip()
-    digits = text.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20) or int(digits) > _LARGEST:
-        return None
-    return int(digits)
+    number = _number(attributes, name)
+    return None if number is None or number > _LARGEST else number
+
+
+def _number(attributes: Mapping[str, str], name: str) -> int | None:
+    """Return an attribute that is a whole number, or None if it isn't."""
+    digits = attributes.get(name, "").strip().removeprefix("+")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS else None

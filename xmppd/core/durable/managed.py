@@ -184,11 +184,11 @@ class Managed:
             self.answer()
 
     def take(self, h: int) -> None:
-        """The client has acknowledged `h` stanzas (modulo 2**32).
+        """The client has acknowledged `h` stanzas (modulo 2**32). What it has acknowledged before stays so.
 
         :raises StreamError: it was not sent so many (section 6).
         """
-        more = (h - self.acknowledged) % _WRAP
+        more = 0 if self.knows_more_than(h) else (h - self.acknowledged) % _WRAP
         if more > self._written - self.acknowledged:
             sent = self._written % _WRAP
             raise StreamError(
@@ -205,6 +205,10 @@ class Managed:
         if more:
             self.acknowledged += more
             self.ledger.entry_later(self, journal.acknowledged(self.number, self.acknowledged))
+
+    def knows_more_than(self, h: int) -> bool:
+        """Has the client acknowledged more than `h` stanzas (modulo 2**32) already?"""
+        return 0 < (self.acknowledged - h) % _WRAP <= min(self.acknowledged, _WRAP // 2)
 
     def look(self, now: float) -> bool:
         """Look after acknowledgements that are owed; false if the client owes one for too long.

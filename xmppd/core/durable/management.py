@@ -154,7 +154,7 @@ class Management:
         if self._resuming.get(managed) is not stream:
             raise ResumeFailed(Condition.UNEXPECTED_REQUEST)
         del self._resuming[managed]
-        if managed.id not in self._by_id:
+        if managed.id not in self._by_id or managed.knows_more_than(h):  # what it lacks is not there any more
             raise ResumeFailed(Condition.ITEM_NOT_FOUND, managed.promised)
         managed.take(h)
         session.stream = stream
