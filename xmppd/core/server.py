@@ -128,16 +128,29 @@ class Server:
             if session.stream is not None:
                 session.stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         await self._handled()
-        for ending in [ensureDeferred(self.unbind(session)) for session in self._mortal()]:
-            await ending
+        for session in self._mortal():
+            self.spawn(self.unbind(session), f"ending the session {session.jid}")
         self.requests.stop()
         self.management.stop()
-        while self._background:
-            await next(iter(self._background))
+        await self._finished()
         await self._written_down()
         for host in self.hosts.values():
             await host.registry.stop()
         await self._written_down()
+
+    async def _finished(self) -> None:
+        """Wait until what runs in the background is done; not for ever: it may wait for a database that is gone."""
+        until = self.clock.seconds() + self.settings.server.drain_seconds
+        while self._background:
+            one: Deferred[None] = Deferred()
+            next(iter(self._background)).addBoth(_tell, one)
+            late = self.clock.callLater(max(0.0, until - self.clock.seconds()), one.cancel)
+            try:
+                await one
+            except CancelledError:
+                _log.error("{count} tasks take too long, and are left alone", count=len(self._background))
+                return
+            late.cancel()
 
     async def _written_down(self) -> None:
         """Wait until everything is on disk; not for ever, if the database can't be written."""
@@ -304,6 +317,11 @@ class Server:
             unavailable = Presence(from_=session.jid, type="unavailable")
             await settled(host.notify(AvailabilityChanged(session, unavailable, previous)))
         await settled(host.notify(SessionEnded(session)))
+
+
+def _tell(outcome: object, waiting: Deferred[None]) -> None:
+    if not waiting.called:
+        waiting.callback(None)
 
 
 def _new_resource() -> str:
