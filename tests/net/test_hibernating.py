@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
 from tests.plugins.managed import ManagedTestCase
 from xmppd.api import FromClient, Message, Plugin, filter
+from xmppd.core.settings_file import from_table
 from xmppd.wire.jid import Jid
 
 
@@ -42,3 +44,56 @@ class Hibernating(ManagedTestCase):
         session = self.host.session(jid)
         assert session is not None
         self.assertIsNotNone(session.presence)
+
+
+class WithoutCsi(ManagedTestCase):
+    plugins: ClassVar[Any] = ("roster", "presence", "csi")
+
+    def test_what_was_held_back(self) -> None:
+        """The plugin that held something back is gone when the server is started again: it is sent nevertheless."""
+        juliet, id_ = self.enabled("juliet@example.org/balcony")
+        juliet.send("<inactive xmlns='urn:xmpp:csi:0'/>")
+        self.login("romeo@example.org/orchard").send("<presence to='juliet@example.org/balcony'/>")
+        juliet.expect_nothing()
+        self.plugins = ("roster", "presence")  # type: ignore[misc]
+        self._settings = from_table(self.settings_table(), "other settings", Path())
+        self.kill()
+        juliet = self.resumed("juliet@example.org/balcony", id_, 0)
+        juliet.clear()
+        self.assertEqual(self.host.session(Jid.parse("juliet@example.org/balcony")).held, 0)  # type: ignore[union-attr]
+
+
+class Gone(ManagedTestCase):
+    config: ClassVar[Any] = {"stream_management": {"hibernation_seconds": 60}}
+    plugins: ClassVar[Any] = (Slow,)
+    jid = "juliet@example.org/balcony"
+
+    def failing(self, id_: str, h: str) -> None:
+        self.resuming(self.jid, id_, 0).expect(
+            f"<failed xmlns='urn:xmpp:sm:3'{h}><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+        )
+
+    def test_what_is_not_on_disk_yet(self) -> None:
+        """What is told of a session that has ended covers what was handled (section 5), when that is on disk."""
+        juliet, id_ = self.enabled(self.jid, presence=False)
+        self.disk.stopped = True
+        juliet.send("<iq type='result' id='1'/>")
+        juliet.disconnect()
+        self.pump(70)
+        client = self.resuming(self.jid, id_, 0)
+        client.expect_nothing()
+        self.disk.go_on()
+        self.pump()
+        client.expect(
+            "<failed xmlns='urn:xmpp:sm:3' h='1'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+        )
+
+    def test_what_is_being_handled(self) -> None:
+        """Nothing is told as long as that isn't known."""
+        juliet, id_ = self.enabled(self.jid, presence=False)
+        juliet.send("<message to='juliet@example.org'/>")
+        self.login(self.jid)
+        self.failing(id_, "")
+        Slow.waiting[0].callback(None)
+        self.pump()
+        self.failing(id_, " h='1'")

@@ -128,6 +128,11 @@ class Managed:
         """How many stanzas of the client are handled and on disk, as the protocol counts (modulo 2**32)."""
         return self._on_disk % _WRAP
 
+    @property
+    def counted(self) -> int:
+        """How many stanzas of the client are handled, on disk or not, as the protocol counts."""
+        return self.handled % _WRAP
+
     # What the client is sent
 
     def emit(self, stanza: Stanza, spread: Spread | None) -> None:

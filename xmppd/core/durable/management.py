@@ -54,7 +54,7 @@ class Management:
         self._server = server
         self._by_id: dict[str, Managed] = {}
         self._last = 0  # the greatest number of a session
-        self._gone: Lru[str, tuple[Jid, int]] = Lru(_REMEMBERED)
+        self._gone: Lru[str, tuple[Jid, int | None]] = Lru(_REMEMBERED)  # accounts, and what is handled if it is known
         self._looking: IDelayedCall | None = None
         self._resuming: dict[Managed, object] = {}  # with the stream that came last
 
@@ -136,9 +136,7 @@ class Management:
         """
         managed = self._by_id.get(id)
         if managed is None or managed.session.account != account or not managed.resumable:
-            gone = self._gone.get(id)
-            handled = gone[1] if gone is not None and gone[0] == account else None
-            raise ResumeFailed(Condition.ITEM_NOT_FOUND, handled)
+            raise ResumeFailed(Condition.ITEM_NOT_FOUND, await self._handled(account, id))
         session = managed.session
         self._resuming[managed] = stream
         old, session.stream = session.stream, None
@@ -161,6 +159,14 @@ class Management:
         session.active_at = self._server.clock.seconds()
         return session
 
+    async def _handled(self, account: Jid, id: str) -> int | None:
+        """Return how many stanzas were handled of a client whose session is gone, as soon as that is on disk."""
+        gone = self._gone.get(id)
+        if gone is None or gone[0] != account or gone[1] is None:
+            return None
+        await self._server.ledger.settled()
+        return gone[1]
+
     def welcome(self, session: Session, around: Callable[[bytes], bytes] = bytes) -> None:
         """Tell the client that its session goes on, and send again what it has not got.
 
@@ -172,6 +178,7 @@ class Management:
         pending = session.host.notify(SessionResumed(session))
         if pending is not None:
             session.host.spawn(settled(pending), f"telling that {session.jid} is resumed")
+        session.release()  # what was held back by a plugin that is gone
 
     # The end
 
@@ -181,7 +188,8 @@ class Management:
         managed = session.managed
         if managed is not None:
             del self._by_id[managed.id]
-            self._gone.put(managed.id, (session.account, managed.promised))
+            self._gone.put(managed.id, (session.account, None))
+            session.when_idle(lambda session: self._gone.put(managed.id, (session.account, managed.counted)))
             managed.lose()
 
     def _look(self) -> None:
