@@ -74,6 +74,9 @@ class _Seen:
     first: list[Event] = field(default_factory=list)
     #: The sessions whose end the server could not be told what was received before.
     unacked: set[int] = field(default_factory=set)
+    #: When the connections of these broke for the last time, and when the sessions after them began.
+    gone: list[tuple[float, float]] = field(default_factory=list)
+    broken: float = 0.0
     #: When each session was ready.
     sessions: dict[int, float] = field(default_factory=dict)
 
@@ -117,13 +120,30 @@ class _Index:
                 sets[event.what].add(key)
 
     def _session(self, event: Event) -> None:
+        seen = self.seen.get(event.device, _Seen())
         if event.what is What.READY:
-            self.seen[event.device].ready = event.time
-            self.seen[event.device].sessions[event.session] = event.time
+            seen.ready = event.time
+            seen.sessions[event.session] = event.time
+        elif event.what is What.BROKEN:
+            seen.broken = event.time
+        elif event.what is What.BEGAN and event.session - 1 in seen.unacked:
+            seen.gone.append((seen.broken, event.time))
         elif event.what in (What.REFUSED, What.EXPIRED, What.CLOSED, What.FORGOT):
-            self.seen[event.device].ready = None
+            seen.ready = None
             if event.what in (What.EXPIRED, What.FORGOT):
-                self.seen[event.device].unacked.add(event.session)
+                seen.unacked.add(event.session)
+
+    def passed_on(self, event: Event) -> bool:
+        """Say whether a message that came late may be what another device's session left behind when it was lost.
+
+        It goes to those who were not there when it came first (XEP-0198 section 4), in no order with what they have.
+        """
+        if event.text != "delayed" or event.key not in self.sent:
+            return False
+        sent = self.sent[event.key].time
+        account = event.device.partition("/")[0]
+        others = (name for name in self.history.devices_of(account) if name != event.device)
+        return any(broken <= event.time and sent <= began for name in others for broken, began in self.seen[name].gone)
 
     def seen_by_account(self, account: str, key: Key) -> bool:
         """Say whether any device of the account got the message live."""
@@ -176,7 +196,8 @@ def _duplicates(index: _Index) -> Iterator[Violation]:
     """Nobody gets a message twice."""
     for device, seen in index.seen.items():
         for event in seen.known:
-            yield Violation(Kind.OFFLINE, device, event.key, f"in session {event.session}")
+            if not index.passed_on(event):
+                yield Violation(Kind.OFFLINE, device, event.key, f"in session {event.session}")
         for key, events in seen.live.items():
             if len(events) == 1 or key not in index.sent:
                 continue
@@ -222,7 +243,7 @@ def _order(index: _Index) -> Iterator[Violation]:
             if event.time < seen.sessions.get(event.session, 0.0):
                 place = key in index.sent and index.sent[key].text == device
             latest = newest.get((key.sender, key.to, place), key)
-            if key.number < latest.number:
+            if key.number < latest.number and not index.passed_on(event):
                 yield Violation(Kind.ORDER, device, key, f"after number {latest.number}")
             for kind in {place, None}:
                 newest[key.sender, key.to, kind] = max(key, newest.get((key.sender, key.to, kind), key))

@@ -227,6 +227,22 @@ class Order(unittest.TestCase):
             {(Kind.ORDER, name) for name in (A, B, B2)} | {(Kind.ARCHIVE_ORDER, n) for n in "ab"},
         )
 
+    def test_what_a_lost_session_left_behind(self) -> None:
+        for number in (2, 3):
+            self.story.sent(message(number))
+            self.story.archived(message(number))
+            self.story.live(message(number), A2, B2)
+        self.story.live(message(3), B)
+        self.story.add(What.FETCHED, B, message(2))
+        self.story.add(What.BROKEN, B2)
+        self.story.add(What.FORGOT, B2)
+        self.story.add(What.BEGAN, B2, session=2)
+        self.story.add(What.READY, B2, session=2)
+        self.story.live(message(2), B, text="delayed")
+        self.assertEqual(self.story.kinds(), [])
+        self.story.history.events = [event for event in self.story.history.events if event.what is not What.FORGOT]
+        self.assertEqual(self.story.kinds(), [(Kind.OFFLINE, B), (Kind.ORDER, B)])
+
     def test_a_duplicate_is_no_disorder(self) -> None:
         self.story.good(2)
         self.story.live(message(1), B, session=2)
