@@ -16,6 +16,7 @@ from xmppd.api import (
     AccountDeleted,
     Condition,
     FromClient,
+    Handled,
     Iq,
     IRoster,
     ISession,
@@ -29,6 +30,7 @@ from xmppd.api import (
     SessionEnded,
     StanzaError,
     ToAccount,
+    Undeliverable,
     bound_element,
     filter,
     iq_get,
@@ -144,7 +146,7 @@ class Archive(Plugin):
         if stanza_id.RAW_NAME in message.raw_names:
             verdict = Replace(message := stanza_id.without(message, account))
         meaning, peer = self._rules.of(message), message.from_
-        if not meaning or peer is None:
+        if not meaning or peer is None or self._fails(message):
             return verdict
         wanted = self._wants(account, peer)
         if wanted is True:
@@ -155,6 +157,16 @@ class Archive(Plugin):
         self, wanted: Awaitable[bool], message: Message, account: Jid, peer: Jid, meaning: int
     ) -> Replace:
         return Replace(self._store_received(message, account, peer, meaning) if await wanted else message)
+
+    def _fails(self, message: Message) -> bool:
+        """Is it for a device that isn't there, and for no other (RFC 6121 8.5.3.2.1)?"""
+        to = message.recipient
+        return message.type != "chat" and bool(to.resource) and self.host.session(to) is None
+
+    @filter(Undeliverable, Phase.DELIVER, kinds=(Message,), after=("offline",))
+    def waits(self, event: Undeliverable) -> Outcome:
+        """If nothing else keeps it until somebody comes, it is still here, and so it is not refused."""
+        return None if stanza_id.given_by(event.stanza, event.account) is None else Handled()
 
     def _store_received(self, message: Message, account: Jid, peer: Jid, meaning: int) -> Message:
         text = self._ids.text(self._store(account, peer, message, meaning))
@@ -324,6 +336,15 @@ class Archive(Plugin):
         if self._sent is not None and self._sent[0] is message and message.sender.bare == account:
             return self._ids.text(self._sent[1])
         return stanza_id.given_by(message, account)
+
+    def take_back(self, account: Jid, message: Message) -> Message:
+        """See :class:`xmppd.api.archive.IArchive`."""
+        given = stanza_id.given_by(message, account)
+        id_ = None if given is None else self._ids.number(given)
+        if id_ is None:
+            return message
+        self.host.store_call(message, lambda c: store.take_back(c, account, id_))
+        return stanza_id.without(message, account)
 
     def fetched(self, session: ISession, archive_id: str) -> bool:
         """See :class:`xmppd.api.archive.IArchive`."""

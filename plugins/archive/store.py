@@ -84,6 +84,7 @@ _MAKE_OWNER = insert(OWNERS)
 _REMOVE_OWNER = delete(OWNERS).where(_o.number == bindparam("whose"))
 _PREFER = update(OWNERS).where(_o.number == bindparam("whose"))
 _ADD = insert(MESSAGES)
+_TAKE_BACK = delete(MESSAGES).where(_m.owner == bindparam("whose"), _m.id == bindparam("which"))
 _LAST_IDS = select(func.max(select(_m.id).order_by(_m.position.desc()).limit(_LATEST).subquery().c.id))
 _COUNT = select(func.count()).select_from(MESSAGES).where(_m.owner == bindparam("whose"))
 _FIRST = select(func.min(_m.id)).where(_m.owner == bindparam("whose"))
@@ -128,6 +129,11 @@ def make_owner(connection: Connection, account: Jid) -> int:
 def add(connection: Connection, account: Jid, row: Mapping[str, object]) -> None:
     """Insert a row for an account whose number is not known."""
     connection.execute(_ADD, {**row, "owner": make_owner(connection, account)})
+
+
+def take_back(connection: Connection, account: Jid, id: int) -> None:
+    """Delete a message that was inserted in this transaction: nobody has seen it, nor its words."""
+    connection.execute(_TAKE_BACK, {"whose": find_owner(connection, account), "which": id})
 
 
 def all_preferences(connection: Connection, host: Jid) -> dict[Jid, str]:

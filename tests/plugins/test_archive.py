@@ -134,6 +134,28 @@ class Storing(ArchiveTestCase):
         self.assertEqual(self.texts(juliet), [])
         self.assertEqual(self.texts(self.romeo), ["blocked"])
 
+    def test_for_a_device_that_is_gone(self) -> None:
+        """What RFC 6121 has refused is not archived, and no id of the archive comes back with it (section 3.5)."""
+        self.romeo.send(message("1", "juliet@example.org/gone", "", "normal"))
+        self.romeo.expect(
+            "<message type='error' id='1' from='juliet@example.org/gone'><body>1</body><error type='cancel'>"
+            "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        )
+        self.romeo.send(message("2", "juliet@example.org/gone"))
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        self.romeo.send(message("3", "juliet@example.org/balcony", "", "normal"))
+        self.assertEqual(self.texts(juliet), ["2", "3"])
+        self.assertEqual(self.texts(self.romeo), ["1", "2", "3"])
+
+    def test_what_waits_in_the_archive_is_not_refused(self) -> None:
+        """There is no offline storage here."""
+        self.romeo.send(message("kept"))
+        self.romeo.expect_nothing()
+        self.romeo.send(message("not kept", more="<no-permanent-store xmlns='urn:xmpp:hints'/>"))
+        self.assertEqual([xml for xml in self.romeo.received if "stanza-id" in xml], [])
+        self.assertEqual(self.romeo.take().attributes["type"], "error")
+        self.assertEqual(self.texts(self.login("juliet@example.org/balcony")), ["kept"])
+
     def test_kept(self) -> None:
         juliet = self.login("juliet@example.org/balcony", presence=True)
         self.wait(self.plugin("archive").reconfigured(self.plugin("archive").Options(kept=("receipts",))))

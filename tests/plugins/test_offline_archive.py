@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.plugins.kit import PluginTestCase
 from tests.plugins.managed import ManagedTestCase
@@ -51,6 +51,25 @@ class ArchiveCase(PluginTestCase):
     def waiting(self) -> int:
         count: int = self.plugin("offline").count(Jid.parse("juliet@example.org"))
         return count
+
+
+class NoRoom(ArchiveCase):
+    config: ClassVar[Any] = {"offline": {"max_messages": 1}}
+
+    def test_what_is_refused_is_not_archived(self) -> None:
+        """XEP-0313 section 6.1; and the sender sees nothing of the archive (section 3.5)."""
+        self.say("1", "2")
+        self.romeo.expect(
+            "<message type='error' from='juliet@example.org'><body>2</body><error type='cancel'>"
+            "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        )
+        self.romeo.expect_nothing()
+        juliet = self.login("juliet@example.org/balcony")
+        self.assertEqual(self.bodies(self.query(juliet)), ["1"])
+        self.assertEqual(self.bodies(self.query(self.romeo)), ["1", "2"])
+        juliet.send("<presence/>")
+        self.say("3")
+        self.assertEqual(self.bodies(self.query(juliet)), ["1", "3"])
 
 
 class ArchiveFirst(ArchiveCase):
