@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, select
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.api.storage import StorageUnavailable
-from xmppd.core.durable import tables
+from xmppd.core.durable import journal, tables
 from xmppd.core.durable.ledger import Ledger
 from xmppd.core.durable.units import Batch, Unit
 from xmppd.core.storage import DirectDatabase, migrate, open_engines
@@ -155,6 +157,20 @@ class Trouble(LedgerTestCase):
         self.clock.advance(5)
         self.assertEqual((self.stored(), self.ledger.counters.batches), ([1], 1))
 
+    def test_another_server(self) -> None:
+        """What another one has written in its place is not taken for what was to be written."""
+        waiter = Waiter()
+        other = Ledger(self.disk, self.clock, journal_octets=100_000)
+        other.unit_of(Message()).store(ROWS, {"number": 2, "text": "x"})
+        self.clock.advance(0)
+        self.store(1)
+        self.ledger.gathering().waiters[waiter] = None
+        with capturedLogs() as logged:
+            for _ in range(5):
+                self.clock.advance(5)
+        self.assertEqual((self.stored(), waiter.told), ([2], []))
+        self.assertIn("another server writes to this database", str(formatEvent(logged[-1])))
+
     def test_a_row_that_can_not_be_stored(self) -> None:
         waiter = Waiter()
         self.store(1)
@@ -223,3 +239,34 @@ class Frozen(LedgerTestCase):
         self.store(4)
         self.clock.advance(0)
         self.assertEqual(self.stored(), [2, 4])
+
+
+class Large:
+    """A session with much to record."""
+
+    since = 0
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def record(self) -> bytes:
+        return journal.state(self.number, {"x": "x" * (1 << 20)})
+
+    def count(self, batch: Batch) -> bytes:
+        return b""
+
+
+class Recording(LedgerTestCase):
+    def test_not_too_much_at_once(self) -> None:
+        """Sessions with much to record are recorded with several batches."""
+        recorders = [Large(number) for number in range(1, 21)]
+        for recorder in recorders:
+            self.ledger.entry(recorder, journal.state(recorder.number, {"x": "x" * 10_000}))
+        recorded: list[int] = []
+        for _ in range(20):
+            self.ledger.gathering()
+            self.clock.advance(0)
+            recorded.append(sum(not recorder.since for recorder in recorders))
+        self.assertLessEqual(max(b - a for a, b in pairwise([0, *recorded])), 4)
+        self.assertEqual(recorded[-1], 20)
+        self.assertLess(self.ledger.journal_octets, 1_000)

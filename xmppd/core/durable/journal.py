@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "ended", "given_up", "handled", "held", "released", "sent",
-    "state",
+    "state", "written_by",
 ]  # fmt: skip
 
 _HEAD = struct.Struct("<cQI")  # kind, number of the session, octets that follow
 _COUNT = struct.Struct("<Q")
 _SENT = struct.Struct("<cQIdQ")  # the head, and: when (seconds since the epoch), spread
 _SENT_BODY = struct.Struct("<dQ")
-_STATE, _OUT, _ACK, _IN, _HOLD, _RELEASE, _END, _GIVEN = b"S", b"O", b"A", b"I", b"H", b"F", b"E", b"G"
+_STATE, _OUT, _ACK, _IN, _HOLD, _RELEASE, _END, _GIVEN, _BY = b"S", b"O", b"A", b"I", b"H", b"F", b"E", b"G", b"B"
 
 #: As a spread: other devices were sent the stanza too, and one of them has taken it.
 TAKEN = 1
@@ -103,6 +103,11 @@ def ended(number: int) -> bytes:
     return _entry(_END, number, b"")
 
 
+def written_by(run: int) -> bytes:
+    """Return the entry that says who has written what follows: a number that each process takes by chance."""
+    return _entry(_BY, run, b"")
+
+
 def _entry(kind: bytes, number: int, body: bytes) -> bytes:
     return _HEAD.pack(kind, number, len(body)) + body
 
@@ -159,6 +164,8 @@ class Journal:
                     session.queue[index] = stanza._replace(spread=TAKEN)
 
     def _apply(self, kind: bytes, number: int, body: bytes) -> None:
+        if kind == _BY:
+            return
         self.last = max(self.last, number)
         if kind == _END:
             self.sessions.pop(number, None)

@@ -10,6 +10,7 @@ While the database can't be written the batch is tried again until it can: what 
 from __future__ import annotations
 
 import math
+import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.storage import StorageUnavailable
-from xmppd.core.durable import tables
+from xmppd.core.durable import journal, tables
 from xmppd.core.durable.units import Batch, Recorder, Spread, Unit
 from xmppd.core.histogram import Histogram
 
@@ -42,6 +43,8 @@ _ROWS = 20_000
 _AGE = 3600.0
 #: Sessions that are recorded at most with one batch.
 _AT_ONCE = 500
+#: Octets of records after which no more are written with one batch.
+_OCTETS_AT_ONCE = 1 << 22
 
 
 class IStore(Protocol):
@@ -87,6 +90,7 @@ class Ledger:
         self._failing_since = 0.0
         self._pace = pace
         self._last = 0.0  # when a batch was written last
+        self._run = journal.written_by(secrets.randbits(63))
         self._gathering = Batch(1)
         self._written: Batch | None = None  # the batch under way
         self._due: IDelayedCall | None = None
@@ -256,6 +260,7 @@ class Ledger:
         batch = self._gathering
         if not batch.at:
             return
+        batch.entries.insert(0, self._run)
         late, self._late = self._late, {}
         for recorder, entry in late.items():
             self.entry(recorder, entry)
@@ -340,10 +345,12 @@ class Ledger:
         self._length += octets
         if self._length > self._journal_octets or len(lengths) > _ROWS or batch.at - lengths[0][2] > _AGE:
             goal = batch.number - len(lengths) // 2
+            room = _OCTETS_AT_ONCE
             for number, recorder in list(islice(self._dirty.items(), _AT_ONCE)):
-                if recorder.since > goal:
+                if recorder.since > goal or room <= 0:
                     break
-                batch.snapshots[number] = recorder.record()
+                batch.snapshots[number] = record = recorder.record()
+                room -= len(record)
                 del self._dirty[number]
                 recorder.since = 0
             oldest = next(iter(self._dirty.values()), None)

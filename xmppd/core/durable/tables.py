@@ -14,13 +14,13 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    exists,
     insert,
     select,
 )
 from sqlalchemy.exc import DBAPIError
 from twisted.logger import Logger
 
+from xmppd.api.storage import StorageUnavailable
 from xmppd.core.durable.journal import Journal
 from xmppd.core.storage.batch import insert_rows
 
@@ -52,15 +52,23 @@ TABLES = (JOURNAL, SESSIONS)
 MIGRATIONS = ()
 
 _ENTER = insert(JOURNAL)
-_IS_THERE = select(exists().where(JOURNAL.c.position == bindparam("position")))
+_THERE = select(JOURNAL.c.data).where(JOURNAL.c.position == bindparam("position"))
 _TRIM = delete(JOURNAL).where(JOURNAL.c.position < bindparam("before"))
 _FORGET = delete(SESSIONS).where(SESSIONS.c.number == bindparam("which"))
 _RECORD = insert(SESSIONS)
 
 
 def write_batch(connection: Connection, batch: Batch) -> None:
-    """Write a batch. Doing it again does nothing, if it was committed after all."""
-    if batch.tries > 1 and connection.execute(_IS_THERE, {"position": batch.number}).scalar():
+    """Write a batch. Doing it again does nothing, if it was committed after all.
+
+    :raises StorageUnavailable: what is in its place is not this batch.
+    """
+    data = b"".join(batch.entries)
+    there = connection.execute(_THERE, {"position": batch.number}).scalar() if batch.tries > 1 else None
+    if there is not None:
+        if bytes(there) != data:
+            _log.error("another server writes to this database: nothing is stored until this one is restarted alone")
+            raise StorageUnavailable("another server writes to this database")
         return
     for table, rows in batch.rows.items():
         _insert(connection, table, rows, one_by_one=batch.suspect)
@@ -80,7 +88,7 @@ def write_batch(connection: Connection, batch: Batch) -> None:
             connection.execute(_RECORD, records)
     if batch.trim:
         connection.execute(_TRIM, {"before": batch.trim})
-    connection.execute(_ENTER, {"position": batch.number, "data": b"".join(batch.entries)})
+    connection.execute(_ENTER, {"position": batch.number, "data": data})
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], one_by_one: bool) -> None:
