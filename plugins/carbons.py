@@ -105,7 +105,9 @@ class Carbons(Plugin):
     @iq_set(NS, "enable", to=(ACCOUNT, NO_ACCOUNT))
     @iq_set(NS, "disable", to=(ACCOUNT, NO_ACCOUNT))
     def refuse(self, request: Iq) -> Iq:
-        """Refuse to do so for the account of somebody else (4.1, 5.1)."""
+        """Refuse to do so for the account of somebody else (4.1, 5.1), whether there is such an account or not."""
+        if request.recipient.resource:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         raise StanzaError(Condition.NOT_ALLOWED)
 
     def _asker(self, request: Iq) -> ISession:

@@ -296,6 +296,8 @@ class Archive(Plugin):
     @iq_set(mam.NS, "prefs", to=_OTHERS)
     def refuse(self, request: Iq) -> Iq:
         """Show nobody the archive of others (XEP-0313 section 8.1), nor whether there is such an account."""
+        if request.recipient.resource:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         raise StanzaError(Condition.FORBIDDEN)
 
     @observe(DiscoInfo)

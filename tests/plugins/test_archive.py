@@ -147,6 +147,15 @@ class Storing(ArchiveTestCase):
         self.assertEqual(self.texts(juliet), ["2", "3"])
         self.assertEqual(self.texts(self.romeo), ["1", "2", "3"])
 
+    def test_archives_of_devices_that_are_gone(self) -> None:
+        """The answer tells nobody whether there is such an account (RFC 6121 8.5.3.2.3)."""
+        for to in ("juliet@example.org/gone", "nobody@example.org/gone"):
+            self.romeo.send(f"<iq type='set' id='x' to='{to}'><query xmlns='{MAM}'/></iq>")
+            self.romeo.expect(
+                f"<iq type='error' id='x' from='{to}'><query xmlns='{MAM}'/><error type='cancel'>"
+                "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+            )
+
     def test_what_waits_in_the_archive_is_not_refused(self) -> None:
         """There is no offline storage here."""
         self.romeo.send(message("kept"))

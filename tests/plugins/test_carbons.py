@@ -77,6 +77,12 @@ class Enabling(CarbonsTestCase):
                     f"<iq type='error' id='x' from='{to}'><{name} xmlns='{NS}'/><error type='cancel'>"
                     "<not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
                 )
+            for to in ("juliet@example.org/gone", "nobody@example.org/gone"):  # RFC 6121 8.5.3.2.3
+                self.orchard.send(f"<iq type='set' id='x' to='{to}'><{name} xmlns='{NS}'/></iq>")
+                self.orchard.expect(
+                    f"<iq type='error' id='x' from='{to}'><{name} xmlns='{NS}'/><error type='cancel'>"
+                    "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+                )
 
     def test_who_has_left_is_forgotten(self) -> None:
         plugin = self.plugin("carbons")
