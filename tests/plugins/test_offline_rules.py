@@ -38,6 +38,7 @@ class Types(SynchronousTestCase):
         self.check("chat", ACTIVE, False)
         self.check("chat", ACTIVE + THREAD, False)
         self.check("chat", ACTIVE + hint("no-copy"), False)
+        self.check("chat", ACTIVE + hint("no-copy") + b"<private xmlns='urn:xmpp:carbons:2'/>", False)
         self.check("chat", ACTIVE + BODY, True)
         self.check("chat", ACTIVE + RECEIPT, True)
         self.check("normal", ACTIVE, True)
@@ -67,7 +68,11 @@ class ForgedStamps(SynchronousTestCase):
         message = Message(payload=BODY + self.OURS + self.THEIRS)
         self.assertEqual(without_forged_delay(message, self.host).payload, BODY + self.THEIRS)
 
+    def test_however_it_is_written(self) -> None:
+        message = Message(payload=BODY + self.OURS.replace(b"example.org", b"Example.ORG"))
+        self.assertEqual(without_forged_delay(message, self.host).payload, BODY)
+
     def test_others_stay(self) -> None:
-        for payload in (BODY, BODY + self.THEIRS):
+        for payload in (BODY, BODY + self.THEIRS, BODY + self.THEIRS.replace(b"other.example", b"@")):
             message = Message(payload=payload)
             self.assertIs(without_forged_delay(message, self.host), message)
