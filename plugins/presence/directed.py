@@ -8,8 +8,9 @@ from xmppd.api import ISession, Jid
 
 __all__ = ["Directed"]
 
-#: Under which name a session remembers whom its presence was directed to.
-STATE = "directed"
+#: Before an address, the name under which a session remembers that its presence was directed there. Each has its own,
+#: so that to remember one more does not mean to write down all of them.
+STATE = "directed "
 
 
 class Directed:
@@ -35,7 +36,7 @@ class Directed:
             if len(recipients) >= limit:
                 return False
             recipients[recipient] = None
-            session.keep(STATE, list(recipients))
+            session.keep(STATE + recipient, True)
         return True
 
     def discard(self, session: ISession, recipient: Jid) -> None:
@@ -43,7 +44,7 @@ class Directed:
         recipients = self._of(session)
         if recipients is not None and recipient in recipients:
             del recipients[recipient]
-            session.keep(STATE, list(recipients) or None)
+            session.keep(STATE + recipient, None)
             if not recipients:
                 del self._recipients[session]
 
@@ -62,13 +63,16 @@ class Directed:
         if recipients is None:
             return ()
         del self._recipients[session]
-        session.keep(STATE, None)
+        for recipient in recipients:
+            session.keep(STATE + recipient, None)
         return tuple(recipients)
 
     def _of(self, session: ISession) -> dict[Jid, None] | None:
         recipients = self._recipients.get(session)
-        if recipients is None and (kept := session.state.get(STATE)):
-            recipients = self._recipients[session] = {Jid.parse(recipient): None for recipient in kept}
+        if recipients is None:
+            known = [Jid.parse(name.removeprefix(STATE)) for name in session.state if name.startswith(STATE)]
+            if known:
+                recipients = self._recipients[session] = dict.fromkeys(known)
         return recipients
 
     # Errors

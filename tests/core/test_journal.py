@@ -58,6 +58,16 @@ class Reading(TestCase):
         self.assertEqual((len(found[2].queue), found[2].acknowledged), (0, 1))
         self.assertEqual(found[1].queue[0].spread, 99)
 
+    def test_parts_of_the_state(self) -> None:
+        """What has changed is written down apart."""
+        base = {"presence": None, "state": {"a": 1}}
+        found = read(journal.state(1, base) + journal.kept(1, "b", [2]) + journal.kept(1, "a", None))
+        self.assertEqual(found.sessions[1].state, {"presence": None, "state": {"b": [2]}})
+        found = read(journal.state(1, base) + journal.presence(1, b"<presence/>"))
+        self.assertEqual(found.sessions[1].state, {"presence": "<presence/>", "state": {"a": 1}})
+        found = read(journal.state(1, base) + journal.presence(1, b"<presence/>") + journal.presence(1, b""))
+        self.assertEqual(found.sessions[1].state, base)
+
     def test_the_end(self) -> None:
         found = read(journal.state(1, STATE) + journal.state(2, STATE), journal.ended(1))
         self.assertEqual((set(found.sessions), found.last), ({2}, 2))

@@ -97,3 +97,23 @@ class Gone(ManagedTestCase):
         Slow.waiting[0].callback(None)
         self.pump()
         self.failing(id_, " h='1'")
+
+
+class WrittenDown(ManagedTestCase):
+    plugins: ClassVar[Any] = ("roster", "presence")
+
+    def test_what_has_changed(self) -> None:
+        """However large the rest is: otherwise some small stanzas of a client would fill the journal."""
+        juliet, _ = self.enabled("juliet@example.org/balcony", presence=False)
+        juliet.send(f"<presence><status>{'x' * 50_000}</status></presence>")
+        self.pump()
+        ledger = self.server.server.ledger
+        before = ledger.counters.octets
+        for number in range(100):
+            juliet.send(f"<presence to='someone-{number}@example.net'/>")
+        self.pump()
+        self.assertLess(ledger.counters.octets - before, 100_000)
+        before = ledger.counters.octets
+        juliet.send("<presence/>")
+        self.pump()
+        self.assertLess(ledger.counters.octets - before, 1_000)

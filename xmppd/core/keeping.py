@@ -67,18 +67,27 @@ class Keeping:
             del self._state[name]
         else:
             self._state[name] = value
-        self.changed()
+        recorder = self._recorder()
+        if recorder is not None:
+            recorder.ledger.entry(recorder, journal.kept(recorder.number, name, value))
 
     def changed(self) -> None:
-        """Presence, or what plugins keep, is another one: write it down."""
+        """Presence is another one: write it down."""
+        recorder = self._recorder()
+        if self.ghost is not None:
+            self.ghost.available = self.presence is not None
+        if recorder is not None:
+            data = b"" if self.presence is None else self.presence.to_bytes()
+            recorder.ledger.entry(recorder, journal.presence(recorder.number, data))
+
+    def _recorder(self) -> Managed | Ghost | None:
+        """Return what a change has to be written down by, apart from the rest; None if that is not to be done."""
         if self.host.server.directory.by_jid.get(self.jid) is not self:
-            return  # it has ended
-        if self.managed is not None:
-            self.managed.write_down()
-        elif self.ghost is None:
+            return None  # it has ended
+        if self.managed is None and self.ghost is None:
             self.ghost = self.host.server.management.ghost(self)
-        else:
-            self.ghost.write_down()
+            return None  # which has written down all
+        return self.managed or self.ghost
 
     def describe(self) -> dict[str, Any]:
         """Return what is written down of the session."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 __all__ = [
-    "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "ended", "given_up", "handled", "held", "released", "sent",
-    "state", "written_by",
+    "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "ended", "given_up", "handled", "held", "kept", "presence",
+    "released", "sent", "state", "written_by",
 ]  # fmt: skip
 
 _HEAD = struct.Struct("<cQI")  # kind, number of the session, octets that follow
@@ -24,6 +24,7 @@ _COUNT = struct.Struct("<Q")
 _SENT = struct.Struct("<cQIdQ")  # the head, and: when (seconds since the epoch), spread
 _SENT_BODY = struct.Struct("<dQ")
 _STATE, _OUT, _ACK, _IN, _HOLD, _RELEASE, _END, _GIVEN, _BY = b"S", b"O", b"A", b"I", b"H", b"F", b"E", b"G", b"B"
+_KEPT, _PRESENCE = b"K", b"P"
 
 #: As a spread: other devices were sent the stanza too, and one of them has taken it.
 TAKEN = 1
@@ -62,7 +63,21 @@ class Recorded:
 
 def state(number: int, state: dict[str, Any]) -> bytes:
     """Return the entry for all that is not counted: addresses, presence, what plugins keep."""
-    return _entry(_STATE, number, json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode())
+    return _entry(_STATE, number, _json(state))
+
+
+def kept(number: int, name: str, value: Any) -> bytes:
+    """Return the entry for what a plugin keeps under a name; None: nothing any more. The rest of the state stays."""
+    return _entry(_KEPT, number, _json([name, value]))
+
+
+def presence(number: int, data: bytes) -> bytes:
+    """Return the entry for the presence; empty: there is none any more. The rest of the state stays."""
+    return _entry(_PRESENCE, number, data)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def sent(number: int, octets: int, at: float, spread: int) -> bytes:
@@ -184,6 +199,10 @@ class Journal:
             session.handled = _COUNT.unpack(body)[0]
         elif kind == _STATE:
             session.state = json.loads(body)
+        elif kind == _KEPT:
+            _keep(session.state.setdefault("state", {}), *json.loads(body))
+        elif kind == _PRESENCE:
+            session.state["presence"] = body.decode() or None
         elif kind == _HOLD:
             key, _, data = body.partition(b"\0")
             session.held.pop(key.decode(), None)
@@ -198,6 +217,13 @@ class Journal:
             if stanza.spread > TAKEN:
                 self._taken.add(stanza.spread)
         session.acknowledged = max(session.acknowledged, count)
+
+
+def _keep(state: dict[str, Any], name: str, value: Any) -> None:
+    if value is None:
+        state.pop(name, None)
+    else:
+        state[name] = value
 
 
 def _taken(session: Recorded, count: int) -> Iterable[Sent]:
