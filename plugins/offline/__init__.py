@@ -39,6 +39,7 @@ from xmppd.api import (
     use,
 )
 from xmppd.api.archive import USED, IArchive
+from xmppd.api.blocking import IBlocking
 from xmppd.api.offline import FETCHES, IOfflineStore, StoredMessage
 from xmppd.api.waiting import as_deferred
 from xmppd.api.words import plural
@@ -67,6 +68,7 @@ class Offline(Plugin):
     migrations = (store.add_place,)
 
     archive = use(IArchive)
+    blocking = use(IBlocking)
 
     class Options(Plugin.Options):
         """How much is kept for each account; what would be more is refused."""
@@ -193,9 +195,10 @@ class Offline(Plugin):
         in between sends them twice, and loses none.
         """
         account = session.account
-        read = self._waiting.take(account, [stored for stored in messages if self._was_read(session, stored)])
-        self._waiting.remove(account, [(stored, stored.message) for stored in read])
-        outgoing = [(stored, self.stamped(stored)) for stored in messages if stored not in read]
+        unwanted = [s for s in messages if self._was_read(session, s) or self._is_blocked(account, s.message)]
+        unwanted = self._waiting.take(account, unwanted)
+        self._waiting.remove(account, [(stored, stored.message) for stored in unwanted])
+        outgoing = [(stored, self.stamped(stored)) for stored in messages if stored not in unwanted]
         sent: list[tuple[StoredMessage, Message]] = []
         if not session.durable:
             await self._send(session, outgoing, sent)
@@ -227,6 +230,10 @@ class Offline(Plugin):
     async def _remove_sent(self, account: Jid, sent: Sequence[tuple[StoredMessage, Message]]) -> None:
         await self.host.stored(*(copy for _, copy in sent))
         self._waiting.remove(account, sent)
+
+    def _is_blocked(self, account: Jid, message: Message) -> bool:
+        """Has the account blocked the sender meanwhile? Then nothing of it is delivered any more (XEP-0191 3.3)."""
+        return self.blocking is not None and message.from_ is not None and self.blocking.blocks(account, message.from_)
 
     def _was_read(self, session: ISession, stored: StoredMessage) -> bool:
         """Does the client have the message from its archive?"""

@@ -215,6 +215,21 @@ class Stanzas(BlockingTestCase):
         self.romeo.expect(f"<message type='error' id='m'><body>hi</body>{UNAVAILABLE}</message>")
         self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 0)
 
+    def test_what_waited_before(self) -> None:
+        """Nothing that is from the blocked is delivered any more, whenever it was sent (3.3)."""
+        self.do(self.juliet, "unblock", "romeo@example.org")
+        self.juliet.close()
+        self.balcony.close()
+        nurse = self.login("nurse@example.org/kitchen")
+        for client in (self.romeo, nurse, self.romeo):
+            client.send("<message to='juliet@example.org' type='chat'><body>hi</body></message>")
+        juliet = self.login("juliet@example.org/balcony", name="late")
+        self.do(juliet, "block", "romeo@example.org")
+        juliet.send("<presence/>")
+        juliet.expect("<message from='{nurse}' type='chat'><body>hi</body>{...}</message>")
+        juliet.expect_nothing()
+        self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 0)
+
     def test_presence_sent_on_behalf_of_the_account(self) -> None:
         self.host.send(Presence(Jid.parse("romeo@example.org"), Jid.parse("juliet@example.org/balcony")))
         self.romeo.expect_nothing()
