@@ -212,13 +212,17 @@ class OnPostgres(Case):
             "p": "<iq type='set' id='p'><query xmlns='jabber:iq:private'><a xmlns='urn:example:a'>x</a></query></iq>",
         }
         client = await self.client(0)
+        await client.send(message("u2", 0, 0))  # from now on it is known that there is such an account
+        await client.ping()
         for mode in ("fast", "immediate"):
             requests[f"r-{len(mode)}"] = roster_set(len(mode))
             await asyncio.to_thread(self.cluster.stop, mode)
             for id_, xml in requests.items():
                 answer = await self.ask(client, xml, f"id='{id_}'")
                 self.assertIn(b"<error type='wait'><resource-constraint", answer)
-            await client.send(message("u2", 0, 1))
+            await client.send(message("u2", 0, 1))  # waits
+            await asyncio.sleep(6)  # [database] patience_seconds are over
+            await client.send(message("u2", 0, 3))
             answer = await client.until("</message>")
             self.assertIn(b"<error type='wait'><resource-constraint", answer)
             await client.ping()
@@ -230,6 +234,7 @@ class OnPostgres(Case):
                 other.writer.write_eof()
                 await login
             await asyncio.to_thread(self.cluster.start)
+            await asyncio.sleep(1.5)  # what waits is tried again every second
             for id_, xml in requests.items():
                 answer = await self.ask(client, xml, f"id='{id_}'")
                 self.assertIn(b"type='result'", answer)
@@ -241,6 +246,7 @@ class OnPostgres(Case):
             other.close()
         last = await self.client(2)
         await last.send("<presence/>")
+        await last.until("m-0-1")
         await last.until("m-0-2")
         await last.ping()
         log = self.server.log.read_text()

@@ -36,7 +36,7 @@ __all__ = ["Ledger", "LedgerCounters"]
 _log = Logger()
 #: Seconds until a batch that could not be written is tried again: at first, and at most.
 _AGAIN = 0.25
-_AGAIN_AT_MOST = 5.0
+_AGAIN_AT_MOST = 1.0
 #: Batches in the journal above which it is shortened, however short they are.
 _ROWS = 20_000
 #: Seconds after which it is shortened, however short it is: it holds messages that were deleted since.
