@@ -117,3 +117,58 @@ class WrittenDown(ManagedTestCase):
         juliet.send("<presence/>")
         self.pump()
         self.assertLess(ledger.counters.octets - before, 1_000)
+
+
+class Held(ManagedTestCase):
+    plugins: ClassVar[Any] = ("roster", "presence", "csi")
+    config: ClassVar[Any] = {"stream_management": {"queue_octets": 100_000}}
+
+    def test_not_too_many_octets(self) -> None:
+        """What is held back has a limit in octets, too; what replaces something counts once."""
+        juliet, _ = self.enabled("juliet@example.org/balcony")
+        juliet.send("<inactive xmlns='urn:xmpp:csi:0'/>")
+        romeo = self.login("romeo@example.org/orchard")
+        session = self.host.session(Jid.parse("juliet@example.org/balcony"))
+        assert session is not None
+        large = f"<status>{'x' * 10_000}</status>"
+        for _ in range(5):
+            romeo.send(f"<presence to='juliet@example.org/balcony'>{large}</presence>")
+        self.assertEqual(session.held, 1)
+        for number in range(3):
+            self.login(f"paris@example.org/{number}").send(
+                f"<presence to='juliet@example.org/balcony'>{large}</presence>"
+            )
+        self.assertLess(session.held, 3)
+
+
+class WaitingForTheDisk(ManagedTestCase):
+    plugins: ClassVar[Any] = ("ping", "offline")
+    config: ClassVar[Any] = {"limits": {"output_queue_octets": 65_536}}
+
+    def test_not_for_ever(self) -> None:
+        """A client that goes on asking while its answers wait for a message that waits for the disk."""
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        session = self.host.session(Jid.parse("juliet@example.org/balcony"))
+        assert session is not None
+        self.disk.stopped = True
+        session.write_in_turn(b"<message/>", self.server.server.ledger.gathering())
+        self.pump()
+        for _ in range(1000):
+            juliet.send("<iq type='get' to='example.org' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+        self.assertIsNone(self.host.session(session.jid))
+
+    def test_what_is_written_does_not_count(self) -> None:
+        """A client for whom something waits all the time, but never much."""
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        session = self.host.session(Jid.parse("juliet@example.org/balcony"))
+        assert session is not None
+        ledger = self.server.server.ledger
+        self.disk.stopped = True
+        for _ in range(20):
+            session.write_in_turn(b"<message>" + b"x" * 10_000 + b"</message>", ledger.gathering())
+            self.pump()
+            if self.disk.waiting:
+                session.write_in_turn(b"<message/>", ledger.gathering())
+                self.disk.let(1)
+        self.assertIsNotNone(self.host.session(session.jid))
+        juliet.clear()

@@ -145,6 +145,8 @@ class ISession(Protocol):
     def hold(self, stanza: Stanza, key: str | None = None) -> None:
         """Keep a stanza back until :meth:`release`. It is for this device alone: if that is lost, nobody else gets it.
 
+        When those held back have a quarter of the octets that may wait for an acknowledgement, all are released.
+
         :param key: a stanza held back with the same key is replaced by this one.
         """
 

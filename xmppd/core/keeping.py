@@ -32,8 +32,8 @@ class Keeping:
     """
 
     __slots__ = (
-        "__weakref__", "_held", "_holds", "_state", "bound_at", "ghost", "host", "jid", "managed", "presence",
-        "priority",
+        "__weakref__", "_held", "_held_octets", "_holds", "_state", "bound_at", "ghost", "host", "jid",
+        "managed", "presence", "priority",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid) -> None:
@@ -46,6 +46,7 @@ class Keeping:
         self.ghost: Ghost | None = None
         self._state: dict[str, Any] | None = None
         self._held: dict[str, Stanza] | None = None
+        self._held_octets = 0
         self._holds = 0
 
     def emit(self, stanza: Stanza, batch: Batch | None, spread: Spread | None = None) -> None:
@@ -110,15 +111,17 @@ class Keeping:
         if key is None:
             self._holds += 1
             key = f"#{self._holds}"
-        self._held.pop(key, None)
+        data, replaced = stanza.to_bytes(), self._held.pop(key, None)
         self._held[key] = stanza
+        self._held_octets += len(data) - (0 if replaced is None else len(replaced.to_bytes()))
         if self.managed is not None:
-            managed = self.managed
-            managed.ledger.entry(managed, journal.held(managed.number, key, stanza.to_bytes()))
+            self.managed.ledger.entry(self.managed, journal.held(self.managed.number, key, data))
+        if self._held_octets > self.host.server.settings.stream_management.queue_octets // 4:
+            self.release()  # they would take too much memory, and too much of the queue when they are sent
 
     def release(self) -> None:
         """See :class:`xmppd.api.ISession`."""
-        held, self._held = self._held, None
+        held, self._held, self._held_octets = self._held, None, 0
         if held:
             elsewhere = Spread(journal.TAKEN, taken=True)  # what can wait is of no use to other devices, later still
             for stanza in held.values():
@@ -130,6 +133,7 @@ class Keeping:
         """Become what was written down."""
         self._state = dict(described["state"]) or None
         self._held = dict(held) or None
+        self._held_octets = sum(len(stanza.to_bytes()) for stanza in held.values())
         self._holds = max((int(key[1:]) for key in held if key[:1] == "#" and key[1:].isdigit()), default=0)
         self.bound_at = described["bound"]
         self.presence = presence

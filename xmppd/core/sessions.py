@@ -65,8 +65,8 @@ class Session(Keeping):
     """
 
     __slots__ = (
-        "_inbox", "_pauses", "_then", "_unit", "_waiting", "account", "active_at", "bucket", "ended", "received",
-        "sent", "stream",
+        "_inbox", "_pauses", "_then", "_unit", "_waiting", "_waiting_octets", "account", "active_at", "bucket",
+        "ended", "received", "sent", "stream",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid, stream: Output | None, bucket: TokenBucket) -> None:
@@ -82,6 +82,7 @@ class Session(Keeping):
         self._pauses = False
         self._then: list[Callable[[Session], object]] | None = None
         self._waiting: deque[tuple[int, bytes]] | None = None  # what is sent when a batch is on disk, and what follows
+        self._waiting_octets = 0
 
     @property
     def peer(self) -> str:
@@ -287,6 +288,11 @@ class Session(Keeping):
             batch.waiters[self] = None
         else:
             waiting.append((0, data))
+        self._waiting_octets += len(data)
+        if self._waiting_octets > self.host.limits.output_queue_octets:
+            waiting.clear()
+            self._waiting_octets = 0
+            self.close(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much waits for the disk"))
 
     def committed(self, batch: Batch) -> None:
         """A batch is on disk: write what waited for it."""
@@ -298,8 +304,10 @@ class Session(Keeping):
             parts.append(waiting.popleft()[1])
         if not waiting:
             self._waiting = None
-        if parts and self.stream is not None:
-            self.stream.write(b"".join(parts))
+        data = b"".join(parts)
+        self._waiting_octets -= len(data)
+        if data and self.stream is not None:
+            self.stream.write(data)
 
     def overflow(self) -> None:
         """The client doesn't acknowledge what it is sent, and too much has gathered: the session ends.
