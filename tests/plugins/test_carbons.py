@@ -539,3 +539,17 @@ class Archived(ManagedTestCase):
             copy("sent", message.format(" id='1'") + stamp + "</message>"),
             copy("sent", message.format("") + "</message>"),
         )
+
+
+class Order(CarbonsTestCase):
+    plugins = ("carbons", "archive")
+
+    def test_an_error_does_not_overtake_what_it_answers(self) -> None:
+        """What a device sends is on disk before it is copied to others, so the error that answers it waits as well."""
+        for to in ("nobody@example.org", "example.org", "nobody@elsewhere.example"):
+            self.orchard.send(f"<message id='1' type='chat' to='{to}'><body>hi</body></message>")
+            self.phone.expect(
+                f"<message type='chat'><sent xmlns='{NS}'>{{any}}</sent></message>",
+                f"<message type='error'><received xmlns='{NS}'>{{any}}</received></message>",
+            )
+            self.orchard.expect("<message type='error' id='1'>{...}</message>")

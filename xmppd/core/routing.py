@@ -45,6 +45,8 @@ class Router:
         if not stanza.answerable or stanza.from_ is None:
             return None
         reply = stanza.error(error)
+        if stanza.kind == "message" and not stanza.again:
+            reply.along(stanza)  # copies of it (XEP-0280) come before copies of this
         return self.route(reply if reply.from_ is not None or by is None else reply.readdressed(from_=by))
 
 
