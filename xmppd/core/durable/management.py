@@ -136,7 +136,9 @@ class Management:
         """
         managed = self._by_id.get(id)
         if managed is None or managed.session.account != account or not managed.resumable:
-            raise ResumeFailed(Condition.ITEM_NOT_FOUND, await self._handled(account, id))
+            handled = await self._handled(account, id)
+            never = handled is None and not self._server.settings.stream_management.hibernation_seconds
+            raise ResumeFailed(Condition.FEATURE_NOT_IMPLEMENTED if never else Condition.ITEM_NOT_FOUND, handled)
         session = managed.session
         self._resuming[managed] = stream
         old, session.stream = session.stream, None
