@@ -172,3 +172,23 @@ class WaitingForTheDisk(ManagedTestCase):
                 self.disk.let(1)
         self.assertIsNotNone(self.host.session(session.jid))
         juliet.clear()
+
+
+class Together(ManagedTestCase):
+    plugins: ClassVar[Any] = ("offline",)
+    config: ClassVar[Any] = {"stream_management": {"total_octets": 100_000}}
+
+    def test_too_much_for_all(self) -> None:
+        """The queues of all sessions have a limit: the longest one goes first, and nothing of it is lost."""
+        romeo = self.login("romeo@example.org/orchard")
+        for name, count in (("juliet", 7), ("paris", 5)):
+            client, _ = self.enabled(f"{name}@example.org/balcony")
+            client.disconnect()
+            for number in range(count):
+                romeo.send(
+                    f"<message to='{name}@example.org' type='chat'><body>{number}{'x' * 10_000}</body></message>"
+                )
+        self.pump(2)
+        self.assertIsNone(self.host.session(Jid.parse("juliet@example.org/balcony")))
+        self.assertIsNotNone(self.host.session(Jid.parse("paris@example.org/balcony")))
+        self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 7)

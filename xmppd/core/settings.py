@@ -212,6 +212,9 @@ class StreamManagement(Section):
     devices of the account, or wait for the next one."""
     queue_octets: Annotated[int, Field(ge=65_536)] = 8_388_608
     """The same in octets."""
+    total_octets: Annotated[int, Field(ge=65_536)] = 1_073_741_824
+    """Octets that may wait for all clients together. Above it, sessions that wait to be resumed end, those for which
+    most waits first."""
     request_after_stanzas: Annotated[int, Field(ge=1)] = 10
     """A client is asked to acknowledge when it was sent so many stanzas, or after a second."""
     acknowledge_within_seconds: Annotated[float, Field(gt=0)] = 60.0

@@ -197,8 +197,10 @@ class Management:
     def _look(self) -> None:
         server = self._server
         now = server.clock.seconds()
+        total = 0
         for managed in list(self._by_id.values()):
             session = managed.session
+            total += managed.octets
             if session.stream is None:
                 if now - managed.lost_at >= managed.window and managed not in self._resuming:
                     _log.debug("{jid} was not resumed in time", jid=session.jid)
@@ -206,8 +208,20 @@ class Management:
             elif not managed.look(now):
                 _log.debug("{jid} does not acknowledge; its connection is taken for lost", jid=session.jid)
                 session.stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no acknowledgement came"))
+        if total > server.settings.stream_management.total_octets:
+            self._make_room(total - server.settings.stream_management.total_octets)
         server.ledger.look()
         self._looking = server.clock.callLater(_LOOK, self._look)
+
+    def _make_room(self, octets: int) -> None:
+        """End sessions that wait to be resumed, until their queues have had so many octets."""
+        lost = [managed for managed in self._by_id.values() if managed.session.stream is None]
+        for managed in sorted(lost, key=lambda managed: -managed.octets):
+            if octets <= 0:
+                return
+            octets -= managed.octets
+            _log.info("{jid} ends: too much waits for all sessions together", jid=managed.session.jid)
+            self._server.end(managed.session)
 
     # After a crash
 
