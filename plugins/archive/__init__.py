@@ -339,14 +339,12 @@ class Archive(Plugin):
             return self._ids.text(self._sent[1])
         return stanza_id.given_by(message, account)
 
-    def take_back(self, account: Jid, message: Message) -> Message:
+    def take_back(self, account: Jid, message: Message) -> None:
         """See :class:`xmppd.api.archive.IArchive`."""
         given = stanza_id.given_by(message, account)
         id_ = None if given is None else self._ids.number(given)
-        if id_ is None:
-            return message
-        self.host.store_call(message, lambda c: store.take_back(c, account, id_))
-        return stanza_id.without(message, account)
+        if id_ is not None:
+            self.host.store_call(message, lambda c: store.take_back(c, account, id_))
 
     def fetched(self, session: ISession, archive_id: str) -> bool:
         """See :class:`xmppd.api.archive.IArchive`."""

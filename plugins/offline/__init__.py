@@ -129,7 +129,7 @@ class Offline(Plugin):
             count, used = self._waiting.usage(account)
             if count >= self.options.max_messages or used + octets > self.options.max_octets:
                 if self.archive is not None:
-                    event.stanza = self.archive.take_back(account, message)
+                    self.archive.take_back(account, message)
                 return Bounce(StanzaError(Condition.SERVICE_UNAVAILABLE))
             self._waiting.keep(account, message, octets)
         device = self._device(account)

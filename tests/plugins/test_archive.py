@@ -147,6 +147,20 @@ class Storing(ArchiveTestCase):
         self.assertEqual(self.texts(juliet), ["2", "3"])
         self.assertEqual(self.texts(self.romeo), ["1", "2", "3"])
 
+    def test_nobody_else_learns_ids(self) -> None:
+        """Section 3.5: also not by what comes back later, because the session that had it is lost with its account."""
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        juliet.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+        self.romeo.send(message("1"))
+        self.assertIn("stanza-id", "".join(juliet.received))
+        juliet.disconnect()
+        self.wait(self.host.delete_account(JULIET))
+        self.romeo.expect(
+            "<message type='error' id='1' from='{any}'><body>1</body>"
+            "<delay xmlns='urn:xmpp:delay' from='example.org' stamp='{any}'/><error type='cancel'>"
+            "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        )
+
     def test_archives_of_devices_that_are_gone(self) -> None:
         """The answer tells nobody whether there is such an account (RFC 6121 8.5.3.2.3)."""
         for to in ("juliet@example.org/gone", "nobody@example.org/gone"):

@@ -26,11 +26,8 @@ class IArchive(Protocol):
         ``FromClient``, about the very stanza of the event.
         """
 
-    def take_back(self, account: Jid, message: Message) -> Message:
-        """Have a message for `account`, while it is handled, not be in the archive, because its sender is refused it.
-
-        Return the message without the id that it had there, which is none of the sender's business (XEP-0313 3.5).
-        """
+    def take_back(self, account: Jid, message: Message) -> None:
+        """Have a message for `account` not be in the archive, while it is handled: its sender is refused it."""
 
     def fetched(self, session: ISession, archive_id: str) -> bool:
         """Has this session's client been sent the archived message of that id, as a result of a query?

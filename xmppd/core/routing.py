@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+from xmppd.wire import stanza_id
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Iq, Presence, Stanza
+from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 __all__ = ["Elsewhere", "Owner", "Router", "iq_key"]
 
@@ -44,6 +45,9 @@ class Router:
         """
         if not stanza.answerable or stanza.from_ is None:
             return None
+        if isinstance(stanza, Message) and stanza.to is not None:
+            # Who reads an archive may know its ids, the sender may not (XEP-0313 3.5).
+            stanza = stanza_id.without(stanza, stanza.to.bare)
         reply = stanza.error(error)
         if stanza.kind == "message" and not stanza.again:
             reply.along(stanza)  # copies of it (XEP-0280) come before copies of this
