@@ -77,6 +77,12 @@ class Offline(Plugin):
         max_octets: int = Field(
             4 * 1024 * 1024, ge=0, description="Octets that the messages waiting for one account may have together."
         )
+        max_returned: int = Field(
+            10,
+            ge=1,
+            description="How many times as much may wait, with messages that a device was given and did not acknowledge"
+            " before it was gone.",
+        )
         max_days: float = Field(365, ge=0, description="Days after which a message is thrown away; 0: never.")
 
     async def start(self) -> None:
@@ -123,15 +129,14 @@ class Offline(Plugin):
             # Nobody wants to hear, an hour later, that "is typing" was not seen.
             return Handled() if message.again and is_passing(message) else None
         octets = len(message.to_bytes())
-        if message.again:  # it has been taken once, so it can't be refused any more
-            self._waiting.keep(account, message, octets, self._sent_at(message))
-        else:
-            count, used = self._waiting.usage(account)
-            if count >= self.options.max_messages or used + octets > self.options.max_octets:
-                if self.archive is not None:
-                    self.archive.take_back(account, message)
-                return Bounce(StanzaError(Condition.SERVICE_UNAVAILABLE))
-            self._waiting.keep(account, message, octets)
+        count, used = self._waiting.usage(account)
+        # What has been taken once is refused only if somebody lets devices come and go to fill the disk.
+        times = self.options.max_returned if message.again else 1
+        if count >= self.options.max_messages * times or used + octets > self.options.max_octets * times:
+            if self.archive is not None and not message.again:
+                self.archive.take_back(account, message)
+            return Bounce(StanzaError(Condition.SERVICE_UNAVAILABLE))
+        self._waiting.keep(account, message, octets, self._sent_at(message) if message.again else None)
         device = self._device(account)
         if device is not None and account not in self._delivering:  # it came after it was looked for
             self.host.spawn(self._deliver(device), f"delivering the messages that waited for {account}")

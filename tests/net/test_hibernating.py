@@ -192,3 +192,24 @@ class Together(ManagedTestCase):
         self.assertIsNone(self.host.session(Jid.parse("juliet@example.org/balcony")))
         self.assertIsNotNone(self.host.session(Jid.parse("paris@example.org/balcony")))
         self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 7)
+
+
+class Returned(ManagedTestCase):
+    plugins: ClassVar[Any] = ("offline",)
+    config: ClassVar[Any] = {"offline": {"max_messages": 2, "max_returned": 3}}
+
+    def test_not_without_end(self) -> None:
+        """Devices that come and go, and take nothing, don't make the limits of what waits offline void."""
+        romeo = self.login("romeo@example.org/orchard")
+        for _ in range(4):
+            juliet, _ = self.enabled("juliet@example.org/balcony", presence=False)
+            for number in range(2):
+                romeo.send(
+                    f"<message to='juliet@example.org/balcony' type='chat' id='{number}'><body>x</body></message>"
+                )
+            juliet.close()
+            self.pump()
+        self.assertEqual(self.plugin("offline").count(Jid.parse("juliet@example.org")), 6)
+        for _ in range(2):
+            self.assertEqual(romeo.take()["type"], "error")
+        romeo.expect_nothing()
