@@ -54,3 +54,18 @@ class Gaps(ServerTestCase):
         self.pump(1)
         bodies, last = self.sync(juliet, last)
         self.assertEqual(bodies, ["slow", "three"])
+
+    def test_a_clock_that_was_set_back(self) -> None:
+        """Ids go on from the last one, and are ahead of the time: nothing is hidden because of that."""
+        juliet, romeo = self.login("juliet@example.org/balcony"), self.login("romeo@example.org/a")
+        romeo.send("<message to='juliet@example.org' type='chat'><body>one</body></message>")
+        self.pump(1)
+        self.clock.rightNow -= 3600
+        romeo.send("<message to='juliet@example.org' type='chat'><body>two</body></message>")
+        self.pump(1)
+        self.disk.stopped = True
+        romeo.send("<message to='juliet@example.org' type='chat'><body>three</body></message>")
+        self.pump(1)
+        self.assertEqual(self.sync(juliet, "")[0], ["one", "two"])
+        self.disk.go_on()
+        self.pump()
