@@ -52,6 +52,12 @@ XEPS: Mapping[int, tuple[str, str]] = {
     ),
     157: ("Contact Addresses for XMPP Services", ""),
     160: ("Best Practices for Handling Offline Messages", ""),
+    163: (
+        "Personal Eventing Protocol",
+        "With what it needs of XEP-0060: no subscriptions but those that presence makes, no affiliations but the owner"
+        " (nobody else is on a whitelist), no access model authorize. No reply-to addresses (4.3.1). Last items of"
+        " contacts on another host of the server are not sent to a device that comes online.",
+    ),
     175: (
         "Best Practices for Use of SASL ANONYMOUS",
         "Off unless a host's `mechanisms` name it. Trace data is not looked at.",
@@ -112,5 +118,9 @@ XEPS: Mapping[int, tuple[str, str]] = {
     441: (
         "Message Archive Management Preferences",
         "No ad-hoc command for more than that. Of an address in both lists, nothing is archived.",
+    ),
+    490: (
+        "Message Displayed Synchronization",
+        "With server assist: its notifications go to the user's own devices alone, however the node is configured.",
     ),
 }
