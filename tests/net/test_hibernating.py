@@ -213,3 +213,32 @@ class Returned(ManagedTestCase):
         for _ in range(2):
             self.assertEqual(romeo.take()["type"], "error")
         romeo.expect_nothing()
+
+
+class NotServed(ManagedTestCase):
+    hosts: ClassVar[Any] = ("example.org", "example.com")
+    plugins: ClassVar[Any] = ("offline",)
+
+    def start_with(self, *hosts: str) -> None:
+        self.hosts = hosts  # type: ignore[misc]
+        self._settings = from_table(self.settings_table(), "other settings", Path())
+        self.kill()
+        self.pump(5)
+
+    def test_for_some_time(self) -> None:
+        """The settings lack a host when the server is started, and the next time they have it."""
+        romeo, (juliet, id_) = self.login("romeo@example.com/orchard"), self.enabled("juliet@example.com/balcony")
+        romeo.send("<message to='juliet@example.com' type='chat'><body>1</body></message>")
+        juliet.disconnect()
+        for _ in range(2):
+            self.start_with("example.org")
+            self.server.server.ledger._journal_octets = 0  # which shortens it
+            self.login("paris@example.org/palace").send("<presence/>")
+            self.pump()
+        self.start_with("example.org", "example.com")
+        juliet = self.connect(name="juliet")
+        juliet.open("example.com")
+        juliet.authenticate("juliet", "secret")
+        juliet.send(f"<resume xmlns='urn:xmpp:sm:3' previd='{id_}' h='0'/>")
+        juliet.expect(f"<resumed xmlns='urn:xmpp:sm:3' previd='{id_}' h='1'/>")
+        self.assertEqual(str(juliet.take().body), "1")

@@ -123,6 +123,10 @@ class Ledger:
         batch.entries.append(entry)
         batch.snapshots[number] = None
 
+    def put_aside(self, number: int, record: bytes) -> None:
+        """A session that was found in the journal is of no use now: it is kept for another start."""
+        self.gathering().snapshots[number] = record
+
     @property
     def latest(self) -> Batch | None:
         """The last batch that anything is in which is not on disk; None if all is."""

@@ -47,6 +47,10 @@ class ResumeFailed(Exception):
         self.handled = handled
 
 
+class _NotServed(ValueError):
+    """A session of a host that is not in the settings."""
+
+
 class Management:
     """All sessions with stream management."""
 
@@ -228,8 +232,8 @@ class Management:
     async def restore(self) -> None:
         """Bring back the sessions that were written down when the server ended.
 
-        Those of hosts that are no longer served, and those that can't be resumed, end: what is left in their queues
-        goes elsewhere, and who saw them is told.
+        Those that can't be resumed end: what is left in their queues goes elsewhere, and who saw them is told. Those of
+        hosts that are not served stay as they are: it may be by mistake, and messages are in them.
         """
         server = self._server
         read, last, octets = await server.db.read(tables.read_journal)
@@ -245,6 +249,9 @@ class Management:
                     back.append(session)
                 else:
                     ghosts.append((number, session))
+            except _NotServed as error:
+                _log.warn("a session is put aside: {reason}", reason=str(error))
+                server.ledger.put_aside(number, journal.record(number, recorded))
             except (ValueError, KeyError) as error:
                 _log.warn("a session is not restored: {reason}", reason=str(error))
                 server.ledger.drop(number, journal.ended(number))
@@ -260,7 +267,7 @@ class Management:
         jid = Jid.parse(described["jid"])
         host = server.hosts.get(jid.domain)
         if host is None:
-            raise ValueError(f"the host of {jid} is not served any more")
+            raise _NotServed(f"the host of {jid} is not served any more")
         session = Session(host, jid, None, server.bucket(jid.bare))
         held = {key: read_stanza(data) for key, data in recorded.held.items()}
         presence = read_stanza(described["presence"].encode()) if described["presence"] else None
