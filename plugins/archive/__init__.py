@@ -61,6 +61,7 @@ from xmppd.wire.delay import format_datetime, parse_datetime
 
 _DAY = 86_400.0
 _HOUSEKEEPING = 600.0  # seconds
+_HANDLING = 1.0  # seconds at most between the id of a message and the batch that it is written with
 _BURST = 25  # results that are sent before others get their turn
 _OTHERS = (ACCOUNT, NO_ACCOUNT)
 
@@ -89,6 +90,7 @@ class Archive(Plugin):
         self._keeper = Keeper(self.db, self.host.jid, self._owners, self._search, self._turn)
         self._reader = Reader(self.db, self._ids, self._search, self._limits)
         self._walks: WeakKeyDictionary[ISession, Walk] = WeakKeyDictionary()
+        self._newest: dict[Jid, int] = {}  # by account: the id of the message it has sent last
         self._crowded: set[Jid] = set()  # whose archives may have grown too long
         self._sent: tuple[Message, int] | None = None  # the message archived last for its sender, and its id
         await self.reconfigured(self.options)
@@ -179,6 +181,8 @@ class Archive(Plugin):
         # Time keeps the order across restarts, and the counter if the clock stands still or goes back.
         now = int(self._seconds() * 1e6)
         self._last_id = id_ = now if now > self._last_id else self._last_id + 1
+        if message.sender.bare == account:
+            self._newest[account] = id_
         owner = self._owners.known.get(account)
         if owner is not None:
             self.host.store(message, store.MESSAGES, store.row_of(owner.number, id_, peer, message))
@@ -223,6 +227,7 @@ class Archive(Plugin):
         """Send what matches, then say that that was it (XEP-0313 section 4)."""
         asked = mam.query(request.request, self.options.search)
         session, account = self.host.session(request.sender), request.sender.bare
+        await self._written(account)
         owner = await self._owners.load(account)
         walk = None if session is None else self._walks.get(session)
         number, until = 0 if owner is None else owner.number, self.host.stored_before()
@@ -232,6 +237,11 @@ class Archive(Plugin):
         if session is not None:
             await self._send(session, answer, asked.id)
         return request.result(mam.fin(answer.page, answer.complete))
+
+    async def _written(self, account: Jid) -> None:
+        """Wait for what an account has just sent: whoever asks after that has to find it (RFC 6120 10.1)."""
+        if self._newest.get(account, 0) >= (self.host.stored_before() - _HANDLING) * 1e6:
+            await self.host.stored()
 
     async def _send(self, session: ISession, answer: Answer, query_id: str | None) -> None:
         for number, message in enumerate(answer.messages):
@@ -259,6 +269,7 @@ class Archive(Plugin):
     @iq_get(mam.NS, "metadata", to=OWN_ACCOUNT)
     async def metadata(self, request: Iq) -> Iq:
         """Say what are the first and the last message (section 5)."""
+        await self._written(request.sender.bare)
         return request.result(await self._metadata(request.sender.bare))
 
     @bound_element
@@ -322,6 +333,8 @@ class Archive(Plugin):
 
     async def _keep_house(self) -> None:
         options = self.options
+        old = (min(self.clock.seconds(), self.host.stored_before()) - _HOUSEKEEPING) * 1e6
+        self._newest = {account: id_ for account, id_ in self._newest.items() if id_ >= old}
         if options.max_days:
             await self._keeper.expire(int((self.clock.seconds() - options.max_days * _DAY) * 1e6))
         crowded, self._crowded = self._crowded, set()

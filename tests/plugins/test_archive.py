@@ -170,6 +170,23 @@ class Storing(ArchiveTestCase):
                 "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
             )
 
+    def test_asked_at_once(self) -> None:
+        """What a client has sent before it asks is in the answer (RFC 6120 10.1), if it isn't on disk yet as well."""
+        for text in ("first", "second"):
+            self.romeo.clear()
+            ends, query = f"<metadata xmlns='{MAM}'/>", f"<query xmlns='{MAM}'/>"
+            self.romeo.send(f"{message(text)}<iq type='get' id='m'>{ends}</iq><iq type='set' id='q'>{query}</iq>")
+            came = "".join(self.romeo.received)
+            self.assertIn("<start ", came)
+            self.assertIn(f"<body>{text}</body>", came)
+
+    def test_who_sent_just_now_is_forgotten(self) -> None:
+        archive = self.plugin("archive")
+        self.romeo.send(message("one"))
+        self.assertEqual(set(archive._newest), {ROMEO})
+        self.pump(1300)
+        self.assertEqual(archive._newest, {})
+
     def test_what_waits_in_the_archive_is_not_refused(self) -> None:
         """There is no offline storage here."""
         self.romeo.send(message("kept"))
