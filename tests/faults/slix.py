@@ -55,6 +55,10 @@ class SlixmppDevice(Device):
         self._sm = client["xep_0198"]
         self._on = False
         self._leaving = False
+        #: When the connection broke: the last ack, what waited for one, and when the server was heard.
+        self._counted = 0
+        self._queued: list[Key | None] = []
+        self._away_since, self._seconds = 0.0, float("inf")
         self._unacked: dict[Key, str] = {}
         #: What waits for a session; those that were sent in an earlier one already are in `_again`.
         self._backlog: list[Key] = []
@@ -154,12 +158,16 @@ class SlixmppDevice(Device):
     def _on_disconnected(self, reason: object) -> None:
         if self._on:
             self.record(What.BROKEN, self.name, None, self.session, str(reason))
+            self._counted = self._sm.last_ack
+            self._queued = [Key.parse(stanza["id"]) for _, stanza in self._sm.unacked_queue]
+            self._away_since = self._client.heard
         self._on = False
 
     def _on_session_bind(self, _jid: object) -> None:
         self.begin()
 
-    def _on_sm_enabled(self, _stanza: object) -> None:
+    def _on_sm_enabled(self, stanza: Any) -> None:
+        self._seconds = float(stanza.xml.get("max", "inf"))
         self._on = True
         self._spawn(self._set_up())
 
@@ -176,9 +184,15 @@ class SlixmppDevice(Device):
 
     def _on_sm_failed(self, stanza: Any) -> None:
         if self._sm.sm_id and "bind" not in self._client.features:
-            what = What.EXPIRED if self._left() else What.REFUSED
+            away, h = self._loop.time() - self._away_since, stanza.xml.get("h")
+            what = What.EXPIRED if self._left() or away > self._seconds else What.REFUSED
             conditions = [child.tag.rpartition("}")[2] for child in stanza.xml]
-            self.record(what, self.name, None, self.session, f"{conditions} h {stanza.xml.get('h')}")
+            text = f"{conditions} h {h}, {away:.1f} s away, max {self._seconds}"
+            self.record(what, self.name, None, self.session, text)
+            if h is not None:
+                # The library has no use for it.
+                for key in self._queued[: max(0, int(h) - self._counted)]:
+                    self._acked(key)
         self.ready = False
         self._again.update(key for key in self._unacked if key not in self._backlog)
         self._backlog = list(self._unacked)
@@ -191,7 +205,9 @@ class SlixmppDevice(Device):
         return False
 
     def _on_stanza_acked(self, stanza: Any) -> None:
-        key = Key.parse(stanza["id"])
+        self._acked(Key.parse(stanza["id"]))
+
+    def _acked(self, key: Key | None) -> None:
         if key is not None and self._unacked.pop(key, None) is not None:
             self.record(What.ACKED, self.name, key, self.session)
             self._again.discard(key)
