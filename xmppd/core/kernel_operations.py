@@ -42,7 +42,9 @@ def account_keeper(server: Server) -> AccountKeeper:
 
     async def close(jid: Jid) -> int:
         error = StreamError(StreamCondition.NOT_AUTHORIZED, text="The account was deleted.")
-        return await end_sessions(server, [*server.directory.of(jid).values(), *server.ending(jid)], error)
+        count = await end_sessions(server, [*server.directory.of(jid).values(), *server.ending(jid)], error)
+        await server.messages_handled()
+        return count
 
     def informed(domain: str) -> Collection[str]:
         host = server.hosts.get(domain)

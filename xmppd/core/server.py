@@ -17,6 +17,7 @@ from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
 from xmppd.core.durable.loss import bury, bury_again, redirect
 from xmppd.core.durable.management import Management
+from xmppd.core.durable.storing import Told
 from xmppd.core.durable.units import Spread, Unit, close_after
 from xmppd.core.hosts import Host
 from xmppd.core.kernel_operations import account_keeper, server_operations
@@ -178,6 +179,21 @@ class Server:
             handled: Deferred[Session] = Deferred()
             session.when_idle(handled.callback)
             waiting.append(handled)
+        await self._all(waiting)
+
+    async def messages_handled(self) -> None:
+        """Wait until the messages that are being handled are, and all is on disk, but no longer than the settings say.
+
+        Whatever they leave behind for an account is there then, to be deleted with it.
+        """
+        waiting = [self.ledger.settled()]
+        for unit in self.ledger.open:
+            told = Told()
+            unit.wait(told)
+            waiting.append(told.deferred)
+        await self._all(waiting)
+
+    async def _all(self, waiting: Sequence[Deferred[Any]]) -> None:
         everything = DeferredList(waiting, consumeErrors=True)
         if not everything.called:
             late = self.clock.callLater(self.settings.server.drain_seconds, everything.cancel)

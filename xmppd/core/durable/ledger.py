@@ -167,6 +167,11 @@ class Ledger:
             self._open.pop(unit, None)
         unit.close(self)
 
+    @property
+    def open(self) -> list[Unit]:
+        """The units of messages whose handling waits for something."""
+        return list(self._open)
+
     def settled_before(self) -> float:
         """Return the moment before which the handling of all messages had begun that are on disk, without a gap.
 

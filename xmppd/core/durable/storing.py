@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xmppd.core.server import Server
     from xmppd.wire.stanza import Stanza
 
-__all__ = ["Storing"]
+__all__ = ["Storing", "Told"]
 
 
 class Storing:
@@ -37,13 +37,13 @@ class Storing:
         for stanza in stanzas:
             unit = stanza.unit
             if isinstance(unit, Unit) and unit.open:
-                told = _Told()
+                told = Told()
                 unit.wait(told)
                 await told.deferred
         ledger = self.server.ledger
         batch = ledger.latest
         if batch is not None:
-            told = _Told()
+            told = Told()
             batch.waiters[told] = None
             await told.deferred
 
@@ -64,7 +64,7 @@ class Storing:
             unit.close(self.server.ledger)
 
 
-class _Told:
+class Told:
     """Waits for a batch."""
 
     def __init__(self) -> None:
