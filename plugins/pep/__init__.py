@@ -47,6 +47,7 @@ from xmppd.plugins.pep.interest import Caps, Interests
 from xmppd.plugins.pep.notices import Notices, published
 from xmppd.plugins.pep.owner import Owner
 from xmppd.plugins.pep.requests import NS, OWNER, Wanted, fits, item_element, pubsub
+from xmppd.wire.rsm import page_set
 
 #: Parts of XEP-0060 that are not here: the feature that is lacking, by what asks for it.
 _LACKING = {
@@ -61,7 +62,8 @@ _LACKING = {
 }
 _HERE = (
     "access-open", "access-presence", "access-roster", "access-whitelist", "auto-create", "auto-subscribe",
-    "config-node", "create-and-configure", "create-nodes", "delete-items", "delete-nodes", "filtered-notifications",
+    "config-node", "config-node-max", "create-and-configure", "create-nodes", "delete-items",
+    "delete-nodes", "filtered-notifications",
     "instant-nodes", "item-ids", "last-published", "multi-items", "persistent-items", "presence-notifications",
     "publish", "publish-options", "purge-nodes", "retract-items", "retrieve-default", "retrieve-items",
 )  # fmt: skip
@@ -86,6 +88,9 @@ class Pep(Plugin):
             256 * 1024, ge=1, description="Octets that one item may have; name and configuration of a node as well."
         )
         octets: int = Field(16 * 1024 * 1024, ge=1, description="Octets that all items of one account may have.")
+        answer_octets: int = Field(
+            1024 * 1024, ge=1, description="Octets of items in one answer; who asks for more gets the newest."
+        )
         interests: int = Field(200, ge=1, description="Nodes that one device may want to be notified of.")
         remembered_clients: int = Field(2000, ge=1, description="How many kinds of clients (XEP-0115) are remembered.")
 
@@ -149,16 +154,19 @@ class Pep(Plugin):
     async def _items(self, request: Iq) -> bytes:
         wanted, owner = Wanted.read(request.request), request.recipient
 
-        def read(connection: Connection) -> tuple[store.Node, Sequence[store.Item]]:
+        def read(connection: Connection) -> tuple[store.Node, store.Page]:
             node = store.need(connection, str(owner), wanted.node)
-            return node, store.items(connection, node, wanted.ids, wanted.newest)
+            return node, store.items(connection, node, self.options.answer_octets, wanted.ids, wanted.newest)
 
-        node, items = await self.db.read(read)
+        node, page = await self.db.read(read)
         if (refused := await self._refusal(owner, request.sender.bare, node)) is not None:
             raise refused
         if not node.config.flag("persist_items"):
             raise unsupported("persistent-items")
-        return pubsub(tag("items", *map(item_element, items), node=wanted.node))
+        items = tag("items", *map(item_element, page.items), node=wanted.node)
+        if page.of is None:
+            return pubsub(items)
+        return pubsub(items + page_set(page.items[0].id, page.items[-1].id, None, page.of))  # section 6.5.4
 
     async def _refusal(self, owner: Jid, asker: Jid, node: store.Node) -> StanzaError | None:
         if asker == owner:
@@ -203,14 +211,14 @@ class Pep(Plugin):
     async def _list_items(self, event: DiscoItems) -> None:
         account = str(event.entity)
 
-        def read(connection: Connection) -> tuple[store.Node, Sequence[store.Item]] | None:
+        def read(connection: Connection) -> tuple[store.Node, Sequence[str]] | None:
             node = store.find(connection, account, event.node)
-            return None if node is None else (node, store.items(connection, node))
+            return None if node is None else (node, store.names(connection, node))
 
         found = await self.db.read(read)
         if found is not None and await self._refusal(event.entity, event.asker.bare, found[0]) is None:
             event.known = True
-            event.items += [Item(account, item.id) for item in found[1]]
+            event.items += [Item(account, name) for name in found[1]]
 
     # Presence (XEP-0163 section 4)
 

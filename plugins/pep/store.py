@@ -29,7 +29,7 @@ from xmppd.api import Condition, StanzaError
 from xmppd.plugins.pep.config import Config
 from xmppd.plugins.pep.errors import not_acceptable
 
-__all__ = ["ITEMS", "NODES", "Item", "Last", "Limits", "Node"]
+__all__ = ["ITEMS", "NODES", "Item", "Last", "Limits", "Node", "Page"]
 
 _metadata = MetaData()
 NODES = Table(
@@ -88,6 +88,13 @@ class Item(NamedTuple):
 
     id: str
     payload: bytes
+
+
+class Page(NamedTuple):
+    """Items in the order of publication; `of`: how many the node has, if these are not all that was asked for."""
+
+    items: Sequence[Item]
+    of: int | None
 
 
 class Last(NamedTuple):
@@ -165,7 +172,7 @@ def put(connection: Connection, account: str, node: Node, items: Sequence[Item],
     for item in items:
         connection.execute(delete(ITEMS).where(_i.node_id == node.id, _i.item == item.id))
         values = {"node_id": node.id, "account": account, "item": item.id, "published": now}
-        octets = len(item.id) + len(item.payload)
+        octets = len(item.id.encode()) + len(item.payload)
         connection.execute(insert(ITEMS).values(octets=octets, payload=item.payload, **values))
     _trim(connection, node.id, kept)
     query = select(func.coalesce(func.sum(_i.octets), 0)).where(_i.account == account)
@@ -194,10 +201,11 @@ def retract(connection: Connection, node: Node, ids: Sequence[str]) -> None:
 
 
 def items(
-    connection: Connection, node: Node, ids: Collection[str] | None = None, newest: int | None = None
-) -> Sequence[Item]:
-    """Return items in the order of publication.
+    connection: Connection, node: Node, octets: int, ids: Collection[str] | None = None, newest: int | None = None
+) -> Page:
+    """Return items.
 
+    :param octets: how long all of them may be together; of more, the newest are returned, at least one.
     :param ids: only those; None: all.
     :param newest: no more than so many, the newest.
     """
@@ -206,18 +214,35 @@ def items(
         query = query.where(_i.item.in_(ids))
     if newest is not None:
         query = query.limit(newest)
-    found = [Item(row.item, bytes(row.payload)) for row in connection.execute(query)]
-    return [item for item in reversed(found) if ids is None or item.id in ids]
+    found: list[Item] = []
+    with connection.execute(query.execution_options(yield_per=100)) as rows:
+        for row in rows:
+            if ids is not None and row.item not in ids:
+                continue
+            octets -= len(row.item.encode()) + len(row.payload)
+            if octets < 0 and found:
+                return Page(found[::-1], _count(connection, node))
+            found.append(Item(row.item, bytes(row.payload)))
+    return Page(found[::-1], None)
 
 
-def lasts(connection: Connection, accounts: Sequence[str], names: Sequence[str]) -> Sequence[Last]:
+def names(connection: Connection, node: Node) -> Sequence[str]:
+    """Return the ids of all items in the order of publication."""
+    return connection.execute(select(_i.item).where(_i.node_id == node.id).order_by(_i.id)).scalars().all()
+
+
+def _count(connection: Connection, node: Node) -> int:
+    return connection.execute(select(func.count()).where(_i.node_id == node.id)).scalar_one()
+
+
+def lasts(connection: Connection, accounts: Sequence[str], wanted: Sequence[str]) -> Sequence[Last]:
     """Return the last item of each node of those names, of all those accounts."""
     newest = select(func.max(_i.id).label("id")).group_by(_i.node_id).where(_i.node_id == _n.id).correlate(NODES)
     joined = NODES.join(ITEMS, and_(_i.node_id == _n.id, _i.id == newest.scalar_subquery()))
     query = select(_n.account, _n.node, _n.config, _i.item, _i.payload, _i.published).select_from(joined)
     found = []
     for some in _chunks(accounts):
-        for few in _chunks(names):
+        for few in _chunks(wanted):
             rows = connection.execute(query.where(_n.account.in_(some), _n.node.in_(few)))
             found += [
                 Last(r.account, r.node, Config.from_json(r.config), Item(r.item, bytes(r.payload)), r.published)

@@ -399,7 +399,9 @@ class Access(PepTestCase):
 
 
 class Limits(PepTestCase):
-    config: ClassVar[dict[str, Any]] = {"pep": {"nodes": 2, "items": 3, "item_octets": 300, "octets": 700}}
+    config: ClassVar[dict[str, Any]] = {
+        "pep": {"nodes": 2, "items": 3, "item_octets": 300, "octets": 700, "answer_octets": 250}
+    }
 
     def test_nodes(self) -> None:
         for node in "ab":
@@ -417,6 +419,16 @@ class Limits(PepTestCase):
         more = error("modify", "not-acceptable")
         self.fail_to(publish(item("1", tune("1")), node="x", options={"max_items": "4"}), more)
 
+    def test_octets_of_an_answer(self) -> None:
+        """XEP-0060 6.5.4; what is left out can be asked for by name, and is named by service discovery."""
+        for n in "123":
+            self.do(publish(item(n, tune(n * 40)), options={"max_items": "max"}))
+        self.request("<items node='tune'/>", "get")
+        shown = f"<items node='tune'>{item('2', tune('2' * 40))}{item('3', tune('3' * 40))}</items>"
+        part = "<set xmlns='http://jabber.org/protocol/rsm'><first>2</first><last>3</last><count>3</count></set>"
+        self.juliet.expect(f"<iq type='result'><pubsub xmlns='{NS}'>{shown}{part}</pubsub></iq>")
+        self.has(item("1", tune("1" * 40)), ask="<items node='tune'><item id='1'/></items>")
+
     def test_octets_of_an_item(self) -> None:
         too_big = error("modify", "not-acceptable", "payload-too-big")
         self.fail_to(publish(item("1", tune("x" * 300))), too_big)
@@ -428,6 +440,6 @@ class Limits(PepTestCase):
             self.do(publish(item(n, tune(n * 180)), options={"max_items": "max"}))
         too_big = error("modify", "not-acceptable", "payload-too-big")
         self.fail_to(publish(item("3", tune("3" * 180))), too_big)
-        self.has(item("1", tune("1" * 180)), item("2", tune("2" * 180)))
+        self.has(item("2", tune("2" * 180)), ask="<items node='tune' max_items='1'/>")
         self.do("<retract node='tune'><item id='1'/></retract>")
         self.do(publish(item("3", tune("3" * 180))))

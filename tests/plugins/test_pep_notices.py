@@ -331,3 +331,35 @@ class Restored(ManagedTestCase):
         phone = self.resumed("juliet@example.org/phone", previd, seen)
         self.pump()
         self.assertIn("<title>a</title>", "".join(phone.received))
+
+
+class Started(NoticesTestCase):
+    def test_while_devices_are_online(self) -> None:
+        """Those that have been asked already are known; the others are asked."""
+        self.wants(self.juliet, "tune")
+        registry = self.host.registry
+        self.wait(registry.disable("pep"))
+        phone = self.login("juliet@example.org/phone")
+        phone.send(f"<presence>{caps('x')}</presence>")
+        self.juliet.clear()
+        self.wait(registry.enable("pep"))
+        self.answer(phone, "x", id=self.is_asked(phone))
+        self.do(publish(item("1", tune("a")), node="x"))
+        phone.expect(self.items(item("1", tune("a")), "x"))
+        self.request(publish(item("1", tune("a"))))
+        self.juliet.expect(self.items(item("1", tune("a"))), "<iq type='result'/>")
+
+
+class OtherHost(NoticesTestCase):
+    hosts: ClassVar = ("example.org", "example.net")
+
+    def test_contacts_there_are_notified(self) -> None:
+        romeo = self.login("romeo@example.net/orchard")
+        self.show_presence("juliet@example.org", "romeo@example.net")
+        romeo.send(f"<presence>{caps('tune')}</presence>")
+        asked = next(text for text in romeo.received if is_question(text))
+        id_ = asked.split(" id='")[1].split("'")[0]
+        romeo.send(f"<iq type='result' id='{id_}' to='example.net'>{info('tune').query().decode()}</iq>")
+        romeo.clear()
+        self.do(publish(item("1", tune("a"))))
+        romeo.expect(self.items(item("1", tune("a"))))
