@@ -76,6 +76,7 @@ class Carbons(Plugin):
         self._devices: dict[Jid, tuple[ISession, ...]] = {}
         # Copied messages by account: the other side's bare address, and the id.
         self._copied: dict[Jid, dict[tuple[Jid, str], None]] = {}
+        self._latest: tuple[Jid, tuple[Jid, str], Stanza] | None = None  # of those, with the message
         for session in self.host.all_sessions():
             self._look_at(session)
 
@@ -227,13 +228,19 @@ class Carbons(Plugin):
 
     def _copy(self, message: Stanza, account: Jid, name: str, to: Iterable[ISession]) -> Awaitable[Verdict] | None:
         other = message.sender if name == "received" else message.recipient
-        if message.id is not None and message.type != "error":
+        cause = message
+        if message.type == "error":
+            # Its copies don't overtake those of what it answers, which may still wait for the disk.
+            if self._latest is not None and self._latest[:2] == (account, (other.bare, message.id)):
+                cause = self._latest[2]
+        elif message.id is not None:
+            self._latest = (account, (other.bare, message.id), message)
             self._remember(account, (other.bare, message.id))
         payload = tag(name, forwarded(self._with_id(message, account) if name == "sent" else message), xmlns=NS)
         pending = []
         for device in to:
             copy = Message(device.jid, account, type=message.type, payload=payload, names=(f"{NS}{SEPARATOR}{name}",))
-            outcome = device.send(copy.along(message))
+            outcome = device.send(copy.along(cause))
             if outcome is not None:
                 pending.append(outcome)
         return _after(pending) if pending else None

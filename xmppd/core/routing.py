@@ -49,8 +49,6 @@ class Router:
             # Who reads an archive may know its ids, the sender may not (XEP-0313 3.5).
             stanza = stanza_id.without(stanza, stanza.to.bare)
         reply = stanza.error(error)
-        if stanza.kind == "message" and not stanza.again:
-            reply.along(stanza)  # copies of it (XEP-0280) come before copies of this
         return self.route(reply if reply.from_ is not None or by is None else reply.readdressed(from_=by))
 
 
