@@ -91,7 +91,9 @@ class Pep(Plugin):
         answer_octets: int = Field(
             1024 * 1024, ge=1, description="Octets of items in one answer; who asks for more gets the newest."
         )
-        interests: int = Field(200, ge=1, description="Nodes that one device may want to be notified of.")
+        interests: int = Field(
+            200, ge=1, description="Nodes that one device may hear of; their names have 100 characters on average."
+        )
         remembered_clients: int = Field(2000, ge=1, description="How many kinds of clients (XEP-0115) are remembered.")
 
     async def start(self) -> None:
@@ -244,15 +246,15 @@ class Pep(Plugin):
     @observe(SubscriptionApproved)
     async def approved(self, event: SubscriptionApproved) -> None:
         """Send a new subscriber the last items (4.3.4)."""
-        await self._notices.last_of([event.account], self.host.sessions(event.contact))
+        await self._notices.last_of(event.account, event.contact)
 
     # What was displayed (XEP-0490)
 
     @filter(FromClient, Phase.REWRITE, kinds=(Message,))
     def assist(self, event: FromClient) -> Verdict | None:
         """Publish what a client says it has displayed, and pass its message on without that (4.5)."""
-        if displayed.DISPLAYED not in event.stanza.raw_names:
-            return None
+        if displayed.DISPLAYED not in event.stanza.raw_names or event.stanza.type == "error":
+            return None  # an error has in it what somebody else has said
         message, account, limits = event.stanza, event.session.account, self._limits()
         rest, item = displayed.taken(message, account)
         fits(item, limits.item)

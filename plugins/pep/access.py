@@ -8,7 +8,7 @@ from xmppd.api import Condition, IRosterView, Jid, RosterItem, StanzaError
 from xmppd.plugins.pep.config import Config
 from xmppd.plugins.pep.errors import pubsub_error
 
-__all__ = ["audience", "refusal", "visible"]
+__all__ = ["audience", "notified", "refusal", "visible"]
 
 
 def refusal(config: Config, contact: RosterItem | None) -> StanzaError | None:
@@ -37,7 +37,12 @@ def visible(config: Config, roster: IRosterView | None, asker: Jid) -> StanzaErr
     return refusal(config, None if roster is None else roster.items.get(asker))
 
 
+def notified(config: Config, contact: RosterItem | None) -> bool:
+    """Is a contact notified? Those are who are subscribed to the presence ("auto-subscribe", section 9.1)."""
+    return contact is not None and contact.from_ and refusal(config, contact) is None
+
+
 def audience(config: Config, roster: IRosterView | None) -> Iterator[Jid]:
-    """Return who is notified besides the owner: those subscribed to the presence ("auto-subscribe", section 9.1)."""
+    """Return who is notified besides the owner."""
     subscribers: Iterable[Jid] = () if roster is None else roster.subscribers
     return (contact for contact in subscribers if visible(config, roster, contact) is None)

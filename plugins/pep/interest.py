@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
+from itertools import accumulate
 from typing import NamedTuple
 
 from xmppd.api import Element, IHost, Iq, ISession, Presence, StanzaError, tag
@@ -21,6 +22,8 @@ CAPS = "http://jabber.org/protocol/caps"
 SUFFIX = "+notify"
 #: What a session remembers of its client: the caps, and the nodes that are wanted.
 STATE = "pep"
+#: How many characters the name of a node has at most, on the average of those that a client wants.
+AVERAGE = 100
 
 
 class Caps(NamedTuple):
@@ -76,6 +79,13 @@ def wanted(session: ISession) -> Collection[str]:
     return () if state is None or session.presence is None else state["nodes"]
 
 
+def nodes_of(info: Info, most: int) -> tuple[str, ...]:
+    """Return the nodes that a client wants to hear of, no more than `most` of average length."""
+    nodes = sorted({feature.removesuffix(SUFFIX) for feature in info.features if feature.endswith(SUFFIX)})
+    total = accumulate(map(len, nodes))
+    return tuple(node for node, length in zip(nodes, total, strict=True) if length <= most * AVERAGE)[:most]
+
+
 class Interests:
     """Finds out what devices want.
 
@@ -115,7 +125,7 @@ class Interests:
         if element is None:
             return False
         info = read_info(element)
-        nodes = tuple(sorted({f.removesuffix(SUFFIX) for f in info.features if f.endswith(SUFFIX)}))[: self._most]
+        nodes = nodes_of(info, self._most)
         if verified(caps, info):
             self._known[caps.hash, caps.ver] = nodes
             while len(self._known) > self._remembered:

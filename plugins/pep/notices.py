@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 
 from xmppd.api import IHost, IRoster, IRosterView, ISession, Jid, Message, Stanza, settled, tag
 from xmppd.api.blocking import IBlocking
 from xmppd.plugins.pep import store
-from xmppd.plugins.pep.access import audience, visible
+from xmppd.plugins.pep.access import audience, notified
 from xmppd.plugins.pep.config import Config
 from xmppd.plugins.pep.interest import wanted
 from xmppd.plugins.pep.requests import event, item_element
@@ -35,11 +35,13 @@ class Notices:
 
     def __init__(self, host: IHost, roster: IRoster | None, blocking: IBlocking | None) -> None:
         self._host, self._roster, self._blocking = host, roster, blocking
-        self._reading: list[set[Jid]] = []  # for each read of last items under way: whose nodes have changed since
+        # For each read of last items under way: the nodes that have changed since.
+        self._reading: list[set[tuple[str, str]]] = []
 
     def to_owner(self, account: Jid, node: str, payload: bytes) -> list[Message]:
         """Return the notifications for the owner's devices, all that want them."""
-        self._changed(account)
+        for changed in self._reading:
+            changed.add((str(account), node))
         devices = (s for s in self._host.sessions(account) if node in wanted(s))
         return [notice(account, session.jid, payload) for session in devices]
 
@@ -56,10 +58,6 @@ class Notices:
         pending = [self._host.route(message.along(cause)) for message in messages]
         await settled(*pending)
 
-    def _changed(self, account: Jid) -> None:
-        for accounts in self._reading:
-            accounts.add(account)
-
     async def _rosters(self, account: Jid) -> IRosterView | None:
         return None if self._roster is None else await self._roster.load(account)
 
@@ -70,39 +68,40 @@ class Notices:
         roster = await self._rosters(session.account)
         contacts = () if roster is None else roster.subscriptions
         # Whoever is on another host: its roster, which decides, is out of reach.
-        await self.last_of([session.account, *(c for c in contacts if c.domain == self._host.jid)], [session])
+        accounts = [session.account, *(c for c in contacts if c.domain == self._host.jid)]
+        await self._last_of(accounts, [session], frozenset({"on_sub_and_presence"}))
 
-    async def last_of(self, accounts: Sequence[Jid], sessions: Sequence[ISession]) -> None:
-        """Send devices of one user the last items that are sent when they come online."""
+    async def last_of(self, account: Jid, subscriber: Jid) -> None:
+        """Send a new subscriber the last items of an account."""
+        await self._last_of([account], self._host.sessions(subscriber), frozenset({"on_sub", "on_sub_and_presence"}))
+
+    async def _last_of(self, accounts: Sequence[Jid], sessions: Sequence[ISession], when: Collection[str]) -> None:
+        """Send devices of one user the last items of nodes that are configured to do so."""
         names = sorted(frozenset[str]().union(*map(wanted, sessions)))
         if not names:
             return
         texts = [str(account) for account in accounts]
-        changed: set[Jid] = set()
+        changed: set[tuple[str, str]] = set()
         self._reading.append(changed)
         try:
-            while True:
-                lasts = await self._host.db.read(lambda c: store.lasts(c, texts, names))
-                shown = [last for last in lasts if await self._may_see(last, sessions[0].account)]
-                # What was published meanwhile was notified of, and must not be followed by what came before it.
-                if changed.isdisjoint(Jid.parse(last.account) for last in shown):
-                    break
-                changed.clear()
+            lasts = await self._host.db.read(lambda c: store.lasts(c, texts, names))
+            shown = [last for last in lasts if await self._may_see(last, sessions[0].account, when)]
         finally:
             self._reading[:] = [other for other in self._reading if other is not changed]
-        await settled(*self._send(shown, sessions))
+        # What was published meanwhile was notified of, and must not be followed by what came before it.
+        current = [last for last in shown if (last.account, last.node) not in changed]
+        await settled(*self._send(current, sessions))
 
-    async def _may_see(self, last: store.Last, user: Jid) -> bool:
+    async def _may_see(self, last: store.Last, user: Jid, when: Collection[str]) -> bool:
         config, owner = last.config, Jid.parse(last.account)
-        if config.sends_last != "on_sub_and_presence" or not config.flag("deliver_notifications"):
+        if config.sends_last not in when or not config.flag("deliver_notifications"):
             return False
         if owner == user:
             return True
         if self._blocking is not None and self._blocking.blocks(owner, user):
             return False
         roster = await self._rosters(owner)
-        subscriber = roster is not None and (item := roster.items.get(user)) is not None and item.from_
-        return subscriber and visible(config, roster, user) is None
+        return roster is not None and notified(config, roster.items.get(user))
 
     def _send(self, lasts: Iterable[store.Last], sessions: Iterable[ISession]) -> list[Awaitable[None] | None]:
         pending = []

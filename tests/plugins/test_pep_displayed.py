@@ -112,6 +112,17 @@ class Assist(NoticesTestCase):
         service.send(f"<message from='a@rooms.example.com' to='juliet@example.org/phone'>{displayed('a')}</message>")
         self.phone.expect(f"<message from='a@rooms.example.com'>{displayed('a')}{{...}}</message>")
 
+    def test_errors_pass(self) -> None:
+        """They hold what the other side has sent."""
+        self.mark("a")
+        self.romeo.clear()
+        self.juliet.send(
+            f"<message type='error' to='{{romeo}}'>{displayed('b')}<error type='cancel'>"
+            "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        )
+        self.assertIn(MDS, "".join(self.romeo.received))
+        self.states(item("romeo@example.org", displayed("a")))
+
     def test_node_is_made_in_addition(self) -> None:
         self.plugin("pep")._options = self.plugin("pep").options.model_copy(update={"nodes": 1})
         self.do(publish(item("1", tune("a"))))

@@ -218,6 +218,14 @@ class Few(NoticesTestCase):
             self.juliet.expect(self.items(item("1", tune("x")), node), "<iq type='result' id='1'/>")
         self.do(publish(item("1", tune("x")), node="c"))
 
+    def test_long_names(self) -> None:
+        long = "b" * 200
+        self.wants(self.juliet, "a", long)
+        self.juliet.clear()
+        self.do(publish(item("1", tune("x")), node=long))
+        self.request(publish(item("1", tune("x")), node="a"))
+        self.juliet.expect(self.items(item("1", tune("x")), "a"), "<iq type='result' id='1'/>")
+
     def test_remembered_clients(self) -> None:
         for nodes in ("a", "b", "a"):
             device = self.login("juliet@example.org/phone")
@@ -293,7 +301,11 @@ class Contacts(NoticesTestCase):
     def test_last_item_on_subscription(self) -> None:
         self.show_presence("juliet@example.org", "romeo@example.org", Subscription.NONE)
         self.show_presence("romeo@example.org", "juliet@example.org", Subscription.NONE)
-        self.publish()
+        self.publish(send_last_published_item="on_sub")
+        again = self.login("romeo@example.org/again")
+        self.wants(again, "tune")
+        self.assertNotIn(EVENT, "".join(again.received))
+        again.close()
         self.romeo.clear()
         self.romeo.send("<presence to='juliet@example.org' type='subscribe'/>")
         self.juliet.send("<presence to='romeo@example.org' type='subscribed'/>")
