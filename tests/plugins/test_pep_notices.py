@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred, succeed
 
 from tests.plugins.managed import ManagedTestCase
 from tests.plugins.test_pep import EVENT, NS, OWNER, PepTestCase, form, item, publish, tune
 from xmppd.api import Subscription
+from xmppd.plugins.pep import store
 from xmppd.testing import Client
 from xmppd.wire.disco import INFO, Identity, Info
 
@@ -125,6 +130,30 @@ class OwnDevices(NoticesTestCase):
         tablet = self.login("juliet@example.org/tablet")
         self.wants(tablet, "tune", "quiet", "none")  # it is not asked: such a client is known
         tablet.expect_all("<presence>{...}</presence>", "<presence>{...}</presence>", self.late(item("2", tune("b"))))
+
+    def test_publication_while_the_last_items_are_read(self) -> None:
+        """What is newer must not be followed by what is older."""
+        self.do(publish(item("1", tune("old"))))
+        self.do(publish(item("1", tune("x")), node="x"))
+        database, slow = self.host.db, Deferred[Any]()
+        read = database.read
+
+        def late(fn: Callable[[Connection], Any]) -> Deferred[Any]:
+            found = self.successResultOf(read(fn))
+            if not (isinstance(found, list) and found and isinstance(found[0], store.Last)):
+                return succeed(found)
+            slow.addCallback(lambda _: found)
+            return slow
+
+        patch = self.patch(database, "read", late)
+        phone = self.login("juliet@example.org/phone")
+        self.wants(phone, "tune", "x")
+        patch.restore()
+        self.do(publish(item("1", tune("new"))))
+        phone.expect(self.items(item("1", tune("new"))))
+        slow.callback(None)
+        phone.expect(self.late(item("1", tune("x")), "x"))
+        phone.expect_nothing()
 
     def test_no_answer_no_notices(self) -> None:
         self.juliet.send(f"<presence>{caps('tune')}</presence>")
@@ -323,26 +352,42 @@ class Contacts(NoticesTestCase):
 
 
 class Restored(ManagedTestCase):
-    """What a client wants is known again after the server was killed (XEP-0198 5)."""
+    """The server is killed, and the client resumes its session (XEP-0198 5)."""
 
     plugins: ClassVar = ("pep", "roster", "presence")
 
-    def test_restored(self) -> None:
-        phone, previd = self.enabled("juliet@example.org/phone", presence=False)
-        phone.send(f"<presence>{caps('tune')}</presence>")
+    def setUp(self) -> None:
+        super().setUp()
+        self.phone, self.previd = self.enabled("juliet@example.org/phone", presence=False)
+        self.phone.send(f"<presence>{caps('tune')}</presence>")
         self.pump()
-        asked = next(text for text in phone.received if INFO in text)
-        id_ = asked.split(" id='")[1].split("'")[0]
-        phone.send(f"<iq type='result' id='{id_}' to='example.org'>{info('tune').query().decode()}</iq>")
+        id_ = next(text for text in self.phone.received if is_question(text)).split(" id='")[1].split("'")[0]
+        self.phone.send(f"<iq type='result' id='{id_}' to='example.org'>{info('tune').query().decode()}</iq>")
         self.pump()
-        seen = self.sent("juliet@example.org/phone")
-        self.kill()
+        self.seen = self.sent("juliet@example.org/phone")
+
+    def publish(self) -> None:
         desk = self.login("juliet@example.org/desk")
         desk.send(f"<iq type='set' id='1'><pubsub xmlns='{NS}'>{publish(item('1', tune('a')))}</pubsub></iq>")
-        desk.expect("<iq type='result' id='1'/>")
-        phone = self.resumed("juliet@example.org/phone", previd, seen)
         self.pump()
-        self.assertIn("<title>a</title>", "".join(phone.received))
+        desk.expect("<iq type='result' id='1'/>")
+
+    def told(self) -> int:
+        phone = self.resumed("juliet@example.org/phone", self.previd, self.seen)
+        self.pump()
+        return "".join(phone.received).count("<title>a</title>")
+
+    def test_interests_are_known(self) -> None:
+        self.kill()
+        self.publish()
+        self.assertEqual(self.told(), 1)
+
+    def test_what_was_answered_was_notified_of(self) -> None:
+        """Who is answered knows that the other devices will hear of it."""
+        self.phone.disconnect()
+        self.publish()
+        self.kill()
+        self.assertEqual(self.told(), 1)
 
 
 class Started(NoticesTestCase):
