@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any, ClassVar
+
+from twisted.internet.defer import Deferred
 
 from tests.net.test_management import SM, Managed
+from tests.plugins.managed import ManagedTestCase
+from xmppd.api import Plugin, SessionEnded, observe
 from xmppd.core.durable.ghosts import lay_to_rest
 
 
@@ -63,3 +68,37 @@ class Ghosts(Managed):
         session = self.host.all_sessions()[0]
         self.wait(lay_to_rest(self.server.server, deque([(99, session)])), seconds=1)
         self.room.expect_nothing()
+
+
+class Stuck(Plugin):
+    """Takes for ever about sessions that have ended."""
+
+    @observe(SessionEnded)
+    def ended(self, event: SessionEnded) -> Deferred[None]:
+        return Deferred()
+
+
+class Interrupted(ManagedTestCase):
+    plugins: ClassVar[Any] = ("roster", "presence", Stuck)
+
+    def _start(self) -> None:
+        self.room = self.remote("rooms.example")
+        super()._start()
+
+    def _stop(self) -> None:
+        self.kill()  # which waits for nobody
+        self.server.server.ledger.stop()
+        self.clock.calls.clear()
+
+    def test_killed_again_before_they_were_told(self) -> None:
+        """What is written down of those who are gone stays in the journal, also if that is shortened meanwhile."""
+        for name in ("romeo", "paris", "tybalt"):
+            client = self.login(f"{name}@example.org/x", presence=True)
+            client.send(f"<presence to='verona@rooms.example/{name}'/>")
+        for _ in range(3):
+            self.kill()
+            self.room.expect("<presence type='unavailable'>{any}</presence>")
+            self.room.expect_nothing()
+            self.server.server.ledger._journal_octets = 0
+            self.server.server.ledger.gathering()
+            self.pump()

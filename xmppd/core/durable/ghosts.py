@@ -7,7 +7,7 @@ available is written down, and to whom else it has said so; and when the server 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
@@ -27,11 +27,15 @@ __all__ = ["Ghost", "lay_to_rest"]
 
 
 class Ghost:
-    """What is written down of a session without stream management. Implements Recorder of :mod:`.units`."""
+    """What is written down of a session without stream management. Implements Recorder of :mod:`.units`.
 
-    __slots__ = ("available", "ledger", "number", "session", "since")
+    :param found: what was written down of a session that is gone; it stays so until all are told.
+    """
 
-    def __init__(self, session: Session, ledger: Ledger, number: int) -> None:
+    __slots__ = ("_found", "available", "ledger", "number", "session", "since")
+
+    def __init__(self, session: Session, ledger: Ledger, number: int, found: dict[str, Any] | None = None) -> None:
+        self._found = found
         self.session = session
         self.ledger = ledger
         self.number = number
@@ -45,7 +49,7 @@ class Ghost:
 
     def record(self) -> bytes:
         """See :class:`xmppd.core.durable.units.Recorder`."""
-        return journal.record(self.number, Recorded(self.session.describe()))
+        return journal.record(self.number, Recorded(self._found or self.session.describe()))
 
     def count(self, batch: Batch) -> bytes:
         """See :class:`xmppd.core.durable.units.Recorder`; nothing of it is counted."""
@@ -67,7 +71,9 @@ async def lay_to_rest(server: Server, ghosts: deque[tuple[int, Session]]) -> Non
                 await settled(host.notify(AvailabilityChanged(session, unavailable, previous)))
             await settled(host.notify(SessionEnded(session)))
         if session.managed is None:
-            server.ledger.drop(number, journal.ended(number))
+            ghost, session.ghost = session.ghost, None
+            if ghost is not None:
+                server.ledger.end(ghost, journal.ended(number))
         else:
             await server.bury(session)
         turn: Deferred[None] = Deferred()

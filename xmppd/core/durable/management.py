@@ -248,6 +248,9 @@ class Management:
                 if "id" in recorded.state and self._restore(session, number, recorded, spreads):
                     back.append(session)
                 else:
+                    if session.managed is None:
+                        session.ghost = Ghost(session, server.ledger, number, recorded.state)
+                        server.ledger.known(session.ghost)
                     ghosts.append((number, session))
             except _NotServed as error:
                 _log.warn("a session is put aside: {reason}", reason=str(error))
