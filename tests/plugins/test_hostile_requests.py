@@ -26,6 +26,7 @@ _WORDS = _any(
 _NAMES = _any(
     "item query x field value name jid node group set max before after list block unblock prefs always never default"
     " required retract publish items password username remove body vCard PHOTO BINVAL TYPE storage command"
+    " create configure delete purge publish-options"
 )
 _SPACES = st.sampled_from(["", "", "", "jabber:x:data", "urn:xmpp:mam:2", "http://jabber.org/protocol/rsm", "urn:x"])
 _ATTRIBUTES = st.dictionaries(
