@@ -206,6 +206,24 @@ class OnPostgres(Case):
             if id_.encode() in answer:
                 return answer if answer.endswith(b"/>") else answer + await client.until("</iq>")
 
+    async def messages_wait(self, client: RawClient) -> None:
+        """One waits; one that comes when [database] patience_seconds are over is refused."""
+        await client.send(message("u2", 0, 1))
+        await asyncio.sleep(6)
+        await client.send(message("u2", 0, 3))
+        answer = await client.until("</message>")
+        self.assertIn(b"<error type='wait'><resource-constraint", answer)
+        await client.ping()
+
+    async def nobody_logs_in(self) -> None:
+        with self.assertRaisesRegex(ConnectionError, "temporary-auth-failure"):
+            other = await RawClient.open(self.server.c2s_port)
+            self.addCleanup(other.close)
+            login = asyncio.create_task(other.login("u1", PASSWORD, "x"))
+            await asyncio.sleep(1)
+            other.writer.write_eof()
+            await login
+
     async def test_restarted_under_a_live_server(self) -> None:
         requests: dict[str, Any] = {
             "v": "<iq type='set' id='v'><vCard xmlns='vcard-temp'><FN>x</FN></vCard></iq>",
@@ -220,19 +238,8 @@ class OnPostgres(Case):
             for id_, xml in requests.items():
                 answer = await self.ask(client, xml, f"id='{id_}'")
                 self.assertIn(b"<error type='wait'><resource-constraint", answer)
-            await client.send(message("u2", 0, 1))  # waits
-            await asyncio.sleep(6)  # [database] patience_seconds are over
-            await client.send(message("u2", 0, 3))
-            answer = await client.until("</message>")
-            self.assertIn(b"<error type='wait'><resource-constraint", answer)
-            await client.ping()
-            with self.assertRaisesRegex(ConnectionError, "temporary-auth-failure"):
-                other = await RawClient.open(self.server.c2s_port)
-                self.addCleanup(other.close)
-                login = asyncio.create_task(other.login("u1", PASSWORD, "x"))
-                await asyncio.sleep(1)
-                other.writer.write_eof()
-                await login
+            await self.messages_wait(client)
+            await self.nobody_logs_in()
             await asyncio.to_thread(self.cluster.start)
             await asyncio.sleep(1.5)  # what waits is tried again every second
             for id_, xml in requests.items():
