@@ -243,6 +243,8 @@ def _order(index: _Index) -> Iterator[Violation]:
             if event.time < seen.sessions.get(event.session, 0.0):
                 place = key in index.sent and index.sent[key].text == device
             latest = newest.get((key.sender, key.to, place), key)
+            if place and event.text == "delayed":
+                latest = key  # it waited offline before the resource was bound, or in a session that was resumed
             if key.number < latest.number and not index.passed_on(event):
                 yield Violation(Kind.ORDER, device, key, f"after number {latest.number}")
             for kind in {place, None}:

@@ -267,6 +267,16 @@ class Order(unittest.TestCase):
         self.story.live(message(7), A2, B, B2, session=2)
         self.assertEqual(self.story.kinds(), [])
 
+    def test_offline_though_sent_to_a_full_jid(self) -> None:
+        self.early(4, 3, 5)
+        self.story.sent(message(2), B)
+        self.story.archived(message(2))
+        self.story.live(message(2), A2, B2)
+        self.story.live(message(2), B, session=2, text="delayed")
+        self.story.add(What.READY, B, session=2)
+        found = self.story.kinds()
+        self.assertEqual([kind for kind, where in found if where == B], [])
+
     def test_order_among_those(self) -> None:
         self.early(6, 2, 5, 3)
         self.story.add(What.READY, B, session=2)
