@@ -69,3 +69,27 @@ class Gaps(ServerTestCase):
         self.assertEqual(self.sync(juliet, "")[0], ["one", "two"])
         self.disk.go_on()
         self.pump()
+
+
+class LookUps(ServerTestCase):
+    """A recipient has to be looked up, which takes its time."""
+
+    plugins = ("roster", "presence", "offline", "archive")
+
+    def test_order_is_that_of_handling(self) -> None:
+        romeo, other = self.login("romeo@example.org/a"), self.login("romeo@example.org/b", name="other")
+        self.account("juliet@example.org")
+        self.login("mercutio@example.org/c")
+        accounts, found = self.server.accounts, Deferred[bool]()
+        known = accounts.known
+        self.patch(accounts, "known", lambda jid: None if jid.local == "juliet" and not found.called else known(jid))
+        self.patch(accounts, "exists", lambda jid: found)
+        romeo.send("<message to='juliet@example.org' type='chat'><body>first</body></message>")
+        self.pump(1)
+        other.send("<message to='mercutio@example.org' type='chat'><body>second</body></message>")
+        self.pump(1)
+        found.callback(True)
+        self.pump(1)
+        other.clear()
+        other.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
+        self.assertEqual(re.findall("<body>(.*?)</body>", "".join(other.received)), ["second", "first"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,11 @@ from twisted.logger import Logger
 from xmppd.api.events.sessions import AvailabilityChanged
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToHost, Undeliverable
 from xmppd.api.hooks import Scope
-from xmppd.api.plugin import Component, Plugin
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.api.waiting import settled
 from xmppd.core.delivery import Rule, row_for
+from xmppd.core.described import Described
 from xmppd.core.dispatch import Handler, Tables, decide, error_for, unavailable
 from xmppd.core.durable.storing import Storing
 from xmppd.core.operations import HostOperations
@@ -40,7 +41,7 @@ _log = Logger()
 Onward = Callable[[Stanza], Awaitable[None] | None]
 
 
-class Host(Storing):
+class Host(Described, Storing):
     """One domain whose accounts live here. Implements :class:`xmppd.api.IHost`; owner of its domain in the router."""
 
     registry: Registry
@@ -77,9 +78,29 @@ class Host(Storing):
                 return None  # it has ended; the client had sent this before
             fault = presence_fault(stanza)
         else:
-            fault = None
+            fault, to = None, stanza.to
+            if to is not None and to.local and self._is_unknown(to.bare):
+                return self._look_up_first(stanza, session, to.bare)
         if fault is not None:
             return self._router.bounce(stanza, fault, self.jid)
+        return self._filter(stanza, session)
+
+    def _is_unknown(self, account: Jid) -> bool:
+        """Would somebody have to look into the database whether we have such an account?"""
+        if account in self._directory.by_account or account.domain not in self.server.hosts:
+            return False
+        return self.accounts.known(account) is None
+
+    async def _look_up_first(self, stanza: Stanza, session: Session, account: Jid) -> None:
+        """Wait before anything comes of a message, and not between what is archived of it and what is delivered.
+
+        Others' messages would overtake it there: devices would get them in another order than archives have.
+        """
+        with suppress(StorageUnavailable):  # it is looked up again, and its sender told
+            await self.accounts.exists(account)
+        await settled(self._filter(stanza, session))
+
+    def _filter(self, stanza: Stanza, session: Session) -> Awaitable[None] | None:
         filters = self.tables.from_client.get(stanza.kind)
         if filters:
             event = FromClient(stanza, session)
@@ -353,26 +374,6 @@ class Host(Storing):
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> None:
         """See :class:`xmppd.api.IHost`."""
         self.server.spawn(work, what)
-
-    def features(self) -> Sequence[str]:
-        """See :class:`xmppd.api.IHost`."""
-        return sorted({feature for plugin in self._plain() for feature in plugin.features})
-
-    def account_features(self) -> Sequence[str]:
-        """See :class:`xmppd.api.IHost`."""
-        return sorted({feature for plugin in self.registry.loaded() for feature in plugin.account_features})
-
-    def identities(self) -> Sequence[tuple[str, str, str]]:
-        """See :class:`xmppd.api.IHost`."""
-        return [identity for plugin in self._plain() for identity in plugin.identities]
-
-    def _plain(self) -> Iterable[Plugin]:
-        """The plugins without the components, which describe a domain of their own."""
-        return (plugin for plugin in self.registry.loaded() if not isinstance(plugin, Component))
-
-    def components(self) -> Mapping[Jid, str]:
-        """See :class:`xmppd.api.IHost`."""
-        return self.registry.component_names()
 
 
 def _ignore(stanza: Stanza) -> None:
