@@ -134,6 +134,19 @@ class Gaps(LedgerTestCase):
         self.clock.rightNow += 1
         self.assertEqual(self.ledger.settled_before(), begun + 3)
 
+    def test_a_handler_that_hangs(self) -> None:
+        begun = self.clock.seconds()
+        self.ledger.opened(Unit(), begun)
+        self.clock.advance(30)
+        self.ledger.opened(Unit(), begun + 30)
+        self.assertEqual(self.ledger.settled_before(), begun)
+        self.clock.advance(30)
+        self.assertEqual(self.ledger.settled_before(), begun + 30)
+        with capturedLogs() as logged:
+            for _ in range(3):
+                self.ledger.look()
+        self.assertEqual([formatEvent(event).split(" for")[0] for event in logged], ["handling a message hangs"])
+
 
 class Trouble(LedgerTestCase):
     def test_tried_again_until_it_works(self) -> None:

@@ -14,7 +14,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection
@@ -41,6 +41,8 @@ _AGAIN_AT_MOST = 1.0
 _ROWS = 20_000
 #: Seconds after which it is shortened, however short it is: it holds messages that were deleted since.
 _AGE = 3600.0
+#: Seconds after which the handling of a message is taken for one that never ends, and nobody waits for it any more.
+_HANGS = 60.0
 #: Sessions that are recorded at most with one batch.
 _AT_ONCE = 500
 #: Octets of records after which no more are written with one batch.
@@ -102,6 +104,7 @@ class Ledger:
         #: The time, in seconds since the epoch.
         self.now = clock.seconds
         self._open: dict[Unit, float] = {}  # units of messages that are waited for, and since when
+        self._hanging = 0  # of these, how many for too long
         self.counters = LedgerCounters()
         #: Does anything depend on it by now? Until then stanzas need no units.
         self.used = False
@@ -178,7 +181,9 @@ class Ledger:
         In seconds since the epoch; what was begun later may be on disk or not. Infinity, if all are on disk.
         """
         moments = [batch.at for batch in (self._written, self._gathering) if batch is not None and batch.at]
-        return min(*moments, *islice(self._open.values(), 1), math.inf, math.inf)
+        overdue = self._clock.seconds() - _HANGS
+        oldest = next((begun for begun in self._open.values() if begun > overdue), math.inf)
+        return min(*moments, oldest, math.inf)
 
     def spread(self) -> Spread:
         """Return what ties together the copies of a message for several devices."""
@@ -211,6 +216,13 @@ class Ledger:
             if waited >= self._patience:
                 self._failing_since = self._last
                 _log.error("the database has not answered for {n:.0f} s: messages wait, new ones are refused", n=waited)
+        overdue = self._clock.seconds() - _HANGS
+        hanging = sum(1 for _ in takewhile(lambda begun: begun <= overdue, self._open.values()))
+        if hanging > self._hanging:
+            _log.error(
+                "handling a message hangs for {n:.0f} s ({count} in all): a plugin's fault", n=_HANGS, count=hanging
+            )
+        self._hanging = hanging
         lengths = self._lengths
         if self._late or (len(lengths) > 1 and self._clock.seconds() - lengths[0][2] > _AGE):
             self.gathering()
