@@ -284,3 +284,21 @@ class Crowds(ServerTestCase):
         for paused in (False, True):  # both archives, and offline
             romeo.send(f"<message to='juliet@example.org' type='chat'><body>{body}</body></message>")
             self.assertEqual(romeo.transport.paused, paused)
+
+
+class Answers(ServerTestCase):
+    """A client without stream management."""
+
+    plugins = None
+
+    def test_an_answer_says_that_what_came_before_is_stored(self) -> None:
+        self.account("juliet@example.org")
+        romeo = self.login("romeo@example.org/orchard")
+        self.pump()
+        self.disk.stopped = True
+        romeo.send("<message to='juliet@example.org' type='chat'><body>hi</body></message>")
+        romeo.send("<iq type='get' id='p' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.expect_nothing()
+        self.disk.go_on()
+        self.pump()
+        romeo.expect("<iq type='result' from='example.org' to='{romeo}' id='p'/>")

@@ -65,8 +65,8 @@ class Session(Keeping):
     """
 
     __slots__ = (
-        "_inbox", "_pauses", "_then", "_unit", "_waiting", "_waiting_octets", "account", "active_at", "bucket",
-        "ended", "received", "sent", "stream",
+        "_inbox", "_pauses", "_stored", "_then", "_unit", "_waiting", "_waiting_octets", "account", "active_at",
+        "bucket", "ended", "received", "sent", "stream",
     )  # fmt: skip
 
     def __init__(self, host: Host, jid: Jid, stream: Output | None, bucket: TokenBucket) -> None:
@@ -80,6 +80,7 @@ class Session(Keeping):
         self._inbox: deque[Item] | None = None  # exists while a stanza is being waited for
         self._unit: Unit | None = None  # of that one
         self._pauses = False
+        self._stored: Batch | None = None  # what the client's last message has left behind
         self._then: list[Callable[[Session], object]] | None = None
         self._waiting: deque[tuple[int, bytes]] | None = None  # what is sent when a batch is on disk, and what follows
         self._waiting_octets = 0
@@ -138,7 +139,9 @@ class Session(Keeping):
             return None
         ledger = self.host.server.ledger
         if not ledger.used and self.managed is None:
-            return self.host.from_client(item, self)
+            pending = self.host.from_client(item, self)
+            self._stored = ledger.latest  # if it is the first of all to leave something
+            return pending
         unit = item.unit = Unit(octets=len(item.payload))
         begun = ledger.now()
         try:
@@ -171,6 +174,8 @@ class Session(Keeping):
         ledger.closed(unit)
         if self.managed is not None:
             self.managed.handle()
+        else:
+            self._stored = unit.batch or self._stored
         if ledger.crowded and self.stream is not None:
             ledger.pause(self.stream)
 
@@ -271,6 +276,13 @@ class Session(Keeping):
             return
         if spread is not None:
             spread.taken = True  # for all we will ever hear
+        stored = self._stored
+        if stored is not None:
+            # A client without acknowledgements has only this to go by: an answer to what it sent later.
+            if stored.committed:
+                self._stored = None
+            elif batch is None and not self.host.server.ledger.failing:
+                batch = stored
         self.write_in_turn(stanza.to_bytes(), batch)
         self.sent += 1
 

@@ -342,6 +342,11 @@ class Ledger:
         self._gathering = Batch(self._gathering.number + 1)
 
     @property
+    def failing(self) -> bool:
+        """Can the database not be written?"""
+        return self._failing_since > 0
+
+    @property
     def idle(self) -> bool:
         """Is everything on disk?"""
         return self._written is None and not self._gathering.at
