@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from twisted.internet.defer import Deferred
 
@@ -109,9 +109,13 @@ class Dawdling(Plugin):
 class Walks(ServerTestCase):
     """Random walks; the seed is in the test's name."""
 
+    def phones(self, jids: Sequence[str]) -> Sequence[Phone]:
+        """Return clients that are logged in."""
+        return [Phone(self, jid) for jid in jids]
+
     def walk(self, seed: int, steps: int = 80) -> None:
         choice = random.Random(seed)
-        phones = [Phone(self, jid) for jid in ("romeo@example.org/a", "juliet@example.org/b", "juliet@example.org/c")]
+        phones = self.phones(("romeo@example.org/a", "juliet@example.org/b", "juliet@example.org/c"))
         numbers = {phone.jid: 0 for phone in phones}
         for _ in range(steps):
             self.step(choice, phones, numbers)
@@ -127,7 +131,7 @@ class Walks(ServerTestCase):
         for phone in phones:
             self.check(phone, numbers)
 
-    def step(self, choice: random.Random, phones: list[Phone], numbers: dict[str, int]) -> None:
+    def step(self, choice: random.Random, phones: Sequence[Phone], numbers: dict[str, int]) -> None:
         phone = choice.choice(phones)
         what = choice.choices(
             ("send", "take", "cut", "resume", "ask", "kill", "stop", "let", "go on"), (40, 20, 4, 8, 10, 2, 5, 15, 3)

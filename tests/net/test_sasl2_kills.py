@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections import deque
+from collections.abc import Sequence
 
 from tests.net import test_kills
 from tests.net.sasl2 import SM, authenticate, bind, user_agent
@@ -58,24 +58,11 @@ def _inner(xml: str) -> str:
 class Walks(test_kills.Walks):
     """Random walks; the seed is in the test's name."""
 
+    def phones(self, jids: Sequence[str]) -> Sequence[Phone]:
+        return [Phone(self, jid, number) for number, jid in enumerate(jids)]
+
     def walk(self, seed: int, steps: int = 80) -> None:
-        choice = random.Random(seed)
-        jids = ("romeo@example.org/a", "juliet@example.org/b", "juliet@example.org/c")
-        phones: list[test_kills.Phone] = [Phone(self, jid, number) for number, jid in enumerate(jids)]
-        numbers = {phone.jid: 0 for phone in phones}
-        for _ in range(steps):
-            self.step(choice, phones, numbers)
-        self.disk.go_on()
-        for phone in phones:
-            phone.cut()
-            phone.resume()
-        for _ in range(4):
-            self.pump(1, step=0.01)
-            for phone in phones:
-                phone.take()
-                phone.client.send(f"<r xmlns='{SM}'/>")
-        for phone in phones:
-            self.check(phone, numbers)
+        super().walk(seed, steps)
         self.assertEqual(len(self.host.all_sessions()), 3)
 
 
