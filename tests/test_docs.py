@@ -36,10 +36,10 @@ from xmppd.app.cli.backend import declarations
 from xmppd.app.cli.commands import command_tree
 from xmppd.app.firststart import first_start
 from xmppd.app.options import Options
-from xmppd.core.operations import Entry, describe
+from xmppd.core.operations.catalogue import Entry, describe
 from xmppd.core.options import validate_options
+from xmppd.core.plugins.sources import DirectorySource, PackageSource, Source
 from xmppd.core.settings_file import parse
-from xmppd.core.sources import DirectorySource, PackageSource, Source
 
 PATIENCE = 300.0  # seconds until a test gives up; nothing is measured by it
 BIN = Path(sys.executable).parent
@@ -187,7 +187,7 @@ class Code(unittest.TestCase):
         pip = "-m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation"
         self.run_here(folder, *pip.split(), "--target", "out", ".")
         look = (
-            "from xmppd.core.sources import find_sources\n"
+            "from xmppd.core.plugins.sources import find_sources\n"
             "source = next(s for s in find_sources() if s.name == 'acme_xmppd')\n"
             "print(*source.names(), source.load('notes').__name__)"
         )

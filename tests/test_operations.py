@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tests.markdown import ROOT, Page
-from tests.net.test_metrics import EVERYTHING
+from tests.net.http.test_metrics import EVERYTHING
 
 PAGE = Page(ROOT / "docs/operations.md")
 RULES = ROOT / "contrib/xmppd.rules.yml"

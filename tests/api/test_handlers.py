@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from xmppd.api import Condition, Iq, Plugin, Replace, StanzaError, ToAccount, Verdict, filter, iq_get
 from xmppd.api.handlers import HandlerComponent
-from xmppd.core.sources import PluginError
+from xmppd.core.plugins.sources import PluginError
 from xmppd.testing import Client, ServerTestCase
 
 ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"

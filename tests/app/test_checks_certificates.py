@@ -11,7 +11,7 @@ from cryptography import x509
 from tests.net.tls_peers import NOW, issue, make_settings
 from xmppd.app.checks import Finding
 from xmppd.app.checks_certificates import check_certificates
-from xmppd.net.certificates import Credentials, candidates, ensure, write
+from xmppd.net.tls.certificates import Credentials, candidates, ensure, write
 
 
 class CheckCertificateTests(unittest.TestCase):

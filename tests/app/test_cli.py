@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 
 from xmppd.api.operations import Progress, operation
 from xmppd.app.cli import xmppctl
-from xmppd.core.operations import OperationRegistry
+from xmppd.core.operations.catalogue import OperationRegistry
 from xmppd.net import admin
 from xmppd.net.admin import AdminService, DataLock
 

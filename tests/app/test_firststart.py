@@ -17,7 +17,7 @@ from xmppd.app import firststart
 from xmppd.app.firststart import default_folder, default_settings_file, first_start
 from xmppd.core.options import SettingsError
 from xmppd.core.settings_file import load
-from xmppd.net.certificates import find, read
+from xmppd.net.tls.certificates import find, read
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.net.test_metrics import EVERYTHING
+from tests.net.http.test_metrics import EVERYTHING
 from tests.test_docs import free_port
 from xmppd.app.docs import ROOT
 

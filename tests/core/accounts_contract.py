@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from tests.core.storage_contract import outcomes
 from xmppd.api.accounts import Account, AccountExists, NoSuchAccount
 from xmppd.api.storage import IDatabase
-from xmppd.core import account_store
-from xmppd.core.accounts import Accounts
+from xmppd.core.accounts import store as account_store
+from xmppd.core.accounts.accounts import Accounts
 from xmppd.core.storage import Engines, migrate, schema_differences
 from xmppd.wire.jid import Jid
 from xmppd.wire.sasl import HASHES, MIN_ITERATIONS, PasswordError, fake_keys, verify_password

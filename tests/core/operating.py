@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.api.operations import OperationError
-from xmppd.core.accounts import Accounts
+from xmppd.core.accounts.accounts import Accounts
 from xmppd.core.kernel_tables import migrate_kernel
 from xmppd.core.server import Server
 from xmppd.core.sessions import Session

@@ -18,7 +18,7 @@ from xmppd.api import (
     iq_set,
     nonza,
 )
-from xmppd.core.dispatch import Conflict, compile_tables
+from xmppd.core.plugins.dispatch import Conflict, compile_tables
 
 
 def plugin(name: str, *marked: Any) -> Plugin:

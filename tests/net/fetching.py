@@ -9,7 +9,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import StringTransport
 
-from xmppd.net.http import HttpServer
+from xmppd.net.http.server import HttpServer
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, fail
 from xmppd.api import AccountDeleted, Plugin, observe
 from xmppd.api.roster import Subscription
 from xmppd.api.storage import StorageUnavailable
-from xmppd.core.account_keeper import AccountKeeper
+from xmppd.core.accounts.keeper import AccountKeeper
+from xmppd.core.plugins.sources import PluginError
 from xmppd.core.settings_file import from_table
-from xmppd.core.sources import PluginError
 from xmppd.testing import Client, ServerTestCase
 from xmppd.wire.jid import Jid
 

@@ -19,7 +19,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from xmppd.api.operations import OperationError, Progress, operation
-from xmppd.core.operations import OperationRegistry
+from xmppd.core.operations.catalogue import OperationRegistry
 from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, DataLock, is_locked
 from xmppd.wire.errors import Condition
 

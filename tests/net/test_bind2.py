@@ -20,7 +20,7 @@ from xmppd.api import (
     observe,
     tag,
 )
-from xmppd.net.binding import resource_for
+from xmppd.net.c2s.binding import resource_for
 from xmppd.testing import Client
 from xmppd.wire import ns
 from xmppd.wire.jid import Jid

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.net.tls_peers import issue, xmpp_name
-from xmppd.net.certificates import Credentials
+from xmppd.net.tls.certificates import Credentials
 from xmppd.testing import Client, ServerTestCase
 
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
-from tests.net.test_management import SM, Managed
+from tests.net.c2s.test_management import SM, Managed
 from tests.plugins.managed import ManagedTestCase
 from xmppd.api import Plugin, SessionEnded, observe
 from xmppd.core.durable.ghosts import lay_to_rest

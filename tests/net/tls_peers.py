@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import parse
-from xmppd.net.certificates import XMPP_ADDR, Credentials, PrivateKey, der_text
-from xmppd.net.tls import TlsInfo, TlsTransport
+from xmppd.net.tls.certificates import XMPP_ADDR, Credentials, PrivateKey, der_text
+from xmppd.net.tls.transport import TlsInfo, TlsTransport
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG_AGO, FAR_OFF = NOW.replace(year=2020), NOW.replace(year=2090)  # OpenSSL looks at the real time

@@ -31,7 +31,7 @@ import json, pathlib, sys
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 import xmppd, xmppd.plugins, xmppd.plugins.ping
-from xmppd.core.sources import IPluginSource
+from xmppd.core.plugins.sources import IPluginSource
 sources = list(getPlugins(IPluginSource))
 print(json.dumps({
     "file": xmppd.__file__,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xmppd.core.sources import PackageSource
+from xmppd.core.plugins.sources import PackageSource
 from xmppd.testing import contracts
 
 globals().update(contracts(PackageSource("xmppd.plugins"), __name__, Path(__file__).parent / "first_schemas"))

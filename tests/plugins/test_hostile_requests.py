@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xmppd.core.sources import PackageSource
+from xmppd.core.plugins.sources import PackageSource
 from xmppd.testing import Client, ServerTestCase
 from xmppd.testing.xml import Node, read
 from xmppd.wire.escape import escape_attribute, escape_text

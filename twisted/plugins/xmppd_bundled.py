@@ -1,5 +1,5 @@
 """Tells xmppd's plugin registry where the bundled plugins are."""
 
-from xmppd.core.sources import PackageSource
+from xmppd.core.plugins.sources import PackageSource
 
 bundled = PackageSource("xmppd.plugins", bundled=True)

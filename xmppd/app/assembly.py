@@ -11,14 +11,14 @@ from twisted.internet.threads import deferToThreadPool
 
 from xmppd.api.interfaces import IClock
 from xmppd.api.plugin import Plugin
-from xmppd.core.accounts import Accounts, RunInThread
+from xmppd.core.accounts.accounts import Accounts, RunInThread
 from xmppd.core.kernel_tables import migrate_kernel
+from xmppd.core.plugins.sources import Source, find_sources
 from xmppd.core.server import Server
 from xmppd.core.settings import Settings
-from xmppd.core.sources import Source, find_sources
 from xmppd.core.storage import Database, DirectDatabase, Engines, WriterLimits, migrate, open_engines
 from xmppd.core.turns import Turns
-from xmppd.net.listener import ClientListener
+from xmppd.net.c2s.listener import ClientListener
 
 __all__ = ["Assembly", "assemble_live", "assemble_on"]
 

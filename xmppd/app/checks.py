@@ -1,6 +1,6 @@
 """What ``xmppctl check`` looks at: settings, folders, database, ports, plugins. Every finding says what to do.
 
-Certificates are looked at by :mod:`xmppd.net.tls`, the DNS by :mod:`xmppd.app.checks_dns`.
+Certificates are looked at by :mod:`xmppd.net.tls.transport`, the DNS by :mod:`xmppd.app.checks_dns`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from twisted.internet.protocol import Factory
 from xmppd.api.words import plural
 from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.options import SettingsError, table_name, validate_options
-from xmppd.core.registry import wanted_names
+from xmppd.core.plugins.registry import wanted_names
+from xmppd.core.plugins.sources import PluginError, Source, find_sources
 from xmppd.core.settings import Settings, not_served
-from xmppd.core.sources import PluginError, Source, find_sources
 from xmppd.core.storage import DatabaseUrlError, Engines, open_engines
 from xmppd.net.admin import is_locked
 

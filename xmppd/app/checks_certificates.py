@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from xmppd.app.checks import Finding
 from xmppd.core.settings import Settings
-from xmppd.net.certificate_check import diagnose
-from xmppd.net.certificates import candidates, find, read
+from xmppd.net.tls.certificate_check import diagnose
+from xmppd.net.tls.certificates import candidates, find, read
 
 __all__ = ["check_certificates"]
 

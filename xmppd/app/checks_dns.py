@@ -11,7 +11,7 @@ from twisted.names.error import AuthoritativeDomainError, DNSNameError, DomainEr
 
 from xmppd.app.checks import Finding
 from xmppd.core.settings import Settings
-from xmppd.net.certificates import a_label
+from xmppd.net.tls.certificates import a_label
 
 __all__ = ["check_dns"]
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from xmppd.api.plugin import Plugin
 from xmppd.app.docs_plugins import plugins_page, xeps_page
 from xmppd.app.docs_tables import fields, prose, rows, toml
+from xmppd.core.plugins.sources import PackageSource
 from xmppd.core.settings import Component, Host, Settings
-from xmppd.core.sources import PackageSource
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _WIDTH = 110

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xmppd.core.options import SettingsError
 from xmppd.core.settings_file import load
-from xmppd.net.certificates import CertificateError, ensure
+from xmppd.net.tls.certificates import CertificateError, ensure
 
 SETTINGS_FILE = "xmppd.toml"
 

@@ -28,14 +28,14 @@ from xmppd.app.options import Options
 from xmppd.app.web import WebServer
 from xmppd.core import reload
 from xmppd.core.options import SettingsError
+from xmppd.core.plugins.sources import PluginError
 from xmppd.core.readiness import Phase
 from xmppd.core.settings import Settings, needs_restart, not_served
-from xmppd.core.sources import PluginError
 from xmppd.core.storage import DatabaseUrlError, SchemaError
 from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, DataLock
+from xmppd.net.c2s.listener import ClientFactory, ClientListener
 from xmppd.net.eager import make_eager
-from xmppd.net.listener import ClientFactory, ClientListener
-from xmppd.net.tls import ServerTls
+from xmppd.net.tls.transport import ServerTls
 
 __all__ = ["Options", "XmppdService", "makeService"]
 

@@ -12,9 +12,9 @@ from xmppd.api.interfaces import IClock
 from xmppd.core.lateness import Lateness
 from xmppd.core.readiness import Readiness
 from xmppd.core.server import Server
-from xmppd.net.http import HttpServer, Tree
-from xmppd.net.metrics import Figures, registry_of
-from xmppd.net.operator_pages import operator_pages
+from xmppd.net.http.metrics import Figures, registry_of
+from xmppd.net.http.operator_pages import operator_pages
+from xmppd.net.http.server import HttpServer, Tree
 from xmppd.net.peers import Networks
 
 __all__ = ["WebServer"]

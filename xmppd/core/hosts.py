@@ -16,10 +16,10 @@ from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.api.waiting import settled
 from xmppd.core.delivery import Rule, row_for
-from xmppd.core.described import Described
-from xmppd.core.dispatch import Handler, Tables, decide, error_for, unavailable
 from xmppd.core.durable.storing import Storing
-from xmppd.core.operations import HostOperations
+from xmppd.core.operations.catalogue import HostOperations
+from xmppd.core.plugins.described import Described
+from xmppd.core.plugins.dispatch import Handler, Tables, decide, error_for, unavailable
 from xmppd.core.routing import iq_key
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xmppd.api.accounts import IAccounts
     from xmppd.api.interfaces import IClock
     from xmppd.api.storage import IDatabase
-    from xmppd.core.registry import Registry
+    from xmppd.core.plugins.registry import Registry
     from xmppd.core.server import Server
     from xmppd.core.sessions import Session
     from xmppd.core.settings import Limits

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from xmppd.core import account_keeper, account_store, missed, readiness
+from xmppd.core import readiness
+from xmppd.core.accounts import keeper as account_keeper
+from xmppd.core.accounts import store as account_store
 from xmppd.core.durable import tables as sessions
+from xmppd.core.plugins import missed
 from xmppd.core.storage import migrate
 
 __all__ = ["OWNERS", "migrate_kernel"]

@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 from twisted.logger import Logger
 
 from xmppd.core.hosts import Host
-from xmppd.core.registry import wanted_names
+from xmppd.core.plugins.registry import wanted_names
+from xmppd.core.plugins.sources import PluginError
 from xmppd.core.server import Server
 from xmppd.core.settings import Host as HostSettings
 from xmppd.core.settings import Settings
-from xmppd.core.sources import PluginError
 
 __all__ = ["apply"]
 

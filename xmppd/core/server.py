@@ -20,16 +20,16 @@ from xmppd.core.durable.management import Management
 from xmppd.core.durable.storing import Told
 from xmppd.core.durable.units import Spread, Unit, close_after
 from xmppd.core.hosts import Host
-from xmppd.core.kernel_operations import account_keeper, server_operations
 from xmppd.core.limits import TokenBucket
-from xmppd.core.operations_sessions import end_sessions
-from xmppd.core.registry import Migrate, Registry, wanted_names
+from xmppd.core.operations.kernel import account_keeper, server_operations
+from xmppd.core.operations.sessions import end_sessions
+from xmppd.core.plugins.registry import Migrate, Registry, wanted_names
+from xmppd.core.plugins.sources import Source
 from xmppd.core.requests import Requests
 from xmppd.core.routing import Router
 from xmppd.core.sessions import Output, Session
 from xmppd.core.settings import Host as HostSettings
 from xmppd.core.settings import Settings
-from xmppd.core.sources import Source
 from xmppd.core.storage import Database, DirectDatabase
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid

@@ -34,7 +34,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.operations import OperationError
-from xmppd.core.operations import OperationRegistry, describe
+from xmppd.core.operations.catalogue import OperationRegistry, describe
 from xmppd.wire.errors import Condition
 
 __all__ = ["AdminService", "AdminSocketError", "AlreadyRunning", "DataLock", "is_locked"]

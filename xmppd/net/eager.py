@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_LOST
 
-from xmppd.net.newcomers import Newcomers
+from xmppd.net.c2s.newcomers import Newcomers
 
 __all__ = ["make_eager"]
 

@@ -27,11 +27,11 @@ from xmppd.api.plugin import Plugin
 from xmppd.api.waiting import as_deferred
 from xmppd.app.assembly import Assembly, assemble_on
 from xmppd.core.hosts import Host
+from xmppd.core.plugins.sources import PluginError, Source, find_sources
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import from_table
-from xmppd.core.sources import PluginError, Source, find_sources
-from xmppd.net.listener import ClientFactory, ClientListener
-from xmppd.net.tls import ServerTls
+from xmppd.net.c2s.listener import ClientFactory, ClientListener
+from xmppd.net.tls.transport import ServerTls
 from xmppd.testing.client import Client
 from xmppd.testing.disk import Disk
 from xmppd.testing.mailbox import Mailbox
@@ -61,11 +61,11 @@ class ClassSource:
         self._classes = {cls.name: cls for cls in classes}
 
     def names(self) -> list[str]:
-        """See :class:`~xmppd.core.sources.Source`."""
+        """See :class:`~xmppd.core.plugins.sources.Source`."""
         return sorted(self._classes)
 
     def load(self, name: str) -> type[Plugin]:
-        """See :class:`~xmppd.core.sources.Source`."""
+        """See :class:`~xmppd.core.plugins.sources.Source`."""
         if name not in self._classes:
             raise PluginError(f"the test has no plugin {name}")
         return self._classes[name]

@@ -12,7 +12,7 @@ from cryptography.x509 import Certificate
 from twisted.internet.task import Clock
 from twisted.trial.unittest import FailTest
 
-from xmppd.net.certificates import PrivateKey
+from xmppd.net.tls.certificates import PrivateKey
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.tls import ClientTls
 from xmppd.testing.transport import MemoryTransport, Peer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from cryptography.x509 import Certificate
 from OpenSSL import SSL
 
-from xmppd.net.certificates import PrivateKey
+from xmppd.net.tls.certificates import PrivateKey
 
 __all__ = ["ClientTls"]
 

@@ -14,10 +14,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from xmppd.api.operations import OperationError
-from xmppd.core.accounts import Accounts
-from xmppd.core.kernel_operations import declared_operations, offline_operations
+from xmppd.core.accounts.accounts import Accounts
 from xmppd.core.kernel_tables import migrate_kernel
-from xmppd.core.operations import OperationRegistry, describe
+from xmppd.core.operations.catalogue import OperationRegistry, describe
+from xmppd.core.operations.kernel import declared_operations, offline_operations
 from xmppd.core.settings import Settings
 from xmppd.core.storage import DatabaseUrlError, DirectDatabase, SchemaError, open_engines
 from xmppd.net.admin import is_locked
@@ -36,7 +36,7 @@ class Backend(Protocol):
     """Somebody who runs operations."""
 
     def operations(self) -> list[dict[str, Any]]:
-        """Return the declarations of all operations, as `xmppd.core.operations.describe` gives them."""
+        """Return the declarations of all operations, as `xmppd.core.operations.catalogue.describe` gives them."""
 
     def run(self, name: str, arguments: Mapping[str, Any], host: str | None, progress: Told) -> Any:
         """Run an operation and return its result. Raises OperationError, NotRunning."""

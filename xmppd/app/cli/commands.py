@@ -30,7 +30,7 @@ _GROUP_HELP = {
 def command_tree(operations: Sequence[Mapping[str, Any]], run: Runner) -> dict[str, click.Command]:
     """Return commands for operations, by first word; names of several words become groups.
 
-    :param operations: as `xmppd.core.operations.describe` gives them.
+    :param operations: as `xmppd.core.operations.catalogue.describe` gives them.
     :param run: called when a command was given.
     """
     top = click.Group()

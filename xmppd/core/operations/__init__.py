@@ -1,0 +1,1 @@
+"""Operations of the kernel, and the catalogue of all."""

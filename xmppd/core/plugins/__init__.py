@@ -1,0 +1,1 @@
+"""Plugins' lives and their handlers: sources, registry, dispatch."""

@@ -1,0 +1,183 @@
+"""What all client connections share: settings, counters, TLS, and the regular look at who has gone quiet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IProtocolFactory
+from zope.interface import implementer
+
+from xmppd.api.limits import Window
+from xmppd.core.lru import Lru
+from xmppd.core.settings import LOOPBACK
+from xmppd.net.c2s.stream import ClientStream
+from xmppd.net.peers import Networks, PeerCounter
+from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.framing import Limits as WireLimits
+from xmppd.wire.framing import ScannerPool
+from xmppd.wire.jid import Jid
+
+if TYPE_CHECKING:
+    from xmppd.api.interfaces import IDelayedCall
+    from xmppd.core.accounts.accounts import Accounts
+    from xmppd.core.server import Server
+    from xmppd.core.sessions import Session
+    from xmppd.net.tls.transport import ServerTls
+
+__all__ = ["ClientFactory", "ClientListener"]
+
+#: Seconds between two looks at all streams for those that have died.
+_LOOK = 5.0
+#: How many of them are looked at before others get their turn.
+_AT_ONCE = 200
+#: Seconds that clients get to close their side when the server stops.
+_PATIENCE = 1.0
+#: How many pairs of account and address are remembered from successful log-ins.
+_LOGINS = 50_000
+
+
+class ClientListener:
+    """State shared by the streams of all client ports.
+
+    :param secret: makes the keys of unknown accounts up; at least 32 octets, kept across restarts.
+    :param tls: certificates and contexts; None serves no TLS.
+    """
+
+    def __init__(self, server: Server, accounts: Accounts, secret: bytes, tls: ServerTls | None = None) -> None:
+        self.server = server
+        self.accounts = accounts
+        self.secret = secret
+        self.tls = tls
+        self.clock = server.clock
+        self.loopback = Networks(LOOPBACK)
+        self.streams: set[ClientStream] = set()
+        self.parsers = ScannerPool()
+        self.peers = PeerCounter()
+        self.address_failures = Window(1, 0.0)
+        self.account_failures = Window(1, 0.0)
+        #: How many attempts to log in ended in success, or in which error.
+        self.login_results: Counter[str] = Counter()
+        #: Who has logged in from where, lately: they are not held up by others' failures.
+        self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
+        self._next_look: IDelayedCall | None = None
+        self._to_look_at: list[ClientStream] = []
+        self._drained: Deferred[None] | None = None
+        self.reconfigure()
+
+    def reconfigure(self) -> None:
+        """Take the limits from the server's settings as they are now; new streams get them.
+
+        Streams to a host that is served no more end (RFC 6120 4.9.3.5), those without a session as well.
+        """
+        limits = self.limits = self.server.settings.limits
+        self.limits_before = _wire_limits(limits, limits.stanza_octets_before_auth)
+        self.limits_after = _wire_limits(limits, limits.stanza_octets)
+        self.exempt = Networks(limits.exempt_networks)
+        window = limits.failed_login_window_seconds
+        self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
+        self.address_failures.set_limits(limits.failed_logins_per_address, window)
+        self.account_failures.set_limits(limits.failed_logins_per_account, window)
+        for stream in list(self.streams):
+            if stream.host is not None and stream.host not in self.server.hosts.values():
+                stream.close(StreamError(StreamCondition.HOST_GONE))
+
+    def start(self) -> None:
+        """Begin to look after the streams."""
+        self._next_look = self.clock.callLater(_LOOK, self._look)
+
+    async def drain(self) -> None:
+        """Close every stream with system-shutdown and wait until all are gone, but no longer than the settings say."""
+        if self._next_look is not None and self._next_look.active():
+            self._next_look.cancel()
+        for stream in list(self.streams):
+            stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+        if self.streams:
+            drained = self._drained = Deferred()
+            seconds = self.server.settings.server.drain_seconds
+            calls = (
+                self.clock.callLater(_PATIENCE, self._wait_no_longer),
+                self.clock.callLater(seconds, self._cut_off),
+            )
+            await drained
+            for call in calls:
+                if call.active():
+                    call.cancel()
+
+    def _wait_no_longer(self) -> None:
+        for stream in list(self.streams):
+            stream.wait_no_longer()
+
+    def _cut_off(self) -> None:
+        for stream in list(self.streams):
+            stream.abort()
+
+    def left(self, stream: ClientStream) -> None:
+        """A stream's connection is gone."""
+        self.streams.discard(stream)
+        if not self.streams and self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
+
+    def unbind(self, session: Session) -> None:
+        """End a session whose stream has ended."""
+        session.host.spawn(self.server.unbind(session), f"ending the session {session.jid}")
+
+    def _look(self) -> None:
+        """Ping the silent, close the dead (RFC 6120 4.6); some at a time, so that nobody waits for it."""
+        if not self._to_look_at:
+            self._to_look_at = list(self.streams)
+        now = self.clock.seconds()
+        ping_at = max(1, round(self.limits.idle_ping_seconds / _LOOK))
+        dead_at = ping_at + max(1, round(self.limits.idle_timeout_seconds / _LOOK))
+        for stream in self._to_look_at[-_AT_ONCE:]:
+            if stream.heard:
+                stream.heard = False
+                stream.idle = 0
+                if stream.session is not None:
+                    stream.session.active_at = now
+                continue
+            stream.idle += 1
+            if stream.idle == ping_at:
+                stream.ping()
+            elif stream.idle >= dead_at:
+                stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT))
+        del self._to_look_at[-_AT_ONCE:]
+        self._next_look = self.clock.callLater(0 if self._to_look_at else _LOOK, self._look)
+
+
+@implementer(IProtocolFactory)
+class ClientFactory:
+    """Makes a stream for each connection to one port.
+
+    :param direct_tls: TLS begins with the first octet (XEP-0368).
+    """
+
+    noisy = False
+
+    def __init__(self, listener: ClientListener, direct_tls: bool = False) -> None:
+        self._listener = listener
+        self._direct_tls = direct_tls
+
+    def buildProtocol(self, address: IAddress) -> Any:
+        """See IProtocolFactory."""
+        stream = ClientStream(self._listener)
+        tls = self._listener.tls
+        return tls.wrap(stream) if self._direct_tls and tls is not None else stream
+
+    def doStart(self) -> None:
+        """See IProtocolFactory."""
+
+    def doStop(self) -> None:
+        """See IProtocolFactory."""
+
+
+def _wire_limits(limits: Any, stanza: int) -> WireLimits:
+    return WireLimits(
+        stanza=stanza,
+        header=limits.stream_header_octets,
+        depth=limits.element_depth,
+        attributes=limits.element_attributes,
+        children=limits.stanza_children,
+    )

@@ -1,0 +1,220 @@
+"""Figures of a running server for Prometheus: read from the live objects when somebody asks, and counted nowhere else.
+
+Names follow Prometheus' conventions: a unit at the end, ``_total`` for what only grows. docs/operations.md tells what
+to watch.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+import twisted
+from xmppd import __version__
+from xmppd.api.storage import StorageUnavailable
+from xmppd.core.durable.ledger import Ledger
+from xmppd.core.histogram import Histogram
+from xmppd.core.lateness import Lateness
+from xmppd.core.plugins.dispatch import Stats
+from xmppd.core.storage import Database
+from xmppd.wire.sasl import SaslCondition
+
+if TYPE_CHECKING:
+    from xmppd.core.server import Server
+    from xmppd.net.c2s.listener import ClientListener
+    from xmppd.net.peers import PeerCounter
+    from xmppd.net.tls.transport import ServerTls
+
+__all__ = ["Figures", "database_figures", "registry_of"]
+
+#: Seconds for which a count of accounts is good enough: it takes the database some work.
+_RECOUNT = 60.0
+
+
+class Figures(Collector):
+    """What one server has to tell. Parts that are not there yet tell nothing.
+
+    :param lateness: how late timers are.
+    :param http: counts HTTP connections.
+    :ivar clients: what client ports share.
+    :ivar tls: the certificates.
+    """
+
+    def __init__(self, server: Server, lateness: Lateness, http: PeerCounter) -> None:
+        self._server = server
+        self._lateness = lateness
+        self._http = http
+        self._accounts: dict[str, int] = {}
+        self._counted_at: float | None = None
+        self.clients: ClientListener | None = None
+        self.tls: ServerTls | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all figures."""
+        server = self._server
+        yield from self._about()
+        yield from self._sessions()
+        received, sent = server.directory.stanzas()
+        yield _counter("xmppd_stanzas_received", "Stanzas that clients have sent.", received)
+        yield _counter("xmppd_stanzas_sent", "Stanzas that were sent to clients.", sent)
+        yield from self._connections()
+        yield from self._logins()
+        yield from _ledger(server.ledger)
+        if isinstance(server.db, Database):
+            yield from database_figures(server.db)
+        yield from self._plugins()
+        yield _histogram(
+            "xmppd_reactor_delay_seconds", "By how much a timer was late, measured once a second.",
+            self._lateness.seconds,
+        )  # fmt: skip
+
+    def _about(self) -> Iterator[Metric]:
+        about = {"version": __version__, "python": platform.python_version(), "twisted": twisted.__version__}
+        if isinstance(self._server.db, Database):
+            about["database"] = self._server.db.engines.write.dialect.name
+        yield InfoMetricFamily("xmppd_build", "The program, and what it stands on.", about)
+        started = self._server.started_at
+        yield _gauge("xmppd_start_time_seconds", "When the server was started, since the epoch.", started)
+        if self.tls is not None:
+            ends = {(host,): end for host, end in self.tls.ends.items()}
+            yield _gauges(
+                "xmppd_certificate_expiry_timestamp_seconds", "When a host's certificate ends, since the epoch.",
+                ("host",), ends,
+            )  # fmt: skip
+
+    def _sessions(self) -> Iterator[Metric]:
+        directory, hosts = self._server.directory, self._server.hosts
+        sessions: Counter[tuple[str, str]] = Counter()
+        for session in directory.by_jid.values():
+            sessions[session.host.jid.domain, "hibernating" if session.hibernating else "connected"] += 1
+        online = Counter(account.domain for account in directory.by_account)
+        found = {(host, state): sessions[host, state] for host in hosts for state in ("connected", "hibernating")}
+        text = "Sessions of users; those that hibernate have lost their connection and wait to be resumed."
+        yield _gauges("xmppd_sessions", text, ("host", "state"), found)
+        found_online = {(host,): online[host] for host in hosts}
+        yield _gauges("xmppd_accounts_online", "Accounts that have a session.", ("host",), found_online)
+        self._count_accounts()
+        accounts = {(host,): count for host, count in self._accounts.items() if host in hosts}
+        yield _gauges("xmppd_accounts", "Accounts there are; counted once a minute.", ("host",), accounts)
+
+    def _count_accounts(self) -> None:
+        """Have the accounts counted, for the next who asks, unless it was done lately."""
+        now = self._server.clock.seconds()
+        if self._counted_at is None or not 0 <= now - self._counted_at < _RECOUNT:
+            self._counted_at = now
+            self._server.spawn(self._counted(), "counting accounts")
+
+    async def _counted(self) -> None:
+        try:
+            for host in list(self._server.hosts):
+                self._accounts[host] = await self._server.accounts.count(host)
+        except StorageUnavailable:
+            self._counted_at = None  # other figures tell of it
+
+    def _connections(self) -> Iterator[Metric]:
+        counters = {("http",): self._http}
+        if self.clients is not None:
+            counters["client",] = self.clients.peers
+        kind = ("kind",)
+        found = {key: counter.open for key, counter in counters.items()}
+        yield _gauges("xmppd_connections", "Open connections.", kind, found)
+        accepted = {key: counter.accepted for key, counter in counters.items()}
+        yield _counters("xmppd_connections_accepted", "Connections that were let in.", kind, accepted)
+        refused = {key: counter.refused for key, counter in counters.items()}
+        yield _counters("xmppd_connections_refused", "Connections refused: there were too many.", kind, refused)
+
+    def _logins(self) -> Iterator[Metric]:
+        if self.clients is not None:
+            counted = self.clients.login_results
+            found = {(name,): counted[name] for name in ("success", *(str(condition) for condition in SaslCondition))}
+            text = "Attempts to log in, by how they ended: success, or the error of SASL."
+            yield _counters("xmppd_logins", text, ("result",), found)
+
+    def _plugins(self) -> Iterator[Metric]:
+        by_plugin: dict[tuple[str, ...], Stats] = {}
+        for domain, host in self._server.hosts.items():
+            for (plugin, _), stats in host.registry.figures.items():
+                by_plugin.setdefault((domain, plugin.name), Stats()).merge(stats)
+        for name, text, attribute in (
+            ("calls", "Calls of a plugin's handlers.", "calls"),
+            ("failures", "Calls that failed: the stanza was refused, the log says why.", "failures"),
+            ("seconds", "Time spent in a plugin's handlers, each up to where it waits for something.", "seconds"),
+        ):
+            found = {key: getattr(stats, attribute) for key, stats in by_plugin.items()}
+            yield _counters(f"xmppd_plugin_{name}", text, ("host", "plugin"), found)
+        slowest = {key: stats.slowest for key, stats in by_plugin.items()}
+        text = "The longest call of any of a plugin's handlers since it was started."
+        yield _gauges("xmppd_plugin_slowest_call_seconds", text, ("host", "plugin"), slowest)
+
+
+def registry_of(figures: Figures) -> CollectorRegistry:
+    """Return a registry of its own for a server's figures and those of its process."""
+    registry = CollectorRegistry()
+    registry.register(figures)
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def database_figures(db: Database) -> Iterator[Metric]:
+    """Yield what a database has to tell."""
+    counters = db.counters
+    yield _gauge("xmppd_database_writable", "1 if the last transaction could be written.", int(db.writable))
+    yield _gauge("xmppd_database_waiting_writes", "Writes that wait for a transaction.", db.queue_length)
+    yield _gauge("xmppd_database_waiting_reads", "Reads that wait, or are under way.", db.reads_waiting)
+    yield _counter("xmppd_database_batches", "Transactions, each with what came together.", counters.batches)
+    yield _counter("xmppd_database_failed_batches", "Transactions that failed: disk, connection.",
+                   counters.failed_batches)  # fmt: skip
+    yield _counter("xmppd_database_writes", "Writes in these transactions.", counters.jobs)
+    yield _counter("xmppd_database_rows", "Rows stored by writes that do nothing else.", counters.rows)
+    yield _counter("xmppd_database_refused_writes", "Writes refused: too many were waiting.", counters.refused)
+    text = "Time a transaction took, from its first statement to the end of COMMIT."
+    yield _histogram("xmppd_database_batch_seconds", text, counters.seconds)
+
+
+def _ledger(ledger: Ledger) -> Iterator[Metric]:
+    counters = ledger.counters
+    text = "Time from when something had to be stored until it was: acks and messages wait for it."
+    yield _histogram("xmppd_ledger_commit_seconds", text, counters.seconds)
+    yield _gauge(
+        "xmppd_ledger_waiting_seconds", "How long the oldest of what waits has waited.", ledger.waiting_seconds
+    )
+    yield _gauge("xmppd_ledger_paused_connections", "Connections not read: too much waits to be stored.", ledger.paused)
+    yield _counter("xmppd_ledger_units", "Stanzas that left something to be stored.", counters.units)
+    yield _counter("xmppd_ledger_bytes", "What they left, roughly.", counters.octets)
+    yield _counter("xmppd_ledger_failures", "Attempts to store that failed and were made again.", counters.failures)
+    yield _gauge("xmppd_session_journal_bytes", "Length of the journal of resumable sessions.", ledger.journal_octets)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value)
+
+
+def _counters(name: str, text: str, labels: Iterable[str], found: Mapping[Any, float]) -> Metric:
+    """Return a figure for each combination of labels; the keys of `found` are tuples of their values."""
+    family = CounterMetricFamily(name, text, labels=tuple(labels))
+    for values, value in found.items():
+        family.add_metric(values, value)
+    return family
+
+
+def _gauges(name: str, text: str, labels: Iterable[str], found: Mapping[Any, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=tuple(labels))
+    for values, value in found.items():
+        family.add_metric(values, value)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    buckets = [("+Inf" if bound == float("inf") else str(bound), count) for bound, count in histogram.buckets()]
+    return HistogramMetricFamily(name, text, buckets, histogram.sum)

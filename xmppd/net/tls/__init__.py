@@ -1,0 +1,1 @@
+"""TLS: certificates, contexts, the transport."""

@@ -1,0 +1,156 @@
+"""OpenSSL contexts of the hosts: versions and ciphers, the certificate by SNI, ALPN, client certificates.
+
+RFC 6120 section 5 and RFC 7590 (TLS in XMPP), XEP-0368 (ALPN for direct TLS), XEP-0178 (client certificates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from OpenSSL import SSL, crypto
+
+from xmppd.core.options import SettingsError
+from xmppd.core.settings import Tls
+from xmppd.net.tls.certificates import XMPP_ADDR, CertificateError, Credentials, a_label, der_text_value, read_chain
+from xmppd.wire.jid import Jid, JidError
+
+ALPN_CLIENT = b"xmpp-client"
+_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+_OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+
+class WrongProtocol(SSL.Error):
+    """A client asked by ALPN for protocols, but not for XMPP's."""
+
+
+class HostContext(SSL.Context):
+    """An OpenSSL context with the certificate of one host.
+
+    :ivar end_point: channel binding data of the certificate; None if its signature names no hash.
+    :ivar authorities: those of client certificates.
+    """
+
+    end_point: bytes | None = None
+    authorities: crypto.X509Store | None = None
+
+
+class Contexts:
+    """The contexts of all hosts for one kind of port, which know each other for SNI (RFC 6066 section 3).
+
+    :param direct: for ports with direct TLS, where ALPN has to be `xmpp-client` if it is used (XEP-0368 section 4).
+    :raises SettingsError: the settings name ciphers or authorities that can't be used.
+    """
+
+    def __init__(self, settings: Tls, credentials: Mapping[str, Credentials], *, direct: bool) -> None:
+        authorities = _authorities(settings)
+        self._contexts: dict[str, HostContext] = {}
+        for host, found in credentials.items():
+            context = _context(settings, found, authorities)
+            context.set_tlsext_servername_callback(self._choose)
+            if direct:
+                context.set_alpn_select_callback(_select_protocol)
+            self._contexts[a_label(host)] = context
+        self._default = next(iter(self._contexts.values()))
+
+    def get(self, host: str | None) -> HostContext:
+        """Return the context of `host`, or of the first host if it is None or unknown."""
+        return self._contexts.get(a_label(host), self._default) if host else self._default
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        # The name is the client's: bytes that are not an A-label are simply no host of ours.
+        name = (connection.get_servername() or b"").decode("ascii", "replace").lower().rstrip(".")
+        context = self._contexts.get(name)
+        if context is not None and context is not connection.get_context():
+            connection.set_context(context)
+
+
+def _authorities(settings: Tls) -> list[x509.Certificate]:
+    if settings.client_ca is None:
+        return []
+    try:
+        return list(read_chain(settings.client_ca))
+    except CertificateError as error:
+        raise SettingsError([f"[tls]: client_ca: {error}"]) from None
+
+
+def _context(settings: Tls, credentials: Credentials, authorities: list[x509.Certificate]) -> HostContext:
+    context = HostContext(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(_VERSIONS[settings.minimum_version])
+    context.set_options(_OPTIONS | (0 if settings.session_tickets else SSL.OP_NO_TICKET))
+    # An idle connection keeps no 32 KiB of buffers, and the server no sessions: tickets are with the clients.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(b"xmppd")
+    try:
+        context.set_cipher_list(settings.ciphers.encode())
+    except SSL.Error:
+        raise SettingsError([f'[tls]: ciphers: OpenSSL knows none of "{settings.ciphers}"']) from None
+    context.use_privatekey(credentials.key)
+    context.use_certificate(credentials.leaf)
+    for certificate in credentials.chain[1:]:
+        context.add_extra_chain_cert(certificate)
+    context.end_point = end_point(credentials.leaf)
+    if authorities:
+        _ask_for_certificates(context, settings, authorities)
+    return context
+
+
+def _ask_for_certificates(context: HostContext, settings: Tls, authorities: list[x509.Certificate]) -> None:
+    """Ask clients for a certificate (XEP-0178 section 2). Whether it is to be believed is decided at the login."""
+    context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+    context.load_client_ca(str(settings.client_ca).encode())
+    context.authorities = crypto.X509Store()
+    for authority in authorities:
+        context.authorities.add_cert(crypto.X509.from_cryptography(authority))
+
+
+def _select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    if ALPN_CLIENT in offered:
+        return ALPN_CLIENT
+    raise WrongProtocol(f"ALPN asks for {offered!r}")  # pyOpenSSL answers with the alert no_application_protocol
+
+
+def end_point(certificate: x509.Certificate) -> bytes | None:
+    """Return the `tls-server-end-point` data of a certificate (RFC 5929 section 4.1).
+
+    It is the certificate's hash by the hash function of its signature, but SHA-256 in place of MD5 and SHA-1;
+    None for signatures without one (EdDSA), for which the type is undefined.
+    """
+    function = certificate.signature_hash_algorithm
+    if function is None:
+        return None
+    return certificate.fingerprint(hashes.SHA256() if function.name in ("md5", "sha1") else function)
+
+
+def peer_addresses(connection: SSL.Connection) -> tuple[Jid, ...]:
+    """Return the XMPP addresses in the client's certificate; none if an authority of ours did not vouch for it."""
+    context = connection.get_context()
+    if not isinstance(context, HostContext) or context.authorities is None:
+        return ()
+    certificate = connection.get_peer_certificate()
+    if certificate is None:
+        return ()
+    try:
+        crypto.X509StoreContext(context.authorities, certificate, connection.get_peer_cert_chain()).verify_certificate()
+    except crypto.X509StoreContextError:
+        return ()
+    return xmpp_addresses(certificate.to_cryptography())
+
+
+def xmpp_addresses(certificate: x509.Certificate) -> tuple[Jid, ...]:
+    """Return the `id-on-xmppAddr` names of a certificate that are addresses (RFC 6120 section 13.7.1.4)."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    found = []
+    for name in names.get_values_for_type(x509.OtherName):
+        text = der_text_value(name.value) if name.type_id == XMPP_ADDR else None
+        if text is not None:
+            try:
+                found.append(Jid.parse(text))
+            except JidError:
+                continue
+    return tuple(found)

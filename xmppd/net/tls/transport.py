@@ -1,0 +1,344 @@
+"""TLS on the server's side of a connection (RFC 6120 section 5, XEP-0368).
+
+:class:`TlsTransport` stands between a TCP transport and a protocol, as Twisted's own TLS layer does, but holds less:
+an idle connection's share is nearly all OpenSSL's, and a large stanza leaves no large buffer behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IProtocol, ITransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from xmppd.core.options import SettingsError
+from xmppd.core.settings import Settings
+from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read
+from xmppd.net.tls.context import Contexts, HostContext, peer_addresses
+from xmppd.wire.jid import Jid
+
+#: Octets given to OpenSSL at a time. Its memory buffers grow to the most they ever held, and stay so; what is written
+#: at once, such as a roster, is on average the larger part.
+_READ = 4_096
+_WRITE = 2_048
+_RECORD = 16_384
+#: Octets after which answers that OpenSSL made by itself are sent even if the application has nothing to say.
+_UNANSWERED = 65_536
+
+
+class TlsInfo:
+    """What the TLS of a connection tells about itself; asked of OpenSSL when needed, so that it takes no room."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: SSL.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def version(self) -> str:
+        """As ``TLSv1.3``."""
+        return self._connection.get_protocol_version_name()
+
+    @property
+    def cipher(self) -> str:
+        """OpenSSL's name of the cipher suite."""
+        return self._connection.get_cipher_name() or ""
+
+    @property
+    def channel_bindings(self) -> Mapping[str, bytes]:
+        """Data of the types of channel binding there are (RFC 5056), the best type first."""
+        bindings = {}
+        if self.version == "TLSv1.3":
+            # With TLS 1.2 it needs the extended master secret (RFC 9266 section 3); pyOpenSSL can't tell.
+            bindings["tls-exporter"] = self._connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+        context = self._connection.get_context()
+        if isinstance(context, HostContext) and context.end_point:
+            bindings["tls-server-end-point"] = context.end_point
+        return bindings
+
+    @property
+    def addresses(self) -> tuple[Jid, ...]:
+        """The XMPP addresses in the client's certificate, if an authority of ours vouched for it (XEP-0178)."""
+        return peer_addresses(self._connection)
+
+
+class Securable(Protocol):
+    """A protocol that learns when its connection is protected."""
+
+    tls: TlsInfo | None
+    transport: Any
+
+    def makeConnection(self, transport: Any) -> None: ...
+    def dataReceived(self, data: bytes) -> None: ...
+    def connectionLost(self, reason: Failure) -> None: ...
+
+
+@implementer(IProtocol, ITransport)
+class TlsTransport:
+    """TLS between a TCP transport, whose protocol this is, and a protocol, whose transport this is.
+
+    The protocol's `tls` is set when the handshake is complete; nothing reaches it before. Producers are registered
+    with the TCP transport itself, whose buffer is the one that fills.
+    """
+
+    __slots__ = ("_connection", "_error", "_established", "_protocol", "_tcp", "_unanswered")
+
+    def __init__(self, protocol: Securable, context: HostContext) -> None:
+        self._protocol = protocol
+        self._tcp: Any = None
+        self._established = False
+        self._error: SSL.Error | None = None
+        self._unanswered = 0
+        self._connection: SSL.Connection | None = SSL.Connection(context, None)
+        self._connection.set_accept_state()
+
+    # The protocol of the TCP transport
+
+    def makeConnection(self, transport: Any) -> None:
+        """See IProtocol: direct TLS."""
+        self._tcp = transport
+        self._protocol.makeConnection(self)
+
+    def take_over(self, transport: Any) -> None:
+        """Begin TLS on a connection that the protocol has talked on before: STARTTLS."""
+        self._tcp = transport
+        transport.protocol = self
+        self._protocol.transport = self
+
+    def dataReceived(self, data: bytes) -> None:
+        """See IProtocol."""
+        connection = self._connection
+        if connection is None:
+            return
+        plain: list[bytes] = []
+        self._unanswered += len(data)
+        try:
+            for start in range(0, len(data), _READ):
+                connection.bio_write(data[start : start + _READ])
+                if self._established or self._handshake(connection):
+                    _decrypt(connection, plain)
+        except SSL.ZeroReturnError:
+            self._deliver(plain)
+            self.loseConnection()
+        except SSL.Error as error:
+            self._deliver(plain)
+            self._fail(error)
+        else:
+            if self._unanswered > _UNANSWERED or not plain:
+                self._flush(connection)
+            self._deliver(plain)
+
+    def _deliver(self, plain: list[bytes]) -> None:
+        if plain:
+            self._protocol.dataReceived(plain[0] if len(plain) == 1 else b"".join(plain))
+
+    def _handshake(self, connection: SSL.Connection) -> bool:
+        try:
+            connection.do_handshake()
+        except SSL.WantReadError:
+            return False
+        self._established = True
+        self._flush(connection)
+        self._protocol.tls = TlsInfo(connection)
+        return True
+
+    def _fail(self, error: SSL.Error) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._error = error
+            self._flush(connection)  # the alert
+            self._tcp.loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See IProtocol."""
+        self._connection = None
+        self._tcp = None
+        self._protocol.connectionLost(reason if self._error is None else Failure(self._error))
+
+    # The transport of the protocol
+
+    def write(self, data: bytes) -> None:
+        """See ITransport. Before the handshake is complete there is nobody to write to."""
+        connection = self._connection
+        if connection is None or not self._established:
+            return
+        try:
+            if len(data) <= _WRITE:
+                connection.send(data)
+                self._flush(connection)
+                return
+            out: list[bytes] = []
+            for start in range(0, len(data), _WRITE):
+                connection.send(data[start : start + _WRITE])
+                _take(connection, out)
+        except SSL.Error as error:
+            self._fail(error)
+        else:
+            self._unanswered = 0
+            self._tcp.writeSequence(out)
+
+    def _flush(self, connection: SSL.Connection) -> None:
+        """Send what OpenSSL has to say."""
+        self._unanswered = 0
+        out: list[bytes] = []
+        _take(connection, out)
+        if out:
+            self._tcp.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """See ITransport."""
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """See ITransport. The client's own close_notify is not waited for (RFC 8446 section 6.1)."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._established:
+            with contextlib.suppress(SSL.Error):
+                connection.shutdown()
+            self._flush(connection)
+        self._tcp.loseConnection()
+
+    def loseWriteConnection(self) -> None:
+        """See ITCPTransport: close_notify, then the end of our direction; what the client still sends is read."""
+        connection = self._connection
+        if connection is None or not self._established:
+            self.loseConnection()
+            return
+        with contextlib.suppress(SSL.Error):
+            connection.shutdown()
+        self._flush(connection)
+        self._tcp.loseWriteConnection()
+
+    def abortConnection(self) -> None:
+        """See ITCPTransport."""
+        self._connection = None
+        if self._tcp is not None:
+            self._tcp.abortConnection()
+
+    def promote(self) -> None:
+        """See ClientStream.bound."""
+        promote = getattr(self._tcp, "promote", None)
+        if promote is not None:
+            promote()
+
+    def getPeer(self) -> Any:
+        """See ITransport."""
+        return self._tcp.getPeer()
+
+    def getHost(self) -> Any:
+        """See ITransport."""
+        return self._tcp.getHost()
+
+    def pauseProducing(self) -> None:
+        """Read nothing; what is decrypted already has been delivered."""
+        self._tcp.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        self._tcp.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """See IPushProducer."""
+        self.loseConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See IConsumer."""
+        self._tcp.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """See IConsumer."""
+        self._tcp.unregisterProducer()
+
+
+def _decrypt(connection: SSL.Connection, plain: list[bytes]) -> None:
+    """Append what can be decrypted by now."""
+    try:
+        while True:
+            plain.append(connection.recv(_RECORD))
+    except SSL.WantReadError:
+        return
+
+
+def _take(connection: SSL.Connection, out: list[bytes]) -> None:
+    """Append what OpenSSL wants to send."""
+    try:
+        chunk = connection.bio_read(_RECORD)
+        while len(chunk) == _RECORD:
+            out.append(chunk)
+            chunk = connection.bio_read(_RECORD)
+        out.append(chunk)
+    except SSL.WantReadError:
+        return
+
+
+class ServerTls:
+    """The TLS of all client ports, by the certificates there are; certificates can be replaced while it serves.
+
+    :ivar notices: what the operator should know of the certificates that were loaded last, in plain words.
+    :ivar ends: when they end, in seconds since the epoch, by host.
+    :raises SettingsError: a certificate, a key, or a setting can't be used; names every one of them.
+    """
+
+    def __init__(self, settings: Settings, now: datetime | None = None) -> None:
+        self.notices: list[str] = []
+        self.ends: dict[str, float] = {}
+        self.reload(settings, now)
+
+    def reload(self, settings: Settings, now: datetime | None = None) -> list[str]:
+        """Use the certificates as they are in the files now. Connections keep theirs; a failure changes nothing.
+
+        :param now: with a time zone, by default the present; what self-signed certificates and the notices go by.
+        :returns: the notices.
+        :raises SettingsError: see above.
+        """
+        now = now or datetime.now(UTC)
+        credentials, notices = load_credentials(settings, now)
+        starttls = Contexts(settings.tls, credentials, direct=False)
+        self._direct = Contexts(settings.tls, credentials, direct=True)
+        self._starttls = starttls
+        self.notices = notices
+        self.ends = {host: found.leaf.not_valid_after_utc.timestamp() for host, found in credentials.items()}
+        return notices
+
+    def start(self, protocol: Securable, host: str | None) -> None:
+        """Begin TLS on the connection of `protocol`, whose stream is to `host`."""
+        TlsTransport(protocol, self._starttls.get(host)).take_over(protocol.transport)
+
+    def wrap(self, protocol: Securable) -> TlsTransport:
+        """Return what a factory builds in place of `protocol` for a port of direct TLS."""
+        return TlsTransport(protocol, self._direct.get(None))
+
+
+def load_credentials(settings: Settings, now: datetime) -> tuple[dict[str, Credentials], list[str]]:
+    """Read the certificate of every host, and make a self-signed one for those that have none.
+
+    :returns: credentials by host, and what the operator should know of them.
+    :raises SettingsError: some can't be read, or don't fit.
+    """
+    credentials: dict[str, Credentials] = {}
+    notices: list[str] = []
+    problems: list[str] = []
+    for host in settings.hosts:
+        try:
+            files, new = ensure(settings, host, now)
+            credentials[host] = read(files)
+        except CertificateError as error:
+            problems.append(str(error))
+            continue
+        if new:
+            notices.append(f"{host} had no certificate; one was made and self-signed: {files.certificate}")
+        end = credentials[host].leaf.not_valid_after_utc
+        if end < now:
+            notices.append(f"the certificate of {host} has expired on {end:%Y-%m-%d}: {files.certificate}")
+        elif end < now + timedelta(days=settings.tls.expires_soon_days):
+            notices.append(f"the certificate of {host} expires on {end:%Y-%m-%d}: {files.certificate}")
+    if problems:
+        raise SettingsError(problems)
+    return credentials, notices
