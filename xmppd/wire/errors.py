@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
 
@@ -150,7 +151,7 @@ class StanzaError(Exception):
         `undefined-condition` and an unknown type the default of the condition.
         """
         unknown = Condition.UNDEFINED_CONDITION
-        condition, text, address, app = _read(error, ns.STANZA_ERRORS, Condition, unknown)
+        condition, text, address, app = _read(error.children, ns.STANZA_ERRORS, Condition, unknown)
         type_ = error.attributes.get("type")
         known = type_ if type_ in ErrorType._value2member_map_ else None
         return cls(condition, known, text, app, error.attributes.get("by"), address)
@@ -194,8 +195,13 @@ class StreamError(Exception):
     @classmethod
     def from_element(cls, error: domish.Element) -> StreamError:
         """Read a `<stream:error/>` element; an unknown condition is read as `undefined-condition`."""
+        return cls.from_children(error.children)
+
+    @classmethod
+    def from_children(cls, children: Iterable[object]) -> StreamError:
+        """Read what is inside a `<stream:error/>` element."""
         unknown = StreamCondition.UNDEFINED_CONDITION
-        condition, text, address, app = _read(error, ns.STREAM_ERRORS, StreamCondition, unknown)
+        condition, text, address, app = _read(children, ns.STREAM_ERRORS, StreamCondition, unknown)
         return cls(condition, text, app, address)
 
     def __eq__(self, other: object) -> bool:
@@ -225,11 +231,11 @@ _C = TypeVar("_C", bound=StrEnum)
 
 
 def _read(
-    error: domish.Element, namespace: str, conditions: type[_C], unknown: _C
+    children: Iterable[object], namespace: str, conditions: type[_C], unknown: _C
 ) -> tuple[_C, str | None, str | None, domish.Element | None]:
     """Return (condition, text, address, application-specific condition) of an error element."""
     condition, text, address, app = unknown, None, None, None
-    for child in error.children:
+    for child in children:
         if not isinstance(child, domish.Element):
             continue
         if child.uri != namespace:
