@@ -8,6 +8,7 @@ STREAM = "http://etherx.jabber.org/streams"
 CLIENT = "jabber:client"
 SERVER = "jabber:server"
 COMPONENT = "jabber:component:accept"  # XEP-0114
+DIALBACK = "jabber:server:dialback"  # XEP-0220
 STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
 STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"

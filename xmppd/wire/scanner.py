@@ -18,11 +18,12 @@ from xmppd.wire.escape import escape_attribute, escape_text
 from xmppd.wire.frames import Frame, Limits, Malformed, StreamEnd, StreamHeader
 from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
-from xmppd.wire.xml import SEPARATOR, parse, serialise
+from xmppd.wire.xml import SEPARATOR, Element, parse, serialise
 
 __all__ = ["SPACE", "Context", "Scanner", "ScannerPool", "too_large"]
 
 _LANG = f"{ns.XML}{SEPARATOR}lang"
+_CLIENTS = f"{ns.CLIENT}{SEPARATOR}"
 _STREAM = f"{ns.STREAM}{SEPARATOR}stream"
 _KINDS: dict[str, dict[str, type[Stanza]]] = {
     content: {f"{content}{SEPARATOR}{cls.kind}": cls for cls in (Message, Presence, Iq)}
@@ -38,19 +39,32 @@ _MOST_WORK = 1 << 22
 
 
 class Context:
-    """What a stream's header means for the elements after it."""
+    """What a stream's header means for the elements after it.
 
-    __slots__ = ("header", "kinds", "lang", "outside", "shared")
+    :ivar kinds: the kinds of stanzas, by their names on this stream.
+    :ivar outside: the prefixes that the header declares, as they look in use.
+    :ivar content: the name of the content namespace, as it looks in a payload that declares it once more.
+    :ivar foreign: the content namespace with the separator, if it is not that of clients, which all of the server
+        above this module takes for granted.
+    :ivar shared: if the header declares what headers usually do, what others it shares its scanners with; else "".
+    """
+
+    __slots__ = ("content", "foreign", "header", "kinds", "lang", "outside", "shared")
 
     def __init__(self, header: StreamHeader) -> None:
+        content = header.content
         self.header = header
-        self.kinds = _KINDS.get(header.content, {})
+        self.kinds = _KINDS.get(content, {})
         self.lang = header.lang
-        #: The prefixes it declares, as they look in use.
         self.outside = tuple(f"{prefix}:".encode() for prefix in header.declared if prefix)
-        #: Does the header declare what headers usually do? Then its scanners serve other streams as well.
-        usual = {"": header.content, "stream": ns.STREAM}
-        self.shared = header.tag == b"stream:stream" and header.declared == usual and bool(self.kinds)
+        self.content = content.encode()
+        self.foreign = f"{content}{SEPARATOR}" if self.kinds and content != ns.CLIENT else ""
+        declared = dict(header.declared)
+        dialback = declared.pop("db", None)
+        usual = declared == {"": content, "stream": ns.STREAM} and dialback in (None, ns.DIALBACK)
+        self.shared = ""
+        if usual and self.kinds and header.tag == b"stream:stream":
+            self.shared = content if dialback is None else f"{content} db"
 
 
 class ScannerPool:
@@ -62,7 +76,7 @@ class ScannerPool:
 
     def take(self, context: Context, limits: Limits) -> Scanner:
         """Return a scanner that goes on behind the header of `context`."""
-        free = self._free.get(context.header.content) if context.shared else None
+        free = self._free.get(context.shared) if context.shared else None
         scanner = free.pop() if free else Scanner.resumed(context)
         scanner.context = context
         scanner.limits = limits
@@ -73,7 +87,7 @@ class ScannerPool:
         """Take back a scanner whose stream is between two elements."""
         context = scanner.context
         if context is not None and scanner.life < _LIFE and context.shared:
-            free = self._free.setdefault(context.header.content, [])
+            free = self._free.setdefault(context.shared, [])
             if len(free) < self._most:
                 scanner.context = None
                 free.append(scanner)
@@ -255,12 +269,15 @@ class Scanner:
         names = self._names
         if names:
             self._names = []
-        borrowed = b"xmlns:" in opening
+        borrowed = b"xmlns:" in opening or context.content in payload
         for prefix in context.outside:
             borrowed = borrowed or prefix in payload or prefix in opening
         if borrowed:
             payload = _self_contained(bytes(buffer[start:end]), name, context)
         cls = context.kinds.get(name)
+        if context.foreign and names and cls is not None:
+            foreign = context.foreign
+            names = [_CLIENTS + n[len(foreign) :] if n.startswith(foreign) else n for n in names]
         if cls is None:
             namespace, _, local = name.rpartition(SEPARATOR)
             self._frames.append(Nonza(namespace, local, self._attributes, payload, tuple(names)))
@@ -324,13 +341,27 @@ def _extra(attributes: dict[str, str]) -> dict[str, str]:
 
 
 def _self_contained(raw: bytes, name: str, context: Context) -> bytes:
-    """Return an element's content, written so that it needs no declaration from outside."""
+    """Return an element's content, written so that it needs no declaration from outside.
+
+    The content namespace of servers and components becomes that of clients, wherever it is named: what is in a stanza
+    for a client is in no namespace that clients don't know (RFC 6120 4.8.3).
+    """
     declared = dict(context.header.declared)
     default = declared.pop("", "")
     element = parse(raw, default, declared)[0]
-    namespace = context.header.content if name in context.kinds else name.rpartition(SEPARATOR)[0]
+    namespace = ns.CLIENT if name in context.kinds else name.rpartition(SEPARATOR)[0]
+    if context.foreign and name in context.kinds:
+        _translate(element, context.header.content)
     pieces = (escape_text(c) if isinstance(c, str) else serialise(c, namespace).decode() for c in element.children)
     return "".join(pieces).encode()
+
+
+def _translate(element: Element, content: str) -> None:
+    if element.uri == content:
+        element.uri = element.defaultUri = ns.CLIENT
+    for child in element.children:
+        if isinstance(child, Element):
+            _translate(child, content)
 
 
 def _refuse(what: str) -> Callable[..., None]:
