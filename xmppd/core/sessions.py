@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from xmppd.api.events.stanzas import ToDevice
 from xmppd.api.waiting import as_deferred
+from xmppd.core.durable.turn import InTurn
 from xmppd.core.durable.units import Spread, Unit
 from xmppd.core.keeping import Keeping
 from xmppd.core.limits import TokenBucket
@@ -56,7 +57,7 @@ class Output(Protocol):
 Item = Stanza | Nonza | Malformed | None
 
 
-class Session(Keeping):
+class Session(Keeping, InTurn[bytes]):
     """A bound resource. See :class:`xmppd.api.ISession` for what plugins may use.
 
     :ivar received: stanzas that the client has sent.
@@ -288,35 +289,20 @@ class Session(Keeping):
 
     def write_in_turn(self, data: bytes, batch: Batch | None = None) -> None:
         """Write to the stream, after all that was to be written before, and when a batch is on disk."""
-        waiting = self._waiting
-        if waiting is None:
-            if batch is None or batch.committed:
-                if self.stream is not None:
-                    self.stream.write(data)
-                return
-            waiting = self._waiting = deque()
-        if batch is not None and not batch.committed:
-            waiting.append((batch.number, data))
-            batch.waiters[self] = None
-        else:
-            waiting.append((0, data))
+        if self._waiting is None and (batch is None or batch.committed):
+            if self.stream is not None:
+                self.stream.write(data)
+            return
+        self.put_off(data, batch)
         self._waiting_octets += len(data)
-        if self._waiting_octets > self.host.limits.output_queue_octets:
-            waiting.clear()
+        if self._waiting is not None and self._waiting_octets > self.host.limits.output_queue_octets:
+            self._waiting.clear()
             self._waiting_octets = 0
             self.close(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much waits for the disk"))
 
     def committed(self, batch: Batch) -> None:
         """A batch is on disk: write what waited for it."""
-        waiting = self._waiting
-        if waiting is None:
-            return
-        parts = []
-        while waiting and waiting[0][0] <= batch.number:
-            parts.append(waiting.popleft()[1])
-        if not waiting:
-            self._waiting = None
-        data = b"".join(parts)
+        data = b"".join(self.due(batch))
         self._waiting_octets -= len(data)
         if data and self.stream is not None:
             self.stream.write(data)

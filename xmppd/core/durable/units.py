@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 if TYPE_CHECKING:
     from xmppd.core.durable.ledger import Ledger
-    from xmppd.core.sessions import Session
+    from xmppd.core.durable.turn import Recipient
     from xmppd.wire.jid import Jid
     from xmppd.wire.stanza import Stanza
 
@@ -148,7 +148,7 @@ class Unit:
         self.batch: Batch | None = None
         self.again = again
         self._writes: list[tuple[Any, Any]] | None = None  # tables and rows
-        self._outputs: list[tuple[Session, Stanza]] | None = None
+        self._outputs: list[tuple[Recipient, Stanza]] | None = None
 
     def store(self, table: Table, row: Mapping[str, Any]) -> None:
         """Insert a row."""
@@ -168,11 +168,11 @@ class Unit:
             self._writes = []
         self._writes.append((_WAITS, waiter))
 
-    def send(self, session: Session, stanza: Stanza) -> None:
-        """Send a stanza to a device when the unit is closed."""
+    def send(self, recipient: Recipient, stanza: Stanza) -> None:
+        """Send a stanza to a device, a component or another server when the unit is closed."""
         if self._outputs is None:
             self._outputs = []
-        self._outputs.append((session, stanza))
+        self._outputs.append((recipient, stanza))
 
     def close(self, ledger: Ledger) -> None:
         """The handling is over: what it has left behind is gathered, and what it has to send is sent after that."""
@@ -192,12 +192,13 @@ class Unit:
                     batch.store(table, what)
         if outputs is not None:
             if len(outputs) == 1:
-                session, stanza = outputs[0]
-                session.emit(stanza, self.batch)
+                recipient, stanza = outputs[0]
+                recipient.emit(stanza, self.batch)
             else:
-                spreads = _spreads(outputs, ledger)
-                for session, stanza in outputs:
-                    session.emit(stanza, self.batch, spreads.get(session.account) if stanza.kind == "message" else None)
+                spreads: dict[Jid | None, Spread] = _spreads(outputs, ledger)
+                for recipient, stanza in outputs:
+                    spread = spreads.get(recipient.account) if stanza.kind == "message" else None
+                    recipient.emit(stanza, self.batch, spread)
 
 
 def close_after(unit: Unit, pending: Awaitable[None] | None, ledger: Ledger) -> Awaitable[None] | None:
@@ -215,17 +216,19 @@ async def _close_after(unit: Unit, pending: Awaitable[None], ledger: Ledger) -> 
         unit.close(ledger)
 
 
-def _spreads(outputs: list[tuple[Session, Stanza]], ledger: Ledger) -> dict[Jid, Spread]:
+def _spreads(outputs: list[tuple[Recipient, Stanza]], ledger: Ledger) -> dict[Jid | None, Spread]:
     """Find accounts several devices of which get a message: one at least itself, others maybe a copy (XEP-0280)."""
-    reached: dict[Jid, set[Session]] = {}
+    reached: dict[Jid, set[Any]] = {}  # the sessions of each
     itself: set[Jid] = set()
-    for session, stanza in outputs:
-        if stanza.kind == "message":
-            reached.setdefault(session.account, set()).add(session)
-            if stanza.from_ != session.account:
-                itself.add(session.account)
-    spreads = {account: ledger.spread() for account in itself if len(reached[account]) > 1}
-    for account, spread in spreads.items():
-        # One that acknowledges nothing has it, for all we will ever hear: to be written down with the others' copies.
-        spread.taken = any(session.managed is None and not session.ended for session in reached[account])
+    for recipient, stanza in outputs:
+        account = recipient.account
+        if account is not None and stanza.kind == "message":
+            reached.setdefault(account, set()).add(recipient)
+            if stanza.from_ != account:
+                itself.add(account)
+    spreads: dict[Jid | None, Spread] = {account: ledger.spread() for account in itself if len(reached[account]) > 1}
+    for account in itself:
+        if account in spreads:
+            # One that acknowledges nothing has it, for all we will ever hear: to be written down with the others'.
+            spreads[account].taken = any(s.managed is None and not s.ended for s in reached[account])
     return spreads
