@@ -12,11 +12,12 @@ PATIENCE = 15.0  # seconds to wait for something that has to come; only a failin
 
 
 class Refused(Exception):
-    """An IQ was answered with an error; `condition` is its defined condition (RFC 6120 section 8.3.3)."""
+    """An IQ was answered with an error: its defined condition (RFC 6120 section 8.3.3) and the text beside it."""
 
-    def __init__(self, condition: str) -> None:
+    def __init__(self, condition: str, reason: str = "") -> None:
         super().__init__(condition)
         self.condition = condition
+        self.reason = reason
 
 
 class LoginFailed(Exception):
@@ -29,7 +30,7 @@ class Event:
 
     `kind` is message, presence, push (roster), block, unblock or closed; `type` the stanza's type
     (available when a presence has none) or the subscription state of a push; `text` the body, status or
-    roster name; `delay` the stamp of XEP-0203; `condition` that of an error.
+    roster name; `delay` the stamp of XEP-0203; `condition` that of an error and `reason` the text beside it.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Event:
     show: str = ""
     delay: datetime.datetime | None = None
     condition: str = ""
+    reason: str = ""
 
     @property
     def bare(self) -> str:
@@ -110,7 +112,7 @@ class Info:
 
 @dataclass
 class Device:
-    """A client of `account` (a local part) with one resource, not yet connected.
+    """A client of `account` (a local part) at `domain` with one resource, not yet connected.
 
     `direct_tls` connects by XEP-0368 instead of STARTTLS; `register` makes the account in-band
     (XEP-0077) before logging in.
@@ -122,13 +124,14 @@ class Device:
     password: str
     direct_tls: bool = False
     register: bool = False
+    domain: str = DOMAIN
     inbox: Inbox = field(default_factory=Inbox)
     library = ""
 
     @property
     def bare(self) -> str:
         """The account's bare JID."""
-        return f"{self.account}@{DOMAIN}"
+        return f"{self.account}@{self.domain}"
 
     @property
     def full(self) -> str:
@@ -142,7 +145,7 @@ class Device:
 
     async def fence(self) -> None:
         """Wait until the server has answered a ping: what it sent this device before has arrived."""
-        await self.ping(DOMAIN)
+        await self.ping(self.domain)
 
     async def expect(self, **wanted: object) -> Event:
         """Take the first event with these attributes out of the inbox, waiting for it."""

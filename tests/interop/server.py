@@ -71,11 +71,12 @@ def write_certificate(folder: Path, domain: str) -> None:
 class Server:
     """A server process with its data in a temporary folder.
 
-    `c2s_port` speaks STARTTLS and `tls_port` direct TLS, both on 127.0.0.1; `certificate` is what a
+    `c2s_port` speaks STARTTLS and `tls_port` direct TLS, both on `address`; `certificate` is what a
     client must trust. `extra` is added to the configuration, in the server's own language.
     """
 
     name = ""
+    address = "127.0.0.1"
 
     def __init__(self, extra: str = "", plain_without_tls: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"interop-{self.name}-"))
@@ -122,10 +123,9 @@ class Server:
                     raise RuntimeError(f"{self.name} did not start:\n{self.tail()}")
                 time.sleep(0.05)
 
-    @staticmethod
-    def _answers(port: int) -> bool:
+    def _answers(self, port: int) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection((self.address, port), 1).close()
         except OSError:
             return False
         return True
@@ -234,7 +234,7 @@ class Prosody(Server):
     """Prosody, as Debian packages it."""
 
     name = "prosody"
-    modules = (
+    modules: tuple[str, ...] = (
         "blocklist",
         "disco",
         "lastactivity",

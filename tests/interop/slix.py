@@ -16,7 +16,6 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import StanzaPath
 
 from tests.interop.device import PATIENCE, Device, Event, Info, LoginFailed, Refused, RosterEntry
-from tests.interop.server import DOMAIN
 
 T = TypeVar("T")
 PLUGINS = [
@@ -48,7 +47,7 @@ async def answered(request: Awaitable[T]) -> T:
     try:
         return await request
     except IqError as error:
-        raise Refused(error.condition) from None
+        raise Refused(error.condition, error.text) from None
 
 
 @dataclass
@@ -86,7 +85,7 @@ class SlixmppDevice(Device):
     # ---- what comes in
 
     def _on_presence(self, stanza: Any) -> None:
-        error = stanza["error"]["condition"] if stanza._get_attr("type") == "error" else ""
+        error, reason = self._error(stanza)
         self.inbox.put(
             Event(
                 "presence",
@@ -95,13 +94,20 @@ class SlixmppDevice(Device):
                 stanza["status"],
                 stanza["show"],
                 condition=error,
+                reason=reason,
             )
         )
 
+    @staticmethod
+    def _error(stanza: Any) -> tuple[str, str]:
+        if stanza._get_attr("type") != "error":
+            return "", ""
+        return stanza["error"]["condition"], stanza["error"]["text"]
+
     def _on_message(self, stanza: Any) -> None:
         delay = stanza["delay"]["stamp"] if stanza.get_plugin("delay", check=True) is not None else None
-        error = stanza["error"]["condition"] if stanza["type"] == "error" else ""
-        self.inbox.put(Event("message", str(stanza["from"]), stanza["type"], stanza["body"], "", delay, error))
+        error = self._error(stanza)
+        self.inbox.put(Event("message", str(stanza["from"]), stanza["type"], stanza["body"], "", delay, *error))
 
     def _on_push(self, iq: Any) -> None:
         for jid, item in iq["roster"]["items"].items():
@@ -142,7 +148,7 @@ class SlixmppDevice(Device):
         ready = self.client.wait_until("session_start", PATIENCE)
         self.client.add_event_handler("failed_auth", lambda failure: self._fail(failure["condition"]))
         self.client.add_event_handler("connection_failed", lambda reason: self._fail(str(reason)))
-        self.client.connect("127.0.0.1", self.port)
+        self.client.connect(self.server.address, self.port)
         started = asyncio.ensure_future(ready)
         done, _ = await asyncio.wait({started, self._failure}, return_when=asyncio.FIRST_COMPLETED)
         if self._failure in done:
@@ -248,7 +254,7 @@ class SlixmppDevice(Device):
         return {str(item["jid"]) for item in found["blocklist"]["items"]}
 
     async def change_password(self, password: str) -> None:
-        await answered(self.client.plugin["xep_0077"].change_password(password, DOMAIN))
+        await answered(self.client.plugin["xep_0077"].change_password(password, self.domain))
 
     async def cancel_account(self) -> None:
-        await answered(self.client.plugin["xep_0077"].cancel_registration(DOMAIN))
+        await answered(self.client.plugin["xep_0077"].cancel_registration(self.domain))

@@ -1,0 +1,1 @@
+"""A small internet on loopback: name servers, certificates, other servers, gateways."""

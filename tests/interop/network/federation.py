@@ -1,0 +1,272 @@
+"""What people on two servers do with each other, written once for every pair of servers.
+
+`XMPPD_INTEROP_SERVER=prosody` puts Prosody in our place, to check the stage and the scenarios themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import unittest
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.interop.device import PATIENCE
+from tests.interop.network.person import Person
+from tests.interop.network.servers import Prosody, Site, Xmppd
+from tests.interop.network.stage import Domain, Stage
+
+PASSWORD = "wherefore art thou"
+_numbers = itertools.count(1)
+
+
+def our_part() -> type[Site]:
+    """Return who plays our part."""
+    kinds: dict[str, type[Site]] = {"xmppd": Xmppd, "prosody": Prosody}
+    return kinds[os.environ.get("XMPPD_INTEROP_SERVER", "xmppd")]
+
+
+async def eventually(check: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait until something holds; AssertionError if it never does."""
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        found = check()
+        if found if isinstance(found, bool) else await found:
+            return
+        if asyncio.get_running_loop().time() > end:
+            raise AssertionError(f"never happened: {what}")
+        await asyncio.sleep(0.1)
+
+
+class StageCase(unittest.IsolatedAsyncioTestCase):
+    """A stage with servers that all tests of a class share; what they need and is missing is the reason to skip.
+
+    When a test fails, what the servers logged last is printed.
+    """
+
+    stage: Stage
+    sites: tuple[Site, ...] = ()
+
+    @classmethod
+    def build(cls) -> None:
+        """Make the servers with `add`."""
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        for library in ("slixmpp", "asyncio"):  # they log what the tests provoke
+            logging.getLogger(library).setLevel(logging.CRITICAL)
+        cls.sites = ()
+        cls.stage = Stage()
+        cls.addClassCleanup(cls.stage.remove)
+        cls.stage.start()
+        cls.build()
+
+    @classmethod
+    def add(cls, site: Site) -> None:
+        """Start a server, which ends with the class."""
+        cls.sites = (*cls.sites, site)
+        cls.addClassCleanup(site.cut)
+        site.start()
+
+    @classmethod
+    def need(cls, *kinds: type[Site]) -> None:
+        """Skip the class if one of these servers can't run."""
+        for kind in kinds:
+            if reason := kind.missing():
+                raise unittest.SkipTest(reason)
+
+    async def asyncSetUp(self) -> None:
+        self.number = next(_numbers)
+
+    async def person(self, site: Site, name: str, domain: Domain, resource: str = "x", **more: Any) -> Person:
+        """Return somebody with a new account there, or an old one (`register=False`), online until the test ends."""
+        person = Person(
+            site, f"{name}{self.number}", resource, PASSWORD, **{"register": True, "domain": domain.name, **more}
+        )
+        self.addAsyncCleanup(person.disconnect)
+        await person.connect()
+        await person.roster()
+        person.presence()
+        await person.fence()
+        return person
+
+    def run(self, result: Any = None) -> Any:
+        """Print the servers' logs when a test has failed and XMPPD_INTEROP_LOGS is set."""
+        before = len(result.failures) + len(result.errors) if result is not None else 0
+        done = super().run(result)
+        if (
+            result is not None
+            and len(result.failures) + len(result.errors) > before
+            and "XMPPD_INTEROP_LOGS" in os.environ
+        ):
+            for site in self.sites:
+                print(f"--- {site.name} at {site.address}\n{site.tail(int(os.environ['XMPPD_INTEROP_LOGS']))}")
+        return done
+
+
+async def befriend(romeo: Person, juliet: Person) -> None:
+    """Subscribe both ways (RFC 6121 section 3.1), one after the other, until both see each other."""
+    for asking, asked in ((romeo, juliet), (juliet, romeo)):
+        asking.presence("subscribe", asked.bare)
+        await asked.expect(kind="presence", type="subscribe", bare=asking.bare)
+        asked.presence("subscribed", asking.bare)
+        await asking.expect(kind="presence", type="subscribed", bare=asked.bare)
+        await asking.expect(kind="presence", type="available", from_=asked.full)
+
+
+class Federation(StageCase):
+    """The scenarios: Romeo is on our server, Juliet on the other one."""
+
+    there_class: type[Site]
+    here: Site
+    there: Site
+    ours: Domain
+    ours_self: Domain
+    theirs: Domain
+    theirs_self: Domain
+
+    @classmethod
+    def build(cls) -> None:
+        here = our_part()
+        cls.need(here, cls.there_class)
+        stage, name = cls.stage, cls.there_class.name
+        cls.ours = stage.domain("ours.example")
+        cls.ours_self = stage.domain("self.ours.example", self_signed=True)
+        cls.theirs = stage.domain(f"{name}.example")
+        cls.theirs_self = stage.domain(f"self.{name}.example", self_signed=True)
+        cls.here = here(stage, [cls.ours, cls.ours_self])
+        cls.there = cls.there_class(stage, [cls.theirs, cls.theirs_self])
+        cls.add(cls.here)
+        cls.add(cls.there)
+
+    async def pair(self, here: Domain, there: Domain) -> tuple[Person, Person]:
+        """Return Romeo and Juliet, who see each other."""
+        romeo = await self.person(self.here, "romeo", here)
+        juliet = await self.person(self.there, "juliet", there)
+        await befriend(romeo, juliet)
+        return romeo, juliet
+
+    # ---- a whole conversation
+
+    async def _conversation(self, here: Domain, there: Domain) -> None:
+        romeo, juliet = await self.pair(here, there)
+        await self._presence(romeo, juliet)
+        await self._talk(romeo, juliet)
+        await self._questions(romeo, juliet)
+        await self._questions(juliet, romeo)
+        await self._room(romeo, juliet, f"orchard{self.number}@{there.rooms}")
+
+    async def _presence(self, romeo: Person, juliet: Person) -> None:
+        for one, other in ((romeo, juliet), (juliet, romeo)):
+            one.presence(show="dnd", status="thinking ü")
+            event = await other.expect(kind="presence", from_=one.full, show="dnd")
+            self.assertEqual(event.text, "thinking ü")
+            self.assertEqual((await one.roster())[other.bare].subscription, "both")
+
+    async def _talk(self, romeo: Person, juliet: Person) -> None:
+        for one, other in ((romeo, juliet), (juliet, romeo)):
+            for to in (other.full, other.bare):
+                for number in range(3):
+                    one.message(to, f"{number} to <{to}> & 💘")
+                for number in range(3):
+                    event = await other.expect(kind="message", from_=one.full)
+                    self.assertEqual(event.text, f"{number} to <{to}> & 💘")
+            one.message(f"nobody@{other.domain}", "hello?")
+            event = await one.expect(kind="message", type="error", bare=f"nobody@{other.domain}")
+            self.assertIn(event.condition, ("service-unavailable", "item-not-found"))
+
+    async def _questions(self, one: Person, other: Person) -> None:
+        info = await one.disco_info(other.domain)
+        self.assertIn(("server", "im"), info.identities)
+        self.assertIn("urn:xmpp:ping", info.features)
+        await one.ping(other.domain)
+        self.assertEqual((await one.version(other.domain))[0].lower(), other.server.name)
+        await other.vcard_set(f"{other.account} & family")
+        self.assertEqual(await one.vcard_get(other.bare), f"{other.account} & family")
+        await one.ping(other.full)
+
+    async def _room(self, romeo: Person, juliet: Person, room: str) -> None:
+        await juliet.join(room, "juliet")
+        await romeo.join(room, "romeo")
+        await romeo.expect(kind="presence", type="available", from_=f"{room}/juliet")
+        await juliet.expect(kind="presence", type="available", from_=f"{room}/romeo")
+        for one, nick in ((romeo, "romeo"), (juliet, "juliet")):
+            one.say(room, f"{nick} is here")
+            for person in (romeo, juliet):
+                await person.expect(kind="message", type="groupchat", from_=f"{room}/{nick}", text=f"{nick} is here")
+        await romeo.leave(room, "romeo")
+        await juliet.expect(kind="presence", type="unavailable", from_=f"{room}/romeo")
+
+    async def test_conversation_with_certificates(self) -> None:
+        """Both show certificates that the other trusts: SASL EXTERNAL (XEP-0178) in both directions."""
+        await self._conversation(self.ours, self.theirs)
+
+    async def test_conversation_with_a_self_signed_peer(self) -> None:
+        """Their certificate proves nothing, so dialback (XEP-0220) has to."""
+        await self._conversation(self.ours, self.theirs_self)
+
+    async def test_conversation_when_we_are_self_signed(self) -> None:
+        """They can't trust our certificate, so dialback has to prove us."""
+        await self._conversation(self.ours_self, self.theirs)
+
+    # ---- leaving
+
+    async def test_logging_out_is_seen(self) -> None:
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        await juliet.disconnect()
+        await romeo.expect(kind="presence", type="unavailable", from_=juliet.full)
+        juliet = await self.person(self.there, "juliet", self.theirs, register=False)
+        await romeo.expect(kind="presence", type="available", from_=juliet.full)
+        await juliet.expect(kind="presence", type="available", from_=romeo.full)
+        await romeo.disconnect()
+        await juliet.expect(kind="presence", type="unavailable", from_=romeo.full)
+
+    async def test_unsubscribing(self) -> None:
+        """RFC 6121 section 2.5: who is removed from a roster hears so on the other server."""
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        await romeo.roster_remove(juliet.bare)
+        for type_ in ("unsubscribe", "unsubscribed"):
+            await juliet.expect(kind="presence", type=type_, bare=romeo.bare)
+        self.assertEqual((await juliet.roster())[romeo.bare].subscription, "none")
+        romeo, juliet = await self._again(romeo, juliet)
+
+    async def _again(self, romeo: Person, juliet: Person) -> tuple[Person, Person]:
+        romeo.inbox.clear()
+        juliet.inbox.clear()
+        await befriend(juliet, romeo)
+        return romeo, juliet
+
+    # ---- accidents
+
+    async def _restart(self, site: Site) -> None:
+        await asyncio.to_thread(site.start)
+
+    async def test_their_server_dies_and_comes_back(self) -> None:
+        """kill -9 in the middle: what can't be delivered is bounced, and presence is right again afterwards."""
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        romeo.inbox.clear()
+        await asyncio.sleep(self.settle)
+        self.there.cut()
+        romeo.message(juliet.full, "are you there?")
+        event = await romeo.expect(kind="message", type="error", from_=juliet.full)
+        self.assertIn(event.condition, ("remote-server-timeout", "remote-server-not-found"))
+        await self._restart(self.there)
+        juliet = await self.person(self.there, "juliet", self.theirs, register=False)
+        await romeo.expect(kind="presence", type="available", from_=juliet.full)
+        await juliet.expect(kind="presence", type="available", from_=romeo.full)
+        await self._talk(romeo, juliet)
+
+    settle = 0.0  # seconds until their server has written to disk what it acknowledged
+
+    async def test_our_server_dies_and_comes_back(self) -> None:
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        juliet.inbox.clear()
+        self.here.cut()
+        await self._restart(self.here)
+        romeo = await self.person(self.here, "romeo", self.ours, register=False)
+        await juliet.expect(kind="presence", type="available", from_=romeo.full)
+        await romeo.expect(kind="presence", type="available", from_=juliet.full)
+        await self._talk(romeo, juliet)
