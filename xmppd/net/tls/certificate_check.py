@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from xmppd.net.tls.certificates import SRV_NAME, CertificateError, CertificateFiles, a_label, der_text_value, read
-from xmppd.net.tls.context import xmpp_addresses
+from xmppd.net.tls.identity import xmpp_addresses
 
 
 @dataclass(frozen=True)

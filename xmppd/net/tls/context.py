@@ -1,11 +1,11 @@
-"""OpenSSL contexts of the hosts: versions and ciphers, the certificate by SNI, ALPN, client certificates.
+"""OpenSSL contexts of the hosts: versions and ciphers, the certificate by SNI, ALPN, certificates of the other side.
 
-RFC 6120 section 5 and RFC 7590 (TLS in XMPP), XEP-0368 (ALPN for direct TLS), XEP-0178 (client certificates).
+RFC 6120 section 5 and RFC 7590 (TLS in XMPP), XEP-0368 (ALPN for direct TLS), XEP-0178 (certificates for EXTERNAL).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,16 +13,18 @@ from OpenSSL import SSL, crypto
 
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Tls
-from xmppd.net.tls.certificates import XMPP_ADDR, CertificateError, Credentials, a_label, der_text_value, read_chain
-from xmppd.wire.jid import Jid, JidError
+from xmppd.net.tls.certificates import CertificateError, Credentials, a_label, read_chain
+from xmppd.net.tls.identity import Roots, xmpp_addresses
+from xmppd.wire.jid import Jid
 
 ALPN_CLIENT = b"xmpp-client"
+ALPN_SERVER = b"xmpp-server"
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 
 
 class WrongProtocol(SSL.Error):
-    """A client asked by ALPN for protocols, but not for XMPP's."""
+    """The other side asked by ALPN for protocols, but not for XMPP's."""
 
 
 class HostContext(SSL.Context):
@@ -30,27 +32,39 @@ class HostContext(SSL.Context):
 
     :ivar end_point: channel binding data of the certificate; None if its signature names no hash.
     :ivar authorities: those of client certificates.
+    :ivar roots: those of other servers' certificates, on connections between servers.
+    :ivar initiating: is ours the side that connects?
     """
 
     end_point: bytes | None = None
     authorities: crypto.X509Store | None = None
+    roots: Roots | None = None
+    initiating = False
 
 
 class Contexts:
     """The contexts of all hosts for one kind of port, which know each other for SNI (RFC 6066 section 3).
 
-    :param direct: for ports with direct TLS, where ALPN has to be `xmpp-client` if it is used (XEP-0368 section 4).
+    :param direct: for ports with direct TLS, where ALPN has to be `xmpp-client` (or `xmpp-server`) if it is used
+        (XEP-0368 section 4).
+    :param roots: for ports that other servers connect to: the authorities of their certificates.
     :raises SettingsError: the settings name ciphers or authorities that can't be used.
     """
 
-    def __init__(self, settings: Tls, credentials: Mapping[str, Credentials], *, direct: bool) -> None:
-        authorities = _authorities(settings)
+    def __init__(
+        self, settings: Tls, credentials: Mapping[str, Credentials], *, direct: bool, roots: Roots | None = None
+    ) -> None:
+        authorities = _authorities(settings) if roots is None else []
         self._contexts: dict[str, HostContext] = {}
         for host, found in credentials.items():
-            context = _context(settings, found, authorities)
+            context = make_context(settings, found)
             context.set_tlsext_servername_callback(self._choose)
+            if roots is not None:
+                _ask_servers(context, roots)
+            elif authorities:
+                _ask_clients(context, settings, authorities)
             if direct:
-                context.set_alpn_select_callback(_select_protocol)
+                context.set_alpn_select_callback(_selector(ALPN_CLIENT if roots is None else ALPN_SERVER))
             self._contexts[a_label(host)] = context
         self._default = next(iter(self._contexts.values()))
 
@@ -75,8 +89,13 @@ def _authorities(settings: Tls) -> list[x509.Certificate]:
         raise SettingsError([f"[tls]: client_ca: {error}"]) from None
 
 
-def _context(settings: Tls, credentials: Credentials, authorities: list[x509.Certificate]) -> HostContext:
-    context = HostContext(SSL.TLS_SERVER_METHOD)
+def make_context(settings: Tls, credentials: Credentials, method: int = SSL.TLS_SERVER_METHOD) -> HostContext:
+    """Return a context that shows this certificate and asks for none.
+
+    :param method: pyOpenSSL's, for the side that accepts or the one that connects.
+    :raises SettingsError: the settings name ciphers that OpenSSL doesn't have.
+    """
+    context = HostContext(method)
     context.set_min_proto_version(_VERSIONS[settings.minimum_version])
     context.set_options(_OPTIONS | (0 if settings.session_tickets else SSL.OP_NO_TICKET))
     # An idle connection keeps no 32 KiB of buffers, and the server no sessions: tickets are with the clients.
@@ -91,13 +110,12 @@ def _context(settings: Tls, credentials: Credentials, authorities: list[x509.Cer
     context.use_certificate(credentials.leaf)
     for certificate in credentials.chain[1:]:
         context.add_extra_chain_cert(certificate)
-    context.end_point = end_point(credentials.leaf)
-    if authorities:
-        _ask_for_certificates(context, settings, authorities)
+    if method == SSL.TLS_SERVER_METHOD:
+        context.end_point = end_point(credentials.leaf)
     return context
 
 
-def _ask_for_certificates(context: HostContext, settings: Tls, authorities: list[x509.Certificate]) -> None:
+def _ask_clients(context: HostContext, settings: Tls, authorities: list[x509.Certificate]) -> None:
     """Ask clients for a certificate (XEP-0178 section 2). Whether it is to be believed is decided at the login."""
     context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
     context.load_client_ca(str(settings.client_ca).encode())
@@ -106,10 +124,24 @@ def _ask_for_certificates(context: HostContext, settings: Tls, authorities: list
         context.authorities.add_cert(crypto.X509.from_cryptography(authority))
 
 
-def _select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
-    if ALPN_CLIENT in offered:
-        return ALPN_CLIENT
-    raise WrongProtocol(f"ALPN asks for {offered!r}")  # pyOpenSSL answers with the alert no_application_protocol
+def _ask_servers(context: HostContext, roots: Roots) -> None:
+    """Ask other servers for a certificate (XEP-0178 section 3). What it proves is looked at when they say who they are.
+
+    No list of authorities is sent, which would be long. Sessions can't be resumed: a resumed one knows nothing of
+    the intermediate certificates that came with the first.
+    """
+    context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+    context.set_options(SSL.OP_NO_TICKET)
+    context.roots = roots
+
+
+def _selector(protocol: bytes) -> Callable[[SSL.Connection, list[bytes]], bytes]:
+    def select(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
+        if protocol in offered:
+            return protocol
+        raise WrongProtocol(f"ALPN asks for {offered!r}")  # pyOpenSSL answers with the alert no_application_protocol
+
+    return select
 
 
 def end_point(certificate: x509.Certificate) -> bytes | None:
@@ -137,20 +169,3 @@ def peer_addresses(connection: SSL.Connection) -> tuple[Jid, ...]:
     except crypto.X509StoreContextError:
         return ()
     return xmpp_addresses(certificate.to_cryptography())
-
-
-def xmpp_addresses(certificate: x509.Certificate) -> tuple[Jid, ...]:
-    """Return the `id-on-xmppAddr` names of a certificate that are addresses (RFC 6120 section 13.7.1.4)."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
-    found = []
-    for name in names.get_values_for_type(x509.OtherName):
-        text = der_text_value(name.value) if name.type_id == XMPP_ADDR else None
-        if text is not None:
-            try:
-                found.append(Jid.parse(text))
-            except JidError:
-                continue
-    return tuple(found)

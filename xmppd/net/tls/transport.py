@@ -20,6 +20,7 @@ from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
 from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read
 from xmppd.net.tls.context import Contexts, HostContext, peer_addresses
+from xmppd.net.tls.identity import Proof, prove
 from xmppd.wire.jid import Jid
 
 #: Octets given to OpenSSL at a time. Its memory buffers grow to the most they ever held, and stay so; what is written
@@ -65,6 +66,22 @@ class TlsInfo:
     def addresses(self) -> tuple[Jid, ...]:
         """The XMPP addresses in the client's certificate, if an authority of ours vouched for it (XEP-0178)."""
         return peer_addresses(self._connection)
+
+    def proof(self, domain: str) -> Proof:
+        """Say whether the certificate of the server at the other end proves that it speaks for `domain`.
+
+        :raises RuntimeError: this is no connection between servers.
+        """
+        context = self._connection.get_context()
+        if not isinstance(context, HostContext) or context.roots is None:
+            raise RuntimeError("certificates are looked at on connections between servers only")
+        return prove(
+            self._connection.get_peer_certificate(),
+            self._connection.get_peer_cert_chain() or (),
+            domain,
+            context.roots,
+            server=context.initiating,
+        )
 
 
 class Securable(Protocol):
@@ -145,7 +162,11 @@ class TlsTransport:
         self._established = True
         self._flush(connection)
         self._protocol.tls = TlsInfo(connection)
-        return True
+        self.established()
+        return self._connection is not None
+
+    def established(self) -> None:
+        """The handshake is complete. On our side the other one speaks first: there is nothing to do."""
 
     def _fail(self, error: SSL.Error) -> None:
         connection, self._connection = self._connection, None
