@@ -15,10 +15,10 @@ from xmppd.core import settings
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = (
     settings.Server, settings.Listen, settings.Http, settings.Database, settings.Tls, settings.Limits,
-    settings.Accounts, settings.Host, settings.Component,
+    settings.S2s, settings.Domain, settings.StreamManagement, settings.Accounts, settings.Host, settings.Component,
 )  # fmt: skip
 #: Settings that are taken and have no effect; `settings.not_served` names them to the operator.
-NOT_SERVED = {"Listen.s2s", "Listen.s2s_tls", "Listen.component", "Component.secret"}
+NOT_SERVED = {"Listen.component", "Component.secret"}
 
 
 def text_of(*patterns: str) -> str:

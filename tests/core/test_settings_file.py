@@ -71,14 +71,26 @@ class GoodTests(unittest.TestCase):
         self.assertEqual(not_served(found), ['[components."irc.b"]'])
 
     def test_not_served(self) -> None:
-        for key in ("s2s", "s2s_tls", "component"):
-            self.assertEqual(not_served(settings(f'{HOST}[listen]\n{key} = ["tcp:5269"]')), [f"[listen] {key}"])
+        self.assertEqual(not_served(settings(f'{HOST}[listen]\ncomponent = ["tcp:5347"]')), ["[listen] component"])
+
+    def test_other_domains(self) -> None:
+        found = settings(
+            HOST + '[s2s.domains."Example.NET"]\npolicy = "blocked"\n[s2s.domains."*.B\u00fccher.example"]'
+        )
+        self.assertEqual(list(found.s2s.domains), ["example.net", "*.b\u00fccher.example"])
+        for wrong in ("a@b", "*.", "a..b"):
+            self.assertRaises(SettingsError, settings, HOST + f'[s2s.domains."{wrong}"]')
+
+    def test_authorities_are_beside_the_file(self) -> None:
+        self.assertEqual(settings(HOST + '[s2s]\nca = "ca.pem"').s2s.ca, FOLDER / "ca.pem")
 
     def test_needs_restart(self) -> None:
         old = settings(HOST)
         new = settings(HOST + '[listen]\nc2s = ["tcp:1"]\n[limits]\nelement_depth = 9\n[database]\nurl = "sqlite:///y"')
         self.assertEqual(needs_restart(old, old), [])
-        self.assertEqual(needs_restart(old, new), ["[listen] c2s", "[listen] c2s_tls", "[database] url"])
+        self.assertEqual(
+            needs_restart(old, new), ["[listen] c2s", "[listen] c2s_tls", "[listen] s2s", "[database] url"]
+        )
 
     def test_settings_do_not_change(self) -> None:
         with self.assertRaises(ValueError):

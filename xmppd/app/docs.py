@@ -17,16 +17,19 @@ from xmppd.api.plugin import Plugin
 from xmppd.app.docs_plugins import plugins_page, xeps_page
 from xmppd.app.docs_tables import fields, prose, rows, toml
 from xmppd.core.plugins.sources import PackageSource
-from xmppd.core.settings import Component, Host, Settings
+from xmppd.core.settings import Component, Domain, Host, Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _WIDTH = 110
 _TABLES: Mapping[str, type[BaseModel]] = {"hosts": Host, "components": Component}
 _EXAMPLES = {"hosts": "example.org", "components": "irc.example.org"}
+#: Tables that the example has commented out.
+_OPTIONAL = ("components", "s2s.domains")
 #: What the example says outright; the rest of it is commented out.
 _WRITTEN = {
     ("listen", "c2s"): '["tcp:5222"]',
     ("listen", "c2s_tls"): '["tcp:5223"]',
+    ("listen", "s2s"): '["tcp:5269"]',
     ("hosts", "admins"): '["you@example.org"]',
 }
 
@@ -74,7 +77,7 @@ def example() -> str:
     """Render the example file: every option of the server with its default, commented out."""
     parts = [_EXAMPLE]
     for name, model, header in _sections():
-        lines = [*_comment(prose(model)), f"# {header}" if name == "components" else header]
+        lines = [*_comment(prose(model)), f"# {header}" if name in _OPTIONAL else header]
         defaults = _defaults(name, model)
         for key, field in fields(model):
             lines += ["", *_comment(field.description or "")]
@@ -92,10 +95,12 @@ def _sections() -> Iterator[tuple[str, type[BaseModel], str]]:
         model = _TABLES.get(name) or field.annotation
         assert isinstance(model, type) and issubclass(model, BaseModel)
         yield name, model, f'[{name}."{_EXAMPLES[name]}"]' if name in _TABLES else f"[{name}]"
+        if name == "s2s":
+            yield "s2s.domains", Domain, '[s2s.domains."example.net"]'
 
 
 def _defaults(name: str, model: type[BaseModel]) -> dict[str, Any]:
-    whole = Settings.model_fields[name].get_default()
+    whole = Settings.model_fields[name].get_default() if name in Settings.model_fields else None
     if isinstance(whole, BaseModel):
         return dict(whole)
     return {key: field.get_default() for key, field in model.model_fields.items()}

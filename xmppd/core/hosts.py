@@ -57,6 +57,7 @@ class Host(Described, Storing):
         self.db: IDatabase = server.db
         self.started_at = server.started_at
         self.operations = HostOperations(server.operations, jid.domain, lambda: self.admins)
+        self.network = server.network
         self._directory = server.directory
         self._router = server.router
 

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from xmppd.api.accounts import IAccounts
 from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded
 from xmppd.api.interfaces import IClock
+from xmppd.api.network import INetwork
 from xmppd.api.waiting import settled
 from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
@@ -21,6 +22,7 @@ from xmppd.core.durable.storing import Told
 from xmppd.core.durable.units import Spread, Unit, close_after
 from xmppd.core.hosts import Host
 from xmppd.core.limits import TokenBucket
+from xmppd.core.nowhere import NoNetwork
 from xmppd.core.operations.kernel import account_keeper, server_operations
 from xmppd.core.operations.sessions import end_sessions
 from xmppd.core.plugins.registry import Migrate, Registry, wanted_names
@@ -54,6 +56,7 @@ class Server:
     :param clock: the time; a reactor, or a fake one in tests.
     :param sources: where plugins come from.
     :param migrate: brings a plugin's tables up to date.
+    :param network: how plugins connect to elsewhere; they can't, if it is None.
     """
 
     def __init__(
@@ -64,7 +67,9 @@ class Server:
         accounts: IAccounts,
         sources: Iterable[Source],
         migrate: Migrate,
+        network: INetwork | None = None,
     ) -> None:
+        self.network = network or NoNetwork()
         self.settings = settings
         self.clock = clock
         self.db = db

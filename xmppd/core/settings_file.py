@@ -54,6 +54,7 @@ def from_table(table: Mapping[str, Any], where: str, folder: Path) -> Settings:
     problems: list[str] = []
     settings = settings.model_copy(
         update={
+            "s2s": settings.s2s.model_copy(update={"domains": _patterns(settings.s2s.domains, where, problems)}),
             "hosts": _domains(settings.hosts, where, "hosts", problems),
             "components": _domains(settings.components, where, "components", problems),
         }
@@ -99,6 +100,15 @@ def _domains(table: Mapping[str, Any], where: str, section: str, problems: list[
             problems.append(f"{place}: {jid.domain} is there twice")
         else:
             found[jid.domain] = value
+    return found
+
+
+def _patterns(table: dict[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
+    """The same for domains before which `*.` may stand."""
+    whole = {name: value for name, value in table.items() if not name.startswith("*.")}
+    parts = {name[2:]: value for name, value in table.items() if name.startswith("*.")}
+    found = _domains(whole, where, "s2s.domains", problems)
+    found.update({f"*.{name}": value for name, value in _domains(parts, where, "s2s.domains", problems).items()})
     return found
 
 
@@ -171,8 +181,9 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         )
         for domain, host in settings.hosts.items()
     }
+    s2s = settings.s2s.model_copy(update={"ca": beside(settings.s2s.ca)})
     database = settings.database.model_copy(update={"url": database_url(settings.database.url, data_dir)})
-    return settings.model_copy(update={"server": server, "tls": tls, "hosts": hosts, "database": database})
+    return settings.model_copy(update={"server": server, "tls": tls, "hosts": hosts, "s2s": s2s, "database": database})
 
 
 def database_url(url: str, data_dir: Path) -> str:

@@ -21,6 +21,7 @@ from xmppd.api.hooks import (
     BindFeatureMark,
     BoundMark,
     FilterMark,
+    HttpMark,
     IqMark,
     Mark,
     NonzaMark,
@@ -39,6 +40,8 @@ __all__ = ["Conflict", "Figures", "Filters", "Handler", "Stats", "Tables", "comp
 
 _log = Logger()
 Filters = tuple["Handler", ...]
+#: Marks of what one handler only can answer.
+_CLAIMING = (IqMark, NonzaMark, BindFeatureMark, HttpMark)
 _FILTERABLE: dict[type, str] = {
     FromClient: "from_client",
     ToAccount: "to_account",
@@ -106,7 +109,7 @@ class Handler:
 class Tables:
     """All tables of one host. Filters are by kind of stanza; IQ handlers by type + namespace + SEPARATOR + name.
 
-    Nonzas and features of Bind 2 are by namespace + SEPARATOR + name.
+    Nonzas and features of Bind 2 are by namespace + SEPARATOR + name, HTTP handlers by method and path.
     """
 
     from_client: dict[str, Filters] = field(default_factory=dict)
@@ -120,6 +123,7 @@ class Tables:
     stream_features: Filters = ()
     bind_features: dict[str, Handler] = field(default_factory=dict)
     bound_elements: Filters = ()
+    http: dict[tuple[str, str], Handler] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         #: The same as ``iq[Scope.HOST]``: hashing an Enum is Python code.
@@ -129,7 +133,7 @@ class Tables:
         """Every handler, once."""
         seen: dict[int, Handler] = {}
         groups: list[Iterable[Handler]] = [self.stream_features, self.nonzas.values(), *self.observers.values()]
-        groups += [self.bind_features.values(), self.bound_elements]
+        groups += [self.bind_features.values(), self.bound_elements, self.http.values()]
         groups += [table.values() for table in self.iq.values()]
         for slot in _FILTERABLE.values():
             groups += getattr(self, slot).values()
@@ -156,19 +160,14 @@ def compile_tables(
         for attribute, mark in _declared(type(plugin)):  # type: ignore[arg-type]  # a class can be hashed
             handler = Handler(plugin, getattr(plugin, attribute), f"{attribute} {_subject(mark)}")
             handler.stats = figures.setdefault((plugin, handler.label), handler.stats)
-            if isinstance(mark, IqMark):
-                if isinstance(plugin, Component) and plugin is not component:
+            if isinstance(mark, _CLAIMING):
+                if isinstance(mark, IqMark) and isinstance(plugin, Component) and plugin is not component:
                     continue  # these answer in the component's own domain
-                table = tables.iq[mark.scope]
-                _claim(table, f"{mark.type}{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
-            elif isinstance(mark, NonzaMark):
-                _claim(tables.nonzas, f"{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
+                _claim(tables, handler, mark)
             elif isinstance(mark, ObserveMark):
                 observers.setdefault(mark.event, []).append(handler)
             elif isinstance(mark, StreamFeatureMark):
                 tables.stream_features += (handler,)
-            elif isinstance(mark, BindFeatureMark):
-                _claim(tables.bind_features, f"{mark.namespace}{SEPARATOR}{mark.name}", handler, mark)
             elif isinstance(mark, BoundMark):
                 tables.bound_elements += (handler,)
             elif mark.event in _FILTERABLE:
@@ -197,12 +196,24 @@ def _subject(mark: object) -> str:
         return f"{mark.namespace} {mark.name}"
     if isinstance(mark, BindFeatureMark):
         return f"bind feature {mark.namespace} {mark.name}"
+    if isinstance(mark, HttpMark):
+        return f"{mark.method} {mark.path}"
     if isinstance(mark, FilterMark | ObserveMark):
         return mark.event.__name__
     return "bound element" if isinstance(mark, BoundMark) else "stream feature"
 
 
-def _claim(table: dict[str, Handler], key: str, handler: Handler, mark: object) -> None:
+def _claim(tables: Tables, handler: Handler, mark: IqMark | NonzaMark | BindFeatureMark | HttpMark) -> None:
+    """Enter a handler where there can be one only."""
+    table: dict[Any, Handler]
+    key: object
+    if isinstance(mark, IqMark):
+        table, key = tables.iq[mark.scope], f"{mark.type}{mark.namespace}{SEPARATOR}{mark.name}"
+    elif isinstance(mark, HttpMark):
+        table, key = tables.http, (mark.method, mark.path)
+    else:
+        table = tables.nonzas if isinstance(mark, NonzaMark) else tables.bind_features
+        key = f"{mark.namespace}{SEPARATOR}{mark.name}"
     other = table.get(key)
     if other is not None:
         raise Conflict(f"plugins {other.plugin.name} and {handler.plugin.name} both answer {_subject(mark)}")

@@ -9,8 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from xmppd.core.settings.network import Component, Domain, S2s
+from xmppd.core.settings.section import LOOPBACK, Section
+
+__all__ = [
+    "LOOPBACK", "MECHANISMS", "Accounts", "Component", "Database", "Domain", "Host", "Http", "Limits", "Listen",
+    "Mechanism", "S2s", "Section", "Server", "Settings", "StreamManagement", "Tls", "needs_restart", "not_served",
+]  # fmt: skip
 Mechanism = Literal[
     "SCRAM-SHA-512-PLUS",
     "SCRAM-SHA-256-PLUS",
@@ -24,14 +31,7 @@ Mechanism = Literal[
 ]
 MECHANISMS: tuple[Mechanism, ...] = tuple(name for name in get_args(Mechanism) if name != "ANONYMOUS")
 """SASL mechanisms on offer unless the settings say otherwise, best first; not among them is ANONYMOUS (XEP-0175)."""
-LOOPBACK = ("127.0.0.0/8", "::1/128")
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-
-class Section(BaseModel):
-    """A table of the settings: immutable, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class Server(Section):
@@ -50,7 +50,7 @@ class Server(Section):
     """Log lines for people, or one JSON object a line."""
     plain_without_tls: bool = False
     """Let connections from loopback addresses log in without TLS, with PLAIN among the mechanisms. For tests
-    and load generators."""
+    and load generators. The same goes for servers and components that connect from there."""
     drain_seconds: Annotated[float, Field(gt=0)] = 10.0
     """On SIGTERM, how long clients may take to receive what is queued for them before they are cut off."""
 
@@ -60,17 +60,17 @@ class Listen(Section):
 
     `tcp:5222` is every IPv4 address, `tcp6:5222` every IPv6 address (and on most systems IPv4 too),
     `tcp:5222:interface=127.0.0.1` one address, `systemd:domain=INET6:name=xmppd-c2s` a socket that systemd has
-    opened. Without this table it is `c2s = ["tcp:5222"]` and `c2s_tls = ["tcp:5223"]`; with it, what is not
-    written is not served."""
+    opened. Without this table it is `c2s = ["tcp:5222"]`, `c2s_tls = ["tcp:5223"]` and `s2s = ["tcp:5269"]`;
+    with it, what is not written is not served."""
 
     c2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Clients, with STARTTLS (RFC 6120)."""
     c2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Clients, with TLS from the first octet (XEP-0368). The endpoint stays plain TCP: the server adds TLS."""
     s2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Other servers. Accepted, but not served by this version."""
+    """Other servers, with STARTTLS (RFC 6120)."""
     s2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Other servers, with TLS from the first octet. Accepted, but not served by this version."""
+    """Other servers, with TLS from the first octet (XEP-0368)."""
     component: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """External components (XEP-0114). Accepted, but not served by this version."""
     http: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -255,32 +255,27 @@ class Host(Section):
     """PEM file of the private key; not needed when `certificate` holds it too."""
     mechanisms: Annotated[tuple[Mechanism, ...] | None, Field(strict=False, examples=[["ANONYMOUS"]])] = None
     """SASL mechanisms of this host, instead of those under `[accounts]`."""
-    plugin_options: Annotated[dict[str, dict[str, Any]], Field(exclude=True)] = {}
+    federate: bool = True
+    """Do the users of this host talk with users of other servers?"""
+    plugin_options: Annotated[dict[str, dict[str, Any]], Field(exclude=True, default_factory=dict)]
     """The tables of plugins, by name, as they are written."""
-
-
-class Component(Section):
-    """An external component (XEP-0114) and its domain: `[components."irc.example.org"]`. Accepted, but not served
-    by this version."""
-
-    secret: Annotated[str, Field(min_length=1, repr=False, examples=["a long random text"])]
-    """What the component authenticates with."""
 
 
 class Settings(Section):
     """Everything in a settings file, with paths made absolute by :mod:`xmppd.core.settings_file`."""
 
     server: Server = Server()
-    listen: Listen = Listen(c2s=("tcp:5222",), c2s_tls=("tcp:5223",))
+    listen: Listen = Listen(c2s=("tcp:5222",), c2s_tls=("tcp:5223",), s2s=("tcp:5269",))
     http: Http = Http()
     database: Database = Database()
     tls: Tls = Tls()
     limits: Limits = Limits()
+    s2s: S2s = S2s()
     stream_management: StreamManagement = StreamManagement()
     accounts: Accounts = Accounts()
-    hosts: dict[str, Host] = {}
+    hosts: dict[str, Host] = Field(default_factory=dict)
     """Domains served, in the order of the file; the first is the one when a client names none."""
-    components: dict[str, Component] = {}
+    components: dict[str, Component] = Field(default_factory=dict)
 
     def mechanisms(self, host: str) -> tuple[str, ...]:
         """Return the SASL mechanisms that `host`, a served domain, may offer, best first."""
@@ -289,7 +284,7 @@ class Settings(Section):
 
 def not_served(settings: Settings) -> list[str]:
     """Name the settings that are accepted but have no effect in this version, for the log and `xmppctl check`."""
-    unserved = [f"[listen] {key}" for key in ("s2s", "s2s_tls", "component") if getattr(settings.listen, key)]
+    unserved = [f"[listen] {key}" for key in ("component",) if getattr(settings.listen, key)]
     return unserved + [f'[components."{domain}"]' for domain in settings.components]
 
 
