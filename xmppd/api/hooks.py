@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 __all__ = [
-    "BindFeatureMark", "BoundMark", "FilterMark", "IqMark", "Mark", "NonzaMark", "ObserveMark", "Phase", "Scope",
-    "StreamFeatureMark", "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "marks", "nonza", "observe",
-    "stream_feature",
+    "BindFeatureMark", "BoundMark", "FilterMark", "HttpMark", "IqMark", "Mark", "NonzaMark", "ObserveMark", "Phase",
+    "Scope", "StreamFeatureMark", "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "mark", "marks",
+    "nonza", "observe", "stream_feature",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -103,12 +103,25 @@ class BoundMark:
     """Adds to the answer of Bind 2."""
 
 
-Mark = IqMark | FilterMark | ObserveMark | NonzaMark | StreamFeatureMark | BindFeatureMark | BoundMark
+@dataclass(frozen=True)
+class HttpMark:
+    """Answers HTTP requests of that method and path; see :mod:`xmppd.api.http`."""
+
+    method: str
+    path: str
+
+
+Mark = IqMark | FilterMark | ObserveMark | NonzaMark | StreamFeatureMark | BindFeatureMark | BoundMark | HttpMark
 
 
 def _marked(function: F, *new: Mark) -> F:
     setattr(function, _ATTRIBUTE, (*marks(function), *new))
     return function
+
+
+def mark(new: Mark) -> Callable[[F], F]:
+    """Return a decorator that leaves a mark."""
+    return lambda function: _marked(function, new)
 
 
 def marks(function: object) -> tuple[Mark, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Table
 
 from xmppd.api.accounts import IAccounts
+from xmppd.api.network import INetwork
 from xmppd.api.operations import IOperations
 from xmppd.api.storage import IDatabase, Row
 from xmppd.wire.errors import StreamError
@@ -184,6 +185,10 @@ class IHost(Protocol):
     @property
     def clock(self) -> IClock:
         """The time."""
+
+    @property
+    def network(self) -> INetwork:
+        """Connections to elsewhere, for gateways."""
 
     @property
     def started_at(self) -> float:

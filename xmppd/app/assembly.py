@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThreadPool
 
 from xmppd.api.interfaces import IClock
+from xmppd.api.network import INetwork
 from xmppd.api.plugin import Plugin
 from xmppd.core.accounts.accounts import Accounts, RunInThread
 from xmppd.core.kernel_tables import migrate_kernel
@@ -19,6 +20,7 @@ from xmppd.core.settings import Settings
 from xmppd.core.storage import Database, DirectDatabase, Engines, WriterLimits, migrate, open_engines
 from xmppd.core.turns import Turns
 from xmppd.net.c2s.listener import ClientListener
+from xmppd.net.network import Network
 
 __all__ = ["Assembly", "assemble_live", "assemble_on"]
 
@@ -63,7 +65,8 @@ def assemble_live(settings: Settings, reactor: Any) -> Assembly:
     def run_in_thread(fn: Any) -> Deferred[Any]:
         return turns.during(deferToThreadPool(reactor, reactor.getThreadPool(), fn))
 
-    return _assemble(settings, reactor, engines, db, run_in_thread, find_sources(settings.server.plugin_paths))
+    sources = find_sources(settings.server.plugin_paths)
+    return _assemble(settings, reactor, engines, db, run_in_thread, sources, Network(reactor))
 
 
 def assemble_on(
@@ -72,18 +75,20 @@ def assemble_on(
     sources: Iterable[Source],
     engines: Engines | None = None,
     database: Callable[[Engines], DirectDatabase] = DirectDatabase,
+    network: INetwork | None = None,
 ) -> Assembly:
     """Put a server together that does everything at once, in memory, on the given clock; for tests.
 
     :param engines: the database of an earlier one, to go on with.
     :param database: makes the database on them.
+    :param network: what plugins can connect to; nothing, unless given.
     """
     engines = engines or open_engines("sqlite://")
 
     def run_here(fn: Any) -> Deferred[Any]:
         return succeed(fn())
 
-    return _assemble(settings, clock, engines, database(engines), run_here, sources)
+    return _assemble(settings, clock, engines, database(engines), run_here, sources, network)
 
 
 def _assemble(
@@ -93,6 +98,7 @@ def _assemble(
     db: Database | DirectDatabase,
     run_in_thread: RunInThread,
     sources: Iterable[Source],
+    network: INetwork | None,
 ) -> Assembly:
     accounts = Accounts(db, run_in_thread, clock.seconds, iterations=settings.accounts.hash_iterations)
 
@@ -100,5 +106,5 @@ def _assemble(
         if plugin.tables:
             migrate(engines.write, plugin.name, plugin.tables, plugin.migrations)
 
-    server = Server(settings, clock, db, accounts, sources, migrate_plugin)
+    server = Server(settings, clock, db, accounts, sources, migrate_plugin, network)
     return Assembly(settings, engines, db, accounts, server)

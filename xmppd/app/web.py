@@ -14,6 +14,7 @@ from xmppd.core.readiness import Readiness
 from xmppd.core.server import Server
 from xmppd.net.http.metrics import Figures, registry_of
 from xmppd.net.http.operator_pages import operator_pages
+from xmppd.net.http.plugin_pages import PluginPages
 from xmppd.net.http.server import HttpServer, Tree
 from xmppd.net.peers import Networks
 
@@ -35,7 +36,7 @@ class WebServer:
         self._ports: list[Any] = []
         limits = server.settings.http
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
-        self.root = Tree()
+        self.root = Tree(PluginPages(lambda: server.hosts))
         self.site = HttpServer(self.root, clock, limits, Networks(server.settings.limits.exempt_networks))
         self.figures = Figures(server, self._lateness, self.site.peers)
         self.reconfigure()

@@ -23,6 +23,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import FailTest, SynchronousTestCase
 
+from xmppd.api.http import Request
 from xmppd.api.plugin import Plugin
 from xmppd.api.waiting import as_deferred
 from xmppd.app.assembly import Assembly, assemble_on
@@ -31,10 +32,13 @@ from xmppd.core.plugins.sources import PluginError, Source, find_sources
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import from_table
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
+from xmppd.net.http.plugin_pages import answer_of, choose
+from xmppd.net.http.server import Answer
 from xmppd.net.tls.transport import ServerTls
 from xmppd.testing.client import Client
 from xmppd.testing.disk import Disk
 from xmppd.testing.mailbox import Mailbox
+from xmppd.testing.network import MemoryNetwork
 from xmppd.testing.xml import fill_in
 from xmppd.wire.framing import Framer
 from xmppd.wire.jid import Jid
@@ -108,6 +112,7 @@ class ServerTestCase(SynchronousTestCase):
     :cvar hosts: domains that are served, or a mapping of them to further tables of each.
     :ivar clock: the server's time; see :meth:`pump`.
     :ivar names: what ``{name}`` stands for in XML.
+    :ivar network: what plugins connect to.
     """
 
     plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ()
@@ -128,9 +133,16 @@ class ServerTestCase(SynchronousTestCase):
         classes = [plugin for plugin in self.plugins or () if isinstance(plugin, type)]
         self._sources: list[Source] = [ClassSource(*classes), *self.sources, *installed_sources()]
         self._settings = from_table(self.settings_table(), "the settings of the test", Path(self.mktemp()).absolute())
-        self.server: Assembly = assemble_on(self._settings, self.clock, self._sources, database=Disk)
+        self.network = MemoryNetwork(self.clock)
+        self.prepare_network(self.network)
+        self.server: Assembly = assemble_on(
+            self._settings, self.clock, self._sources, database=Disk, network=self.network
+        )
         self.addCleanup(self._end)
         self._start()
+
+    def prepare_network(self, network: MemoryNetwork) -> None:
+        """Put into the network what plugins connect to when they start; to be overridden."""
 
     def settings_table(self) -> dict[str, Any]:
         """Return the settings, as a TOML file would hold them; override to change more than `config` can."""
@@ -202,7 +214,7 @@ class ServerTestCase(SynchronousTestCase):
         """Stop the server and start it anew on the same database. All clients lose their connections."""
         engines = self.server.engines
         self._stop()
-        self.server = assemble_on(self._settings, self.clock, self._sources, engines, Disk)
+        self.server = assemble_on(self._settings, self.clock, self._sources, engines, Disk, self.network)
         self._start()
 
     def kill(self) -> None:
@@ -215,7 +227,7 @@ class ServerTestCase(SynchronousTestCase):
         for client in self._clients:
             client.transport.vanish()
         self.clock.calls.clear()
-        self.server = assemble_on(self._settings, self.clock, self._sources, engines, Disk)
+        self.server = assemble_on(self._settings, self.clock, self._sources, engines, Disk, self.network)
         self._start()
 
     @property
@@ -236,6 +248,11 @@ class ServerTestCase(SynchronousTestCase):
             loaded = ", ".join(p.name for p in self.host.registry.loaded())
             raise FailTest(f"plugin {name} is not loaded; these are: {loaded or 'none'}")
         return plugin
+
+    def ask(self, request: Request) -> Answer:
+        """Return what a plugin answers to an HTTP request."""
+        found = choose(request, self.server.server.hosts)
+        return found if isinstance(found, Answer) else self.wait(answer_of(request, found))
 
     # Clients
 

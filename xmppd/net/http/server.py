@@ -20,12 +20,12 @@ from xmppd.api.interfaces import IClock, IDelayedCall
 from xmppd.core.settings import Http
 from xmppd.net.peers import Networks, PeerCounter
 
-__all__ = ["Answer", "HttpServer", "Make", "Page", "Tree", "text"]
+__all__ = ["METHODS", "Answer", "HttpServer", "Make", "Page", "Tree", "peer_of", "send", "text"]
 
 _log = Logger()
 _TEXT = b"text/plain; charset=utf-8"
 #: Of RFC 9110 section 9.3 and RFC 5789: what a server knows, but a page may not allow. Others get 501.
-_METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"))
+METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"))
 _REASONS = {**RESPONSES, 431: b"Request Header Fields Too Large"}
 #: For programs, not for browsers: nothing of it is to be shown in a frame, guessed at, or kept.
 _HEADERS = (
@@ -59,7 +59,8 @@ def text(line: str, code: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
     return Answer(f"{line}\n".encode(), code, headers=headers)
 
 
-def _send(request: Request, answer: Answer) -> None:
+def send(request: Request, answer: Answer) -> None:
+    """Answer a request."""
     request.setResponseCode(answer.code)
     for name, value in ((b"Content-Type", answer.type), *answer.headers):
         request.setHeader(name, value)
@@ -88,17 +89,17 @@ class Page(Resource):
         if refused is None:
             Deferred.fromCoroutine(self._respond(request))
         else:
-            _send(request, refused)
+            send(request, refused)
         return NOT_DONE_YET
 
     def _refusal(self, request: Request) -> Answer | None:
-        if _host_of(request.getClientAddress()) not in self._networks():
+        if peer_of(request.getClientAddress()) not in self._networks():
             return text("This page is not for your address.", 403)
         if request.postpath:
             return _not_found()
         if request.method in (b"GET", b"HEAD"):
             return None
-        if request.method in _METHODS:
+        if request.method in METHODS:
             return text("This page can only be read.", 405, (b"Allow", b"GET, HEAD"))
         return text("This server does not know that method.", 501)
 
@@ -113,26 +114,33 @@ class Page(Resource):
             _log.failure("the page {path} could not be made", path=request.path)
             answer = text("This page could not be made; the log says why.", 500)
         if not gone:
-            _send(request, answer)
+            send(request, answer)
 
 
 class Tree(Resource):
-    """A folder of resources; what isn't in it is not found."""
+    """A folder of resources; what isn't in it is not found.
+
+    :ivar otherwise: what is asked for everything that isn't in it.
+    """
+
+    def __init__(self, otherwise: Resource | None = None) -> None:
+        super().__init__()
+        self.otherwise = otherwise or _Nothing()
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """See Resource."""
-        return _Nothing()
+        return self.otherwise
 
     def render(self, request: Request) -> int:
         """See IResource: the folder itself is no page."""
-        return _Nothing().render(request)
+        return self.otherwise.render(request)
 
 
 class _Nothing(Resource):
     isLeaf = True
 
     def render(self, request: Request) -> int:
-        _send(request, _not_found())
+        send(request, _not_found())
         return NOT_DONE_YET
 
 
@@ -164,7 +172,7 @@ class _Request(Request):
     def _finish_with(self, answer: Answer) -> None:
         for name, value in _HEADERS:
             self.setHeader(name, value)
-        _send(self, answer)
+        send(self, answer)
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer with 500, if there is still somebody to answer."""
@@ -313,7 +321,7 @@ class HttpServer(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See IProtocolFactory."""
-        peer = _host_of(addr)
+        peer = peer_of(addr)
         if self.peers.enter(peer) is not None:
             return _Refused()
         return _Channel(self, self._limits, self._clock, lambda: self.peers.leave(peer))
@@ -336,10 +344,11 @@ class HttpServer(Site):
 
     def log(self, request: Any) -> None:
         """Tell the log of a request that was answered."""
-        peer, code, size = _host_of(request.getClientAddress()), request.code, request.sentLength
+        peer, code, size = peer_of(request.getClientAddress()), request.code, request.sentLength
         _log.debug("{peer} {method} {uri}: {code}, {size} octets", peer=peer, method=request.method,
                    uri=request.uri, code=code, size=size)  # fmt: skip
 
 
-def _host_of(address: object) -> str:
+def peer_of(address: object) -> str:
+    """Return the network address of the other end, as text."""
     return str(getattr(address, "host", "") or "unix")

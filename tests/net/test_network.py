@@ -1,0 +1,138 @@
+"""Connections of plugins to elsewhere, on loopback: who is there, who isn't, who takes too long; and an HTTP client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from xmppd.api.network import NoConnection
+from xmppd.net.network import Network
+
+
+class Plain:
+    """A protocol that is none of Twisted's classes."""
+
+    def __init__(self) -> None:
+        self.data: Deferred[bytes] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def makeConnection(self, transport: Any) -> None:
+        self.transport = transport
+        transport.write(b"hello")
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data.callback(data)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.lost.callback(None)
+
+
+class Echo(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data)  # type: ignore[union-attr]
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+
+class Connections(TestCase):
+    def setUp(self) -> None:
+        self.network = Network(reactor)
+
+    async def open(self, factory: Any) -> str:
+        port = await self.network.listen("tcp:0:interface=127.0.0.1", factory)
+        self.addCleanup(port.stopListening)
+        return f"tcp:127.0.0.1:{port.getHost().port}"
+
+    def test_there_and_back(self) -> Deferred[None]:
+        return ensureDeferred(self._there_and_back())
+
+    async def _there_and_back(self) -> None:
+        protocol = await self.network.connect(await self.open(Factory.forProtocol(Echo)), Plain())
+        self.assertEqual(await protocol.data, b"hello")
+        await protocol.lost
+
+    def test_nobody(self) -> Deferred[None]:
+        return ensureDeferred(self._nobody())
+
+    async def _nobody(self) -> None:
+        port = await self.network.listen("tcp:0:interface=127.0.0.1", Factory.forProtocol(Echo))
+        number = port.getHost().port
+        stopped = port.stopListening()
+        if stopped is not None:
+            await stopped
+        for endpoint, why in (
+            (f"tcp:127.0.0.1:{number}", "can't be reached"),
+            ("nonsense", "is no endpoint"),
+            ("nonsense:1:2", "is no endpoint"),
+            ("tcp:127.0.0.1", "is no endpoint"),
+        ):
+            with self.assertRaisesRegex(NoConnection, why):
+                await self.network.connect(endpoint, Plain())
+        with self.assertRaisesRegex(NoConnection, "can't be opened"):
+            await self.network.listen("tcp:x", Factory.forProtocol(Echo))
+
+
+class Page(Resource):
+    isLeaf = True
+
+    def render(self, request: Request) -> Any:
+        if request.path == b"/silent":
+            return NOT_DONE_YET
+        if request.path == b"/cut":
+            request.transport.abortConnection()
+            return NOT_DONE_YET
+        if request.path == b"/half":
+            request.setHeader(b"Content-Length", b"10")
+            request.write(b"half")
+            request.transport.loseConnection()
+            return NOT_DONE_YET
+        if request.path == b"/moved":
+            request.redirect(b"/")
+            return b""
+        request.setHeader(b"X-Method", request.method)
+        body = request.content.read()  # type: ignore[attr-defined]
+        return body or b"agent " + request.requestHeaders.getRawHeaders(b"User-Agent", [b""])[0]
+
+
+class Web(TestCase):
+    def setUp(self) -> None:
+        self.network = Network(reactor)
+        site = Site(Page())
+        self.port: Any = reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.addCleanup(self.port.stopListening)
+        self.addCleanup(lambda: ensureDeferred(self.network.close()))
+        self.url = f"http://127.0.0.1:{self.port.getHost().port}"
+
+    def test_fetch(self) -> Deferred[None]:
+        return ensureDeferred(self._fetch())
+
+    async def _fetch(self) -> None:
+        found = await self.network.fetch("GET", self.url)
+        self.assertEqual((found.status, found.body, found.headers["x-method"]), (200, b"agent xmppd", "GET"))
+        found = await self.network.fetch("POST", self.url, {"Content-Type": "text/x"}, "ä".encode())
+        self.assertEqual((found.body, found.headers["X-Method"]), ("ä".encode(), "POST"))
+        found = await self.network.fetch("GET", f"{self.url}/moved")
+        self.assertEqual(found.status, 302)  # redirections are the caller's
+
+    def test_failures(self) -> Deferred[None]:
+        return ensureDeferred(self._failures())
+
+    async def _failures(self) -> None:
+        for url, timeout, octets, why in (
+            (f"{self.url}/silent", 0.05, 100, "within 0.05 seconds"),
+            (f"{self.url}/cut", 5, 100, "failed"),
+            (f"{self.url}/half", 5, 100, "broke off"),
+            (self.url, 5, 5, "too long"),
+            ("gopher://127.0.0.1/", 5, 100, "can't be reached"),
+            ("nonsense", 5, 100, "can't be reached"),
+            ("http://127.0.0.1:x/", 5, 100, "can't be reached"),
+            ("http://ä/", 5, 100, "can't be reached"),
+            ("http://127.0.0.1:1/", 5, 100, "can't be reached"),
+        ):
+            with self.assertRaisesRegex(NoConnection, why, msg=url):
+                await self.network.fetch("GET", url, timeout=timeout, octets=octets)

@@ -1,0 +1,63 @@
+"""The network, for plugins that are gateways: connections to elsewhere, and ports that others connect to.
+
+A plugin has it as ``self.host.network``. Addresses are Twisted's endpoint strings: ``tcp:smsc.example:2775``,
+``tls:smsc.example:3550`` (which checks the certificate against what the system trusts, or ``:trustRoots=FOLDER``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
+
+from xmppd.api.http import Response
+
+__all__ = ["INetwork", "IPort", "NoConnection"]
+
+
+class NoConnection(Exception):
+    """Nobody could be reached; the text says why, to the operator."""
+
+
+class IPort(Protocol):
+    """A port that is open."""
+
+    def getHost(self) -> Any:
+        """Its address, as Twisted has it."""
+
+    def stopListening(self) -> Awaitable[None] | None:
+        """Close it; await what it returns, if anything."""
+
+
+class INetwork(Protocol):
+    """What lies outside. All times are in seconds."""
+
+    async def connect(self, endpoint: str, protocol: Any, timeout: float = 30.0) -> Any:
+        """Connect, and return `protocol` when it is connected.
+
+        :param protocol: has `makeConnection(transport)`, `dataReceived(data)` and `connectionLost(failure)`, as
+            Twisted's protocols do.
+        :raises NoConnection: nobody is there, it took too long, or the endpoint is none.
+        """
+
+    async def listen(self, endpoint: str, factory: Any) -> IPort:
+        """Open a port; who opened it closes it.
+
+        :param factory: one of Twisted's, that makes a protocol for each connection.
+        :raises NoConnection: it can't be opened.
+        """
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        timeout: float = 30.0,
+        octets: int = 65_536,
+    ) -> Response:
+        """Send an HTTP request and return what comes back, whatever its status. Redirections are not followed.
+
+        :param octets: of the answer's body at most.
+        :raises NoConnection: no answer came in time, or too much of one.
+        """

@@ -1,0 +1,138 @@
+"""A network in memory: what plugins connect to is made by the test, and everything takes a turn of the fake clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from xmppd.api.http import Headers, Request, Response
+from xmppd.api.network import IPort, NoConnection
+
+__all__ = ["Link", "MemoryNetwork"]
+
+Peer = Callable[[], Any]
+Web = Callable[[Request], Response]
+
+
+class Link:
+    """One end of a connection in memory: a transport, as far as Twisted's protocols need one.
+
+    :ivar closed: has the connection ended?
+    """
+
+    def __init__(self, clock: Clock, protocol: Any) -> None:
+        self._clock = clock
+        self._protocol = protocol
+        self.other: Link = self
+        self.closed = False
+        self.disconnecting = False
+
+    def write(self, data: bytes) -> None:
+        """See ITransport."""
+        if not self.closed and not self.disconnecting:
+            self._clock.callLater(0, self.other._take, data)
+
+    def loseConnection(self) -> None:
+        """See ITransport: what was written still arrives."""
+        self.disconnecting = True
+        self._clock.callLater(0, self.cut, Failure(ConnectionDone()))
+
+    def abortConnection(self) -> None:
+        """See ITCPTransport."""
+        self.cut()
+
+    def cut(self, reason: Failure | None = None) -> None:
+        """Lose the connection at both ends."""
+        for end in (self, self.other):
+            if not end.closed:
+                end.closed = True
+                end._protocol.connectionLost(reason or Failure(ConnectionLost()))
+
+    def _take(self, data: bytes) -> None:
+        if not self.closed:
+            self._protocol.dataReceived(data)
+
+
+class MemoryNetwork:
+    """A network of a test. Implements :class:`xmppd.api.network.INetwork`.
+
+    :ivar peers: by endpoint: makes the protocol that a connection meets there. Other endpoints refuse connections.
+    :ivar web: answers HTTP requests; None: nobody does. It may raise :class:`NoConnection`.
+    :ivar links: of all connections, the plugin's ends, in order.
+    :ivar requests: all HTTP requests, in order; their path is the whole URL.
+    :ivar silent: do connections and requests get no answer at all?
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.peers: dict[str, Peer] = {}
+        self.web: Web | None = None
+        self.links: list[Link] = []
+        self.requests: list[Request] = []
+        self.silent = False
+
+    async def connect(self, endpoint: str, protocol: Any, timeout: float = 30.0) -> Any:
+        """See INetwork."""
+        await self._pass(endpoint, timeout)
+        if endpoint not in self.peers:
+            raise NoConnection(f"{endpoint} can't be reached: refused")
+        peer = self.peers[endpoint]()
+        ours, theirs = Link(self._clock, protocol), Link(self._clock, peer)
+        ours.other, theirs.other = theirs, ours
+        self.links.append(ours)
+        peer.makeConnection(theirs)
+        protocol.makeConnection(ours)
+        return protocol
+
+    async def listen(self, endpoint: str, factory: Any) -> IPort:
+        """See INetwork: what listens is connected to by other plugins only."""
+        self.peers[endpoint] = lambda: factory.buildProtocol(None)
+        return _Port(self, endpoint)
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        timeout: float = 30.0,
+        octets: int = 65_536,
+    ) -> Response:
+        """See INetwork."""
+        await self._pass(url, timeout)
+        request = Request(method, url, headers=Headers(headers), body=body)
+        self.requests.append(request)
+        if self.web is None:
+            raise NoConnection(f"{url} can't be reached: refused")
+        response = self.web(request)
+        if len(response.body) > octets:
+            raise NoConnection(f"{url} failed: the answer is too long")
+        return response
+
+    async def _pass(self, what: str, timeout: float) -> None:
+        turn: Deferred[None] = Deferred()
+        delay = self._clock.callLater(timeout if self.silent else 0, turn.callback, None)
+        try:
+            await turn
+        except CancelledError:
+            delay.cancel()  # type: ignore[misc]  # mypy takes the attribute of a DelayedCall for a method
+            raise
+        if self.silent:
+            raise NoConnection(f"{what} did not answer within {timeout:g} seconds")
+
+
+class _Port:
+    def __init__(self, network: MemoryNetwork, endpoint: str) -> None:
+        self._network, self._endpoint = network, endpoint
+
+    def getHost(self) -> str:
+        return self._endpoint
+
+    def stopListening(self) -> None:
+        self._network.peers.pop(self._endpoint, None)
