@@ -1,7 +1,7 @@
-"""The text of short messages: alphabets (3GPP TS 23.038), and how long texts are cut (3GPP TS 23.040 section 9.2.3.24.1).
+"""The text of short messages: alphabets (3GPP TS 23.038), how long texts are cut (3GPP TS 23.040 section 9.2.3.24.1).
 
-Over SMPP a septet of the default alphabet travels in an octet of its own; the message centre packs them. A text that has
-a character outside of that alphabet goes as UCS-2, which is UTF-16 nowadays: an emoji takes two units of it.
+Over SMPP a septet of the default alphabet travels in an octet of its own; the message centre packs them. A text with a
+character outside of that alphabet goes as UCS-2, which is UTF-16 nowadays: an emoji takes two units of it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
-    "DEFAULT", "LATIN1", "MAX_PARTS", "UCS2", "Alphabet", "Cut", "Header", "TooLong", "count", "cut", "decode", "headed",
-    "joined", "split_header",
+    "DEFAULT", "LATIN1", "MAX_PARTS", "UCS2", "Alphabet", "Cut", "Header", "TooLong", "count", "cut", "decode",
+    "headed", "joined", "split_header",
 ]  # fmt: skip
 
 #: Values of SMPP's data_coding (SMPP 3.4 section 5.2.19).

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Site
 
 from xmppd.api.network import NoConnection
 from xmppd.net.network import Network
@@ -34,9 +34,11 @@ class Plain:
 
 
 class Echo(Protocol):
+    transport: Any
+
     def dataReceived(self, data: bytes) -> None:
-        self.transport.write(data)  # type: ignore[union-attr]
-        self.transport.loseConnection()  # type: ignore[union-attr]
+        self.transport.write(data)
+        self.transport.loseConnection()
 
 
 class Connections(TestCase):
@@ -80,7 +82,7 @@ class Connections(TestCase):
 class Page(Resource):
     isLeaf = True
 
-    def render(self, request: Request) -> Any:
+    def render(self, request: Any) -> Any:
         if request.path == b"/silent":
             return NOT_DONE_YET
         if request.path == b"/cut":
@@ -95,7 +97,7 @@ class Page(Resource):
             request.redirect(b"/")
             return b""
         request.setHeader(b"X-Method", request.method)
-        body = request.content.read()  # type: ignore[attr-defined]
+        body = request.content.read()
         return body or b"agent " + request.requestHeaders.getRawHeaders(b"User-Agent", [b""])[0]
 
 
@@ -103,7 +105,7 @@ class Web(TestCase):
     def setUp(self) -> None:
         self.network = Network(reactor)
         site = Site(Page())
-        self.port: Any = reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.port: Any = cast(Any, reactor).listenTCP(0, site, interface="127.0.0.1")
         self.addCleanup(self.port.stopListening)
         self.addCleanup(lambda: ensureDeferred(self.network.close()))
         self.url = f"http://127.0.0.1:{self.port.getHost().port}"
