@@ -1,4 +1,4 @@
-r"""Addresses of other networks as localparts (XEP-0106 JID Escaping): ``juliet@capulet.lit`` is ``juliet\40capulet.lit``."""
+r"""Addresses of other networks as localparts (XEP-0106): ``juliet@capulet.lit`` is ``juliet\40capulet.lit``."""
 
 from __future__ import annotations
 
