@@ -25,7 +25,7 @@ from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.options import SettingsError, table_name, validate_options
 from xmppd.core.plugins.registry import wanted_names
 from xmppd.core.plugins.sources import PluginError, Source, find_sources
-from xmppd.core.settings import Settings, not_served
+from xmppd.core.settings import Settings
 from xmppd.core.storage import DatabaseUrlError, Engines, open_engines
 from xmppd.net.admin import is_locked
 
@@ -53,8 +53,6 @@ class Finding:
 def check_settings(settings: Settings) -> Iterator[Finding]:
     """Look for settings that are valid but have no effect, or an unusual one."""
     yield Finding("ok", "settings", f"{plural(len(settings.hosts), 'host')}: {', '.join(settings.hosts)}")
-    for name in not_served(settings):
-        yield Finding("warning", "settings", f"{name} has no effect in this version", "Take it out.")
     if settings.server.plain_without_tls:
         yield Finding(
             "warning",

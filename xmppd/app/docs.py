@@ -17,14 +17,15 @@ from xmppd.api.plugin import Plugin
 from xmppd.app.docs_plugins import plugins_page, xeps_page
 from xmppd.app.docs_tables import fields, prose, rows, toml
 from xmppd.core.plugins.sources import PackageSource
-from xmppd.core.settings import Component, Domain, Host, Settings
+from xmppd.core.settings import Component, Delegation, Domain, Host, Privileges, Settings, Uplink
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _WIDTH = 110
-_TABLES: Mapping[str, type[BaseModel]] = {"hosts": Host, "components": Component}
-_EXAMPLES = {"hosts": "example.org", "components": "irc.example.org"}
+_TABLES: Mapping[str, type[BaseModel]] = {"hosts": Host, "components": Component, "uplinks": Uplink}
+_EXAMPLES = {"hosts": "example.org", "components": "irc.example.org", "uplinks": "sms.example.org"}
+_PRIVILEGED = '"pubsub.example.org"'
 #: Tables that the example has commented out.
-_OPTIONAL = ("components", "s2s.domains")
+_OPTIONAL = ("components", "components.privileges", "components.delegations", "uplinks", "s2s.domains")
 #: What the example says outright; the rest of it is commented out.
 _WRITTEN = {
     ("listen", "c2s"): '["tcp:5222"]',
@@ -97,6 +98,9 @@ def _sections() -> Iterator[tuple[str, type[BaseModel], str]]:
         yield name, model, f'[{name}."{_EXAMPLES[name]}"]' if name in _TABLES else f"[{name}]"
         if name == "s2s":
             yield "s2s.domains", Domain, '[s2s.domains."example.net"]'
+        if name == "components":
+            yield "components.privileges", Privileges, f"[components.{_PRIVILEGED}.privileges]"
+            yield "components.delegations", Delegation, f"[[components.{_PRIVILEGED}.delegations]]"
 
 
 def _defaults(name: str, model: type[BaseModel]) -> dict[str, Any]:

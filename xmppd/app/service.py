@@ -30,7 +30,7 @@ from xmppd.core import reload
 from xmppd.core.options import SettingsError
 from xmppd.core.plugins.sources import PluginError
 from xmppd.core.readiness import Phase
-from xmppd.core.settings import Settings, needs_restart, not_served
+from xmppd.core.settings import Settings, needs_restart
 from xmppd.core.storage import DatabaseUrlError, SchemaError
 from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, DataLock
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
@@ -110,8 +110,6 @@ class XmppdService(MultiService):
         await self._listen(settings, listener)
         listener.start()
         web.readiness.phase = Phase.SERVING
-        for name in not_served(settings):
-            _log.warn("{name} is set, but this version does not serve it", name=name)
         _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
         self._notifier.ready()
         self._notifier.watch(self._reactor)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from xmppd.core.options import SettingsError, table_name, validate_options
-from xmppd.core.settings import Host, Settings
+from xmppd.core.settings import Component, Host, Settings
 from xmppd.wire.jid import Jid, JidError
 
 _SQLITE = "sqlite:///"
+_DELEGATION = "urn:xmpp:delegation:2"
 
 
 def load(path: Path) -> Settings:
@@ -57,6 +58,7 @@ def from_table(table: Mapping[str, Any], where: str, folder: Path) -> Settings:
             "s2s": settings.s2s.model_copy(update={"domains": _patterns(settings.s2s.domains, where, problems)}),
             "hosts": _domains(settings.hosts, where, "hosts", problems),
             "components": _domains(settings.components, where, "components", problems),
+            "uplinks": _domains(settings.uplinks, where, "uplinks", problems),
         }
     )
     problems += _contradictions(settings, where)
@@ -116,9 +118,13 @@ def _contradictions(settings: Settings, where: str) -> Iterable[str]:
     """Yield what no single option can tell."""
     if not settings.hosts:
         yield f'{where}: no host is served; add a table such as [hosts."example.org"]'
-    for domain in settings.components:
+    for domain, component in settings.components.items():
         if domain in settings.hosts:
             yield f"{where}: {domain} is both a host and a component"
+        yield from _component(settings, component, f"{where}: {table_name(['components', domain])}")
+    for domain in settings.uplinks:
+        if domain in settings.hosts or domain in settings.components:
+            yield f"{where}: an uplink is for the domain of a plugin, but {domain} is a host or an external component"
     for domain, host in settings.hosts.items():
         place = f"{where}: {table_name(['hosts', domain])}"
         yield from _bad_admins(host, place)
@@ -128,6 +134,20 @@ def _contradictions(settings: Settings, where: str) -> Iterable[str]:
         yield f'{where}: [tls]: "key" is there, but not "certificate"'
     yield from _bad_networks(settings.limits.exempt_networks, f"{where}: [limits]: exempt_networks")
     yield from _bad_networks(settings.http.operator_networks, f"{where}: [http]: operator_networks")
+
+
+def _component(settings: Settings, component: Component, place: str) -> Iterable[str]:
+    yield from _bad_networks(component.addresses, f"{place}: addresses")
+    yield from _bad_networks(component.plain_networks, f"{place}: plain_networks")
+    for host in component.hosts:
+        if host not in settings.hosts:
+            yield f"{place}: hosts: {host} is not served"
+    if component.privileges.presence == "roster" and component.privileges.roster not in ("get", "both"):
+        # XEP-0356 7.2: "The server MUST reject the permission"
+        yield f'{place}: privileges: presence = "roster" needs roster to be "get" or "both"'
+    for delegation in component.delegations:
+        if delegation.namespace == _DELEGATION:
+            yield f"{place}: delegations: {_DELEGATION} can't be delegated"  # XEP-0355 8
 
 
 def _bad_networks(networks: Iterable[str], place: str) -> Iterable[str]:

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from xmppd.core.settings.network import Component, Domain, S2s
+from xmppd.core.settings.components import Component, Delegation, Privileges, Uplink
+from xmppd.core.settings.network import Domain, S2s
 from xmppd.core.settings.section import LOOPBACK, Section
 
 __all__ = [
-    "LOOPBACK", "MECHANISMS", "Accounts", "Component", "Database", "Domain", "Host", "Http", "Limits", "Listen",
-    "Mechanism", "S2s", "Section", "Server", "Settings", "StreamManagement", "Tls", "needs_restart", "not_served",
+    "LOOPBACK", "MECHANISMS", "Accounts", "Component", "Database", "Delegation", "Domain", "Host", "Http", "Limits",
+    "Listen", "Mechanism", "Privileges", "S2s", "Section", "Server", "Settings", "StreamManagement", "Tls", "Uplink",
+    "needs_restart",
 ]  # fmt: skip
 Mechanism = Literal[
     "SCRAM-SHA-512-PLUS",
@@ -72,7 +74,9 @@ class Listen(Section):
     s2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Other servers, with TLS from the first octet (XEP-0368)."""
     component: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """External components (XEP-0114). Accepted, but not served by this version."""
+    """External components (XEP-0114), with STARTTLS for those that want it; see `[components]`."""
+    component_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """External components, with TLS from the first octet. The endpoint stays plain TCP: the server adds TLS."""
     http: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """HTTP: figures for Prometheus, and what supervisors ask; see `[http]`. Not encrypted: give it a loopback
     address, `tcp:5280:interface=127.0.0.1`, or one in a private network."""
@@ -276,16 +280,11 @@ class Settings(Section):
     hosts: dict[str, Host] = Field(default_factory=dict)
     """Domains served, in the order of the file; the first is the one when a client names none."""
     components: dict[str, Component] = Field(default_factory=dict)
+    uplinks: dict[str, Uplink] = Field(default_factory=dict)
 
     def mechanisms(self, host: str) -> tuple[str, ...]:
         """Return the SASL mechanisms that `host`, a served domain, may offer, best first."""
         return self.hosts[host].mechanisms or self.accounts.mechanisms
-
-
-def not_served(settings: Settings) -> list[str]:
-    """Name the settings that are accepted but have no effect in this version, for the log and `xmppctl check`."""
-    unserved = [f"[listen] {key}" for key in ("component",) if getattr(settings.listen, key)]
-    return unserved + [f'[components."{domain}"]' for domain in settings.components]
 
 
 def needs_restart(old: Settings, new: Settings) -> list[str]:
