@@ -59,9 +59,7 @@ class Site(server.Server):
 
 
 class Xmppd(Site, server.Xmppd):
-    """This checkout."""
-
-    policy = "dialback"
+    """This checkout. `extra` may begin with more keys of `[s2s]`."""
 
     def configure(self, extra: str, plain_without_tls: bool) -> None:
         self.config = self.folder / "xmppd.toml"
@@ -92,9 +90,8 @@ s2s_tls = ["tcp:{S2S_TLS_PORT}:interface={self.address}"]
 [s2s]
 nameservers = ["{self.stage.nameserver}:{DNS_PORT}"]
 ca = "{self.stage.authority.certificate}"
-policy = "{self.policy}"
-{hosts}
 {extra}
+{hosts}
 """
         )
 
@@ -102,6 +99,7 @@ policy = "{self.policy}"
 class Prosody(Site, server.Prosody):
     """Prosody 0.12, which asks the name server through libunbound."""
 
+    certificates_only = False
     modules: tuple[str, ...] = (*server.Prosody.modules, "carbons", "dialback", "s2s", "s2s_auth_certs", "smacks")
 
     @classmethod
@@ -138,8 +136,9 @@ modules_enabled = {{ {modules} }}
 allow_registration = true
 c2s_require_encryption = true
 s2s_require_encryption = true
-s2s_secure_auth = false
+s2s_secure_auth = {str(self.certificates_only).lower()}
 authentication = "internal_plain"
+certificates = "{self.stage.authority.folder}"
 log = {{ debug = "*console" }}
 ssl = {{ cafile = "{self.stage.authority.certificate}" }}
 {hosts}
