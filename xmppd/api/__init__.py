@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xmppd.api.accounts import IAccounts
 from xmppd.api.events.accounts import AccountCreated, AccountDeleted
+from xmppd.api.events.network import ServerReachable, ServerUnreachable
 from xmppd.api.events.sessions import (
     AvailabilityChanged,
     SessionBound,
@@ -46,9 +47,9 @@ __all__ = [
     "Handled", "IAccounts", "IClock", "IDatabase", "IDelayedCall", "IHost", "IOperations", "IRoster", "IRosterView",
     "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza", "OperationError", "Options",
     "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace", "Result", "RosterChanged",
-    "RosterItem", "Scope", "SessionBound", "SessionEnded", "SessionHibernates", "SessionResumed", "Stanza",
-    "StanzaError", "StanzaEvent", "StorageUnavailable", "StreamCondition", "StreamError", "Subscription",
-    "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost", "Undeliverable", "Verdict", "bind_feature",
-    "bound_element", "filter", "iq_get", "iq_set", "need", "nonza", "observe", "operation", "settled",
-    "stream_feature", "tag", "use",
+    "RosterItem", "Scope", "ServerReachable", "ServerUnreachable", "SessionBound", "SessionEnded",
+    "SessionHibernates", "SessionResumed", "Stanza", "StanzaError", "StanzaEvent", "StorageUnavailable",
+    "StreamCondition", "StreamError", "Subscription", "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost",
+    "Undeliverable", "Verdict", "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "need", "nonza",
+    "observe", "operation", "settled", "stream_feature", "tag", "use",
 ]  # fmt: skip

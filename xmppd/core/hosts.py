@@ -65,6 +65,12 @@ class Host(Described, Storing):
         """Say who administers the host, by bare addresses."""
         self.admins = frozenset(Jid.parse(address) for address in addresses)
 
+    @property
+    def federates(self) -> bool:
+        """Do its users talk with users of other servers? See :class:`xmppd.core.routing.Owner`."""
+        settings = self.server.settings.hosts.get(self.jid.domain)
+        return settings is not None and settings.federate
+
     # From our own users
 
     def from_client(self, stanza: Stanza, session: Session) -> Awaitable[None] | None:

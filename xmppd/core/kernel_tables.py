@@ -8,12 +8,13 @@ from xmppd.core import readiness
 from xmppd.core.accounts import keeper as account_keeper
 from xmppd.core.accounts import store as account_store
 from xmppd.core.durable import tables as sessions
+from xmppd.core.federation import store as federation
 from xmppd.core.plugins import missed
 from xmppd.core.storage import migrate
 
 __all__ = ["OWNERS", "migrate_kernel"]
 
-OWNERS = (account_store, account_keeper, missed, readiness, sessions)
+OWNERS = (account_store, account_keeper, missed, readiness, sessions, federation)
 """The modules that have tables."""
 
 

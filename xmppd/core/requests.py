@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from itertools import count
 
@@ -26,11 +27,12 @@ class Requests:
         self._clock = clock
         self._route = route
         self._waiting: dict[Key, tuple[Deferred[Iq], IDelayedCall]] = {}
+        self._run = secrets.token_urlsafe(6)  # late answers to requests of an earlier run match none of these
         self._numbers = count(1)
 
     def send(self, iq: Iq, timeout: float) -> Deferred[Iq]:
         """Send a get or set; fires with the result, fails with StanzaError for an error or after `timeout` seconds."""
-        request = Iq(iq.to, iq.from_, f"xmppd-{next(self._numbers)}", iq.type, iq.lang, iq.payload)
+        request = Iq(iq.to, iq.from_, f"{self._run}-{next(self._numbers)}", iq.type, iq.lang, iq.payload)
         key = (request.to, request.id)
         answer: Deferred[Iq] = Deferred()
         self._waiting[key] = (answer, self._clock.callLater(timeout, self._timed_out, key))

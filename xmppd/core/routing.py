@@ -1,4 +1,4 @@
-"""Who owns the address a stanza is for: a host of ours, a component in one, or another server (RFC 6120 section 10)."""
+"""Who owns the address a stanza is for: a host of ours, a component, or another server (RFC 6120 section 10)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from xmppd.wire import stanza_id
-from xmppd.wire.errors import Condition, StanzaError
+from xmppd.wire.errors import StanzaError
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Iq, Message, Presence, Stanza
+from xmppd.wire.stanza import Iq, Message, Stanza
 
-__all__ = ["Elsewhere", "Owner", "Router", "iq_key"]
+__all__ = ["Owner", "Router", "iq_key"]
 
 
 def iq_key(iq: Iq) -> str:
@@ -21,16 +21,24 @@ def iq_key(iq: Iq) -> str:
 class Owner(Protocol):
     """Takes the stanzas for the domains it owns."""
 
+    @property
+    def federates(self) -> bool:
+        """Do its domains talk with other servers?"""
+
     def receive(self, stanza: Stanza) -> Awaitable[None] | None:
         """Deal with a stanza whose `to` is in a domain of this owner. Await what is returned, if anything."""
 
 
 class Router:
-    """Domains and their owners."""
+    """Domains and their owners.
+
+    :ivar elsewhere: the owner of all others.
+    """
+
+    elsewhere: Owner
 
     def __init__(self) -> None:
         self.owners: dict[str, Owner] = {}
-        self.elsewhere: Owner = Elsewhere(self)
 
     def route(self, stanza: Stanza) -> Awaitable[None] | None:
         """Hand a stanza, with `to` and proven `from_`, to the owner of its domain."""
@@ -50,17 +58,3 @@ class Router:
             stanza = stanza_id.without(stanza, stanza.to.bare)
         reply = stanza.error(error)
         return self.route(reply if reply.from_ is not None or by is None else reply.readdressed(from_=by))
-
-
-class Elsewhere:
-    """The owner of all domains that are not ours: nobody can be reached there (RFC 6120 10.4)."""
-
-    def __init__(self, router: Router) -> None:
-        self._router = router
-
-    def receive(self, stanza: Stanza) -> Awaitable[None] | None:
-        """Refuse. Presence that no user sent by hand is not answered: nobody waits for it."""
-        if isinstance(stanza, Presence) and stanza.type in ("available", "unavailable", "probe"):
-            return None
-        text = f"this server does not talk to other servers, so not to {stanza.to.domain}" if stanza.to else None
-        return self._router.bounce(stanza, StanzaError(Condition.REMOTE_SERVER_NOT_FOUND, text=text))

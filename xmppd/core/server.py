@@ -14,12 +14,15 @@ from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, Session
 from xmppd.api.interfaces import IClock
 from xmppd.api.network import INetwork
 from xmppd.api.waiting import settled
+from xmppd.core.arrivals import handle
+from xmppd.core.components.external import Components
 from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
 from xmppd.core.durable.loss import bury, bury_again, redirect
 from xmppd.core.durable.management import Management
 from xmppd.core.durable.storing import Told
-from xmppd.core.durable.units import Spread, Unit, close_after
+from xmppd.core.durable.units import Spread
+from xmppd.core.federation.federation import Federation
 from xmppd.core.hosts import Host
 from xmppd.core.limits import TokenBucket
 from xmppd.core.nowhere import NoNetwork
@@ -88,6 +91,7 @@ class Server:
             pace=db.gather,
         )
         self.management = Management(self)
+        self.federation = self.router.elsewhere = Federation(self)
         self.hosts: dict[str, Host] = {}
         #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
         self.begin_stop: Callable[[], object] | None = None
@@ -101,6 +105,8 @@ class Server:
         self._ending: dict[Session, list[Deferred[None]]] = {}  # with those that wait for the end
         for domain, options in settings.hosts.items():
             self.add_host(domain, options)
+        self.components = Components(self)
+        self.components.configure(settings.components)
 
     def add_host(self, domain: str, options: HostSettings) -> Host:
         """Serve one more domain; its plugins are not started yet."""
@@ -124,6 +130,7 @@ class Server:
         await self.management.restore()
         await self.keeper.catch_up()
         self.management.start()
+        self.components.start()
 
     async def stop(self) -> None:
         """End sessions with system-shutdown, finish what their clients have asked for, then stop the plugins.
@@ -133,10 +140,12 @@ class Server:
         for session in list(self.directory.by_jid.values()):
             if session.stream is not None:
                 session.stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+        self.components.stop()
         await self._handled()
         for session in self._mortal():
             self.spawn(self.unbind(session), f"ending the session {session.jid}")
         self.requests.stop()
+        self.federation.stop()
         self.management.stop()
         await self._finished()
         await self._written_down()
@@ -225,10 +234,7 @@ class Server:
 
     def from_elsewhere(self, stanza: Stanza) -> Awaitable[None] | None:
         """Take a stanza from another server: like those of clients, it is a unit of work."""
-        if not self.ledger.used:
-            return self.router.route(stanza)
-        unit = stanza.unit = Unit()
-        return close_after(unit, self.router.route(stanza), self.ledger)
+        return handle(self, stanza)
 
     # Sessions
 

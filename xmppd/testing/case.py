@@ -78,6 +78,8 @@ class ClassSource:
 class Remote(Mailbox):
     """Another server, or a component, as the router sees it: it gets what is for its domain."""
 
+    federates = True
+
     def __init__(self, case: ServerTestCase, domain: str) -> None:
         super().__init__(case.names, domain)
         self._case = case

@@ -28,6 +28,11 @@ class ComponentOwner:
         self.tables = tables
         self._direct = Handler(component, self._hand_over, "stanzas to its domain")
 
+    @property
+    def federates(self) -> bool:
+        """See :class:`xmppd.core.routing.Owner`: as its host does."""
+        return self._host.federates
+
     def receive(self, stanza: Stanza) -> Awaitable[None] | None:
         """See :class:`xmppd.core.routing.Owner`."""
         if isinstance(stanza, Iq):

@@ -1,0 +1,138 @@
+"""What is sent from one domain of ours to one of another server, in order (RFC 6120 section 10.1)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from xmppd.api.storage import StorageUnavailable
+from xmppd.core.durable.turn import InTurn, send_to
+from xmppd.core.durable.units import Batch, Spread, Unit
+from xmppd.core.federation.contract import Conduit, Pair
+from xmppd.wire.errors import Condition, StanzaError
+from xmppd.wire.stanza import Message, Stanza
+
+if TYPE_CHECKING:
+    from xmppd.api.interfaces import IDelayedCall
+    from xmppd.core.federation.federation import Federation
+    from xmppd.core.federation.remote import Remote
+
+__all__ = ["Route", "Waiting"]
+
+
+class Waiting(NamedTuple):
+    """A stanza that waits for a stream."""
+
+    stanza: Stanza
+    octets: int
+
+
+class Route(InTurn[Stanza]):
+    """Takes stanzas for a pair of domains, and hands them to a stream; they wait while there is none.
+
+    A stanza may not leave before what its handling has stored is on disk, nor overtake another. To a unit of work a
+    route is one more that is sent something to, as a session is (:meth:`xmppd.core.durable.units.Unit.send`).
+
+    :ivar conduit: the stream, if there is one.
+    :ivar connecting: is one being sought?
+    :ivar attempts: how often that has failed in vain since it was last needed.
+    :ivar since: since when a stream is needed, in seconds since the epoch; 0 while none is.
+    :ivar queue: what waits for a stream.
+    :ivar octets: the size of that.
+    :ivar sent: stanzas that were handed to streams.
+    :ivar again: when the next attempt is due.
+    :ivar deadline: when those that wait have waited long enough.
+    """
+
+    __slots__ = (
+        "_federation", "_waiting", "again", "attempts", "conduit", "connecting", "deadline", "octets",
+        "pair", "queue", "remote", "sent", "since",
+    )  # fmt: skip
+    #: See :class:`xmppd.core.durable.turn.Recipient`.
+    account: ClassVar[None] = None
+
+    def __init__(self, federation: Federation, remote: Remote, pair: Pair) -> None:
+        self._federation = federation
+        self.remote = remote
+        self.pair = pair
+        self.conduit: Conduit | None = None
+        self.connecting = False
+        self.attempts = 0
+        self.since = 0.0
+        self.queue: deque[Waiting] = deque()
+        self.octets = 0
+        self.sent = 0
+        self.again: IDelayedCall | None = None
+        self.deadline: IDelayedCall | None = None
+        self._waiting = None
+
+    # In order, and not before the disk
+
+    def send(self, stanza: Stanza) -> None:
+        """Take a stanza. It goes out when its unit of work is over, and is on disk."""
+        if stanza.unit is None or not isinstance(stanza, Message) or stanza.type == "error":
+            send_to(self, stanza)
+            return
+        try:
+            where = self._federation.store.keep(stanza, self.pair)
+        except StorageUnavailable as error:
+            text = f"it can't be made sure now that it is not lost: {error}"
+            self._federation.bounce(stanza, StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait", text=text))
+            return
+        if isinstance(where, Unit) and where.open:
+            where.send(self, stanza)
+        else:
+            self.emit(stanza, where.batch)
+
+    def emit(self, stanza: Stanza, batch: Batch | None, spread: Spread | None = None) -> None:
+        """See :class:`xmppd.core.durable.turn.Recipient`."""
+        if self._waiting is None and (batch is None or batch.committed):
+            self._put(stanza)
+        else:
+            self.put_off(stanza, batch)
+
+    def committed(self, batch: Batch) -> None:
+        """See :class:`xmppd.core.durable.units.Waiter`."""
+        ready = self.due(batch)
+        if self.conduit is not None and ready:
+            self.sent += len(ready)
+            self.conduit.send(ready)
+        else:
+            for stanza in ready:
+                self._federation.wait(self, stanza)
+
+    def _put(self, stanza: Stanza) -> None:
+        if self.conduit is not None:
+            self.sent += 1
+            self.conduit.send((stanza,))
+        else:
+            self._federation.wait(self, stanza)
+
+    @property
+    def busy(self) -> bool:
+        """Is there something to be sent?"""
+        return bool(self.queue) or self._waiting is not None
+
+    # The queue
+
+    def append(self, stanza: Stanza, octets: int) -> None:
+        """Have a stanza wait."""
+        self.queue.append(Waiting(stanza, octets))
+        self.octets += octets
+
+    def take(self) -> list[Stanza]:
+        """Return all that waits, which waits no longer."""
+        stanzas = [waiting.stanza for waiting in self.queue]
+        self.queue.clear()
+        self.octets = 0
+        return stanzas
+
+    def cancel(self) -> None:
+        """Forget what is due."""
+        for call in (self.again, self.deadline):
+            if call is not None and call.active():
+                call.cancel()
+        self.again = self.deadline = None
+
+    def __repr__(self) -> str:
+        return f"<Route {self.pair.local} to {self.pair.remote}>"
