@@ -1,0 +1,1 @@
+"""Streams with other servers (RFC 6120)."""

@@ -1,0 +1,107 @@
+"""Connecting to the server of a domain: one place after the other, until one will do (RFC 6120 section 3.2.1).
+
+Everything that is tried is written down in plain words, because somebody will want to know why a link failed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IProtocol
+
+from xmppd.core.settings.network import S2s
+from xmppd.net.s2s.race import Race
+from xmppd.net.s2s.resolver import Resolver
+from xmppd.net.s2s.targets import Target, Unresolvable
+
+__all__ = ["Dialer", "Search"]
+
+Make = Callable[[Target], IProtocol]
+
+
+class Dialer:
+    """Makes connections to servers.
+
+    :param reactor: with TCP and time.
+    """
+
+    def __init__(self, reactor: Any, resolver: Resolver, settings: S2s) -> None:
+        self.reactor = reactor
+        self.resolver = resolver
+        self.settings = settings
+
+    def search(self, domain: str, make: Make, route: Target | None = None) -> Search:
+        """Begin to look for the server of a domain.
+
+        :param make: returns the protocol for a connection to a target: wrapped in TLS if it is one for direct TLS.
+        :param route: where the settings say that the server is; then the DNS is not asked for SRV records.
+        """
+        return Search(self, domain, make, route)
+
+
+class Search:
+    """One look for the server of a domain.
+
+    :ivar trail: what was tried, and what came of it; sentences without their full stops, in the order of time.
+    :ivar lasting: once :meth:`next` has returned None: will it be the same another time, as far as can be told?
+    :ivar found: has any target accepted a connection?
+    """
+
+    def __init__(self, dialer: Dialer, domain: str, make: Make, route: Target | None) -> None:
+        self._dialer = dialer
+        self._domain = domain
+        self._make = make
+        self._targets: deque[Target] | None = None if route is None else deque([route])
+        self._race: Race | None = None
+        self._stopped = False
+        self.trail: list[str] = [] if route is None else [f"the settings say that {domain} is at {route}"]
+        self.lasting = True
+        self.found = False
+
+    async def next(self) -> IProtocol | None:
+        """Return the next protocol that is connected; None if there is no place left to try.
+
+        A protocol that it has returned before is the caller's: whether its connection still exists doesn't matter.
+        """
+        if self._targets is None:
+            try:
+                self._targets = deque(await self._dialer.resolver.targets(self._domain, self.trail))
+            except Unresolvable as error:
+                self._targets = deque()
+                self.lasting = error.lasting
+                self.trail.append(str(error))
+        while not self._stopped:
+            if self._race is None:
+                if not self._targets:
+                    return None
+                target = self._targets.popleft()
+                self.lasting = self.lasting and target.certain
+                self._race = self._start(target)
+            protocol = await self._race.next()
+            if protocol is not None:
+                self.found = True
+                self.lasting = False
+                return protocol
+            self.lasting = self.lasting and not self._race.temporary
+            self._race = None
+        return None
+
+    def _start(self, target: Target) -> Race:
+        dialer, settings = self._dialer, self._dialer.settings
+        return Race(
+            dialer.reactor,
+            dialer.resolver,
+            target,
+            self._make,
+            self.trail,
+            settings.connect_seconds,
+            settings.next_address_seconds,
+        )
+
+    def stop(self) -> None:
+        """Connect to nothing more: :meth:`next` returns None."""
+        self._stopped = True
+        if self._race is not None:
+            self._race.stop()
