@@ -34,6 +34,7 @@ from xmppd.core.settings import Settings, needs_restart
 from xmppd.core.storage import DatabaseUrlError, SchemaError
 from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, DataLock
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
+from xmppd.net.components.listener import ComponentFactory, ComponentListener
 from xmppd.net.eager import make_eager
 from xmppd.net.tls.transport import ServerTls
 
@@ -62,6 +63,7 @@ class XmppdService(MultiService):
         self._notifier = Notifier()
         self._assembly: Assembly | None = None
         self._listener: ClientListener | None = None
+        self._components: ComponentListener | None = None
         self._tls: ServerTls | None = None
         self._web: WebServer | None = None
         self._lock: DataLock | None = None
@@ -103,21 +105,25 @@ class XmppdService(MultiService):
         self._listener = listener = await assembly.start()
         listener.tls = web.figures.tls = self._tls
         web.figures.clients = listener
+        self._components = components = ComponentListener(assembly.server, self._tls)
         assembly.server.begin_stop = self._reactor.stop
         assembly.server.reload = self._reload
         admin = AdminService(self._reactor, settings.server.admin_socket, assembly.server.operations)
         admin.setServiceParent(self)
-        await self._listen(settings, listener)
+        await self._listen(settings, listener, components)
         listener.start()
+        components.start()
         web.readiness.phase = Phase.SERVING
         _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
         self._notifier.ready()
         self._notifier.watch(self._reactor)
 
-    async def _listen(self, settings: Settings, listener: ClientListener) -> None:
+    async def _listen(self, settings: Settings, listener: ClientListener, components: ComponentListener) -> None:
         kinds = (
             ("clients", settings.listen.c2s, ClientFactory(listener)),
             ("clients, direct TLS", settings.listen.c2s_tls, ClientFactory(listener, direct_tls=True)),
+            ("components", settings.listen.component, ComponentFactory(components)),
+            ("components, direct TLS", settings.listen.component_tls, ComponentFactory(components, direct_tls=True)),
         )
         for what, endpoints, factory in kinds:
             for description in endpoints:
@@ -170,6 +176,8 @@ class XmppdService(MultiService):
             problems += await reload.apply(assembly.server, settings)
             assembly.accounts.iterations = settings.accounts.hash_iterations
             listener.reconfigure()
+            if self._components is not None:
+                self._components.reconfigure()
             if self._web is not None:
                 self._web.reconfigure()
         except SettingsError as error:
@@ -202,6 +210,8 @@ class XmppdService(MultiService):
             signal.signal(number, self._stopping_already)
         for port in self._ports:
             await port.stopListening()
+        if self._components is not None:
+            await self._components.drain()
         if self._listener is not None:
             await self._listener.drain()
         if self._assembly is not None:

@@ -70,11 +70,14 @@ class External(Line):
 
     # Connections
 
-    def enter(self, stream: Wire) -> Link | None:
-        """A connection has proven that it is the component's. Return None if there are too many and it has to go."""
+    @property
+    def full(self) -> bool:
+        """Must it have no more connections?"""
+        return self.settings.when_full == "refuse" and len(self.links) >= self.settings.connections
+
+    def enter(self, stream: Wire) -> Link:
+        """A connection has proven that it is the component's, which is not :attr:`full`."""
         while len(self.links) >= self.settings.connections:
-            if self.settings.when_full == "refuse":
-                return None
             self.links[0].stream.close(StreamError(StreamCondition.CONFLICT, "another connection has taken its place"))
         _log.info("component {name} has connected from {peer}", name=self.jid, peer=stream.peer)
         return self.attach(stream, self._announce)
