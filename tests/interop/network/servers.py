@@ -10,11 +10,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.interop import server
-from tests.interop.network.stage import DNS_PORT, S2S_PORT, S2S_TLS_PORT, Domain, Stage
+from tests.interop.network.stage import COMPONENT_PORT, DNS_PORT, S2S_PORT, S2S_TLS_PORT, Domain, Stage
 
 # Where Debian has ejabberd's Erlang libraries, and a C library's view of addresses that a process can choose.
 ERLANG_LIBRARIES = next((path.parents[2] for path in Path("/usr/lib").glob("*/ejabberd-*/ebin/ejabberd.app")), None)
@@ -22,11 +22,17 @@ NSS_WRAPPER = next(Path("/usr/lib").glob("*/libnss_wrapper.so"), None)
 
 
 class Site(server.Server):
-    """A server of the stage. `extra` is added to its configuration, in its own language."""
+    """A server of the stage. `extra` is added to its configuration, in its own language.
 
-    def __init__(self, stage: Stage, domains: Sequence[Domain], extra: str = "") -> None:
+    `components` are domains of components with their secrets.
+    """
+
+    def __init__(
+        self, stage: Stage, domains: Sequence[Domain], extra: str = "", components: Mapping[str, str] | None = None
+    ) -> None:
         self.stage = stage
         self.domains = tuple(domains)
+        self.components = dict(components or {})
         self.address = stage.address()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=stage.folder))
         self.certificate = stage.authority.certificate
@@ -76,6 +82,9 @@ attempts_per_address = 1000
 """
             for domain in self.domains
         )
+        components = "".join(
+            f'[components."{name}"]\nsecret = "{secret}"\n' for name, secret in self.components.items()
+        )
         self.config.write_text(
             f"""\
 [server]
@@ -86,11 +95,13 @@ c2s = ["tcp:{self.c2s_port}:interface={self.address}"]
 c2s_tls = ["tcp:{self.tls_port}:interface={self.address}"]
 s2s = ["tcp:{S2S_PORT}:interface={self.address}"]
 s2s_tls = ["tcp:{S2S_TLS_PORT}:interface={self.address}"]
+component = ["tcp:{COMPONENT_PORT}:interface={self.address}"]
 
 [s2s]
 nameservers = ["{self.stage.nameserver}:{DNS_PORT}"]
 ca = "{self.stage.authority.certificate}"
 {extra}
+{components}
 {hosts}
 """
         )
@@ -114,6 +125,9 @@ class Prosody(Site, server.Prosody):
         self.config = self.folder / "prosody.cfg.lua"
         modules = ", ".join(f'"{module}"' for module in self.modules)
         hosts = "".join(self._host(domain) for domain in self.domains)
+        components = "".join(
+            f'Component "{name}"\n    component_secret = "{secret}"\n' for name, secret in self.components.items()
+        )
         self.config.write_text(
             f"""\
 run_as_root = true
@@ -125,6 +139,8 @@ c2s_ports = {{ {self.c2s_port} }}
 c2s_direct_tls_ports = {{ {self.tls_port} }}
 s2s_ports = {{ {S2S_PORT} }}
 s2s_direct_tls_ports = {{ {S2S_TLS_PORT} }}
+component_ports = {{ {COMPONENT_PORT} }}
+component_interfaces = {{ "{self.address}" }}
 http_ports = {{ }}
 https_ports = {{ }}
 unbound = {{
@@ -142,6 +158,7 @@ certificates = "{self.stage.authority.folder}"
 log = {{ debug = "*console" }}
 ssl = {{ cafile = "{self.stage.authority.certificate}" }}
 {hosts}
+{components}
 {extra}
 """
         )

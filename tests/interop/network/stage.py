@@ -10,21 +10,19 @@ import json
 import os
 import random
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.interop.network.authority import Authority, Credentials
+from tests.interop.network.daemon import Daemon
 from tests.interop.server import PROJECT
 
 DNS_PORT = 5353
-S2S_PORT, S2S_TLS_PORT = 5269, 5270
+S2S_PORT, S2S_TLS_PORT, COMPONENT_PORT = 5269, 5270, 5347
 
 
 @dataclass(frozen=True)
@@ -42,19 +40,6 @@ class Domain:
     def rooms(self) -> str:
         """The domain of the MUC service."""
         return f"conference.{self.name}"
-
-
-def wait_for(address: str, port: int, process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Say whether the port answers before the process ends or the time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            socket.create_connection((address, port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
 
 
 def replace(path: Path, text: str) -> None:
@@ -77,7 +62,7 @@ class Stage:
         self.hosts = self.folder / "hosts"  # the addresses once more, for those who ask the C library
         self._records: dict[str, list[list[Any]]] = {}
         self._faults: dict[str, str] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._dns: Daemon | None = None
 
     def address(self) -> str:
         """Return an address of loopback that nothing else on this stage has."""
@@ -137,19 +122,15 @@ class Stage:
         """Start the name server; RuntimeError if it does not answer."""
         self._write()
         command = [sys.executable, "-m", "tests.interop.network.dns", str(self.zone), self.nameserver, str(DNS_PORT)]
-        with (self.folder / "dns.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=PROJECT, start_new_session=True
-            )
-        if not wait_for(self.nameserver, DNS_PORT, self._process, 30):
-            self.stop()
-            raise RuntimeError(f"the name server did not start:\n{(self.folder / 'dns.log').read_text()}")
+        folder = self.folder / "dns"
+        folder.mkdir(exist_ok=True)
+        self._dns = Daemon(folder, command, {"PYTHONPATH": str(PROJECT)})
+        self._dns.start(self.nameserver, DNS_PORT)
 
     def stop(self) -> None:
         """End the name server."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        if self._dns is not None:
+            self._dns.kill()
 
     def remove(self) -> None:
         """End the name server and delete the folder, unless XMPPD_INTEROP_KEEP is set."""
