@@ -96,7 +96,11 @@ class Gateway(Hooks):
 
     def __init__(self, host: IHost, options: Plugin.Options | None = None) -> None:
         super().__init__(host, options)
-        self.members = Members(host.db, self.gateway_tables, str(self.jid))
+        self._build()
+
+    def _build(self) -> None:
+        self._domain = self.jid
+        self.members = Members(self.host.db, self.gateway_tables, str(self.jid))
         self.reports = Reports(self)
         self.queue = Queue(self)
         self.quota = Quota(self)
@@ -105,11 +109,14 @@ class Gateway(Hooks):
 
     async def start(self) -> None:
         """Read who is registered and what waits. Whoever overrides this awaits it first."""
+        await self._load()
+        await self._expire()
+        self.every(_HOUR, self._expire)
+
+    async def _load(self) -> None:
         await self.members.load()
         await self.queue.load()
         await self.quota.load()
-        await self._expire()
-        self.every(_HOUR, self._expire)
         self.later(0.0, self._begin)
 
     async def _begin(self) -> None:
@@ -124,6 +131,10 @@ class Gateway(Hooks):
     async def reconfigured(self, options: Any) -> None:
         """Take other limits. Whoever overrides this awaits it."""
         self.quota.set_limits()
+        if self.jid != self._domain:  # what is stored is another gateway's
+            await self.queue.stop()
+            self._build()
+            await self._load()
 
     async def _expire(self) -> None:
         await self.quota.expire()
@@ -217,6 +228,15 @@ class Gateway(Hooks):
         """Tell a user of a contact's presence, which has changed, if they see it. It is what `presence_of` says."""
         self.presences.show(user, contact)
 
+    def ask_for_presence(self, user: Jid, contact: str) -> None:
+        """A contact wants to see a user's presence. What the user says comes to :meth:`user_presence`."""
+        self.presences.ask(user, self.contact_jid(contact))
+
+    async def part(self, user: Jid, contact: str) -> None:
+        """A contact doesn't want to have to do with a user any more: end the subscriptions between them."""
+        self.presences.part(user, self.contact_jid(contact))
+        await self.members.remove_contact(user, contact)
+
     # What users send: requests
 
     @iq_get(forms.NS, "query")
@@ -233,11 +253,14 @@ class Gateway(Hooks):
     async def change_registration(self, request: Iq) -> Iq:
         """Register a user, change that, or unregister (XEP-0100 sections 4.1 to 4.3)."""
         user = request.sender.bare
-        submitted = forms.read(request.request)
-        if submitted.kind == "data":
-            await self._register(user, submitted.values)
-        elif not await self.remove_user(user):
-            raise StanzaError(Condition.REGISTRATION_REQUIRED)
+        try:
+            submitted = forms.read(request.request)
+            if submitted.kind == "data":
+                await self._register(user, submitted.values)
+            elif not await self.remove_user(user):
+                raise StanzaError(Condition.REGISTRATION_REQUIRED)
+        except StanzaError as error:  # what was sent, which may hold a password, is not sent back
+            return Iq(request.from_, request.to, request.id, "error", None, error.to_bytes())
         return request.result()
 
     async def _register(self, user: Jid, given: Mapping[str, str]) -> None:

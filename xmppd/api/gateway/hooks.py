@@ -11,6 +11,7 @@ from xmppd.api.gateway.outgoing import Outgoing
 from xmppd.api.options import Field
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Presence
 
 __all__ = ["Hooks"]
 
@@ -120,6 +121,12 @@ class Hooks(DiscoComponent):
     def presence_of(self, user: Jid, contact: str) -> bytes | None:
         """Return what is in the presence of a contact (``<show/>``, ``<status/>``), or None if it isn't there."""
         return b""
+
+    async def user_presence(self, user: Jid, contact: str, presence: Presence) -> None:
+        """A user has sent presence to a contact, or to the gateway itself (contact ""): available or unavailable.
+
+        Or ``subscribed`` or ``unsubscribed``: the contact may see the user's presence, or not any more.
+        """
 
     async def contact_added(self, user: Jid, contact: str) -> None:
         """A user wants to see a contact's presence. Raise StanzaError to refuse."""

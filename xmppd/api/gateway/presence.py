@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Presences"]
 
+_OF_USERS = ("available", "unavailable", "subscribed", "unsubscribed")
 _AT_ONCE = 100  # users that are told of the start together
 _NEXT = 1.0  # seconds between those and the next
 
@@ -64,7 +65,11 @@ class Presences:
 
     def registered(self, user: Jid) -> None:
         """A user has registered: ask to see when they are there (section 4.1)."""
-        self._send(user, self._gateway.jid, "subscribe")
+        self.ask(user, self._gateway.jid)
+
+    def ask(self, user: Jid, source: Jid) -> None:
+        """Somebody wants to see a user's presence (section 5.1)."""
+        self._send(user, source, "subscribe")
 
     async def unregistered(self, user: Jid, contacts: Collection[str]) -> None:
         """A user has unregistered: end all subscriptions (section 4.3)."""
@@ -99,6 +104,8 @@ class Presences:
             await self._came(presence.sender)
         elif type_ == "unavailable":
             await self._gone(presence.sender)
+        if type_ in _OF_USERS:
+            await self._gateway.user_presence(user, contact or "", presence)
         elif type_ == "subscribe":
             await self._subscribe(user, to.bare, contact)
         elif type_ == "probe":

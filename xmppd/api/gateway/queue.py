@@ -87,13 +87,13 @@ class Queue:
 
     def go(self) -> None:
         """Try all that wait, now."""
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             self._wake(lane)
 
     async def stop(self) -> None:
         """Begin nothing more, and wait a little for what is under way."""
         self._stopped = True
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             self._cancel_timer(lane)
         if self._attempts:
             attempts = list(self._attempts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -44,22 +44,14 @@ class GatewayTables(NamedTuple):
 def make_tables(name: str) -> GatewayTables:
     """Return the tables of the plugin of that name."""
     metadata = MetaData()
+
+    def table(suffix: str, *columns: Column[Any]) -> Table:
+        gateway, account = Column("gateway", Text, primary_key=True), Column("account", Text, primary_key=True)
+        return Table(f"{name}_{suffix}", metadata, gateway, account, *columns)
+
     return GatewayTables(
-        Table(
-            f"{name}_users",
-            metadata,
-            Column("gateway", Text, primary_key=True),
-            Column("account", Text, primary_key=True),
-            Column("fields", Text, nullable=False),
-            Column("since", Float, nullable=False),
-        ),
-        Table(
-            f"{name}_contacts",
-            metadata,
-            Column("gateway", Text, primary_key=True),
-            Column("account", Text, primary_key=True),
-            Column("contact", Text, primary_key=True),
-        ),
+        table("users", Column("fields", Text, nullable=False), Column("since", Float, nullable=False)),
+        table("contacts", Column("contact", Text, primary_key=True)),
         _queue(name, metadata),
         Table(
             f"{name}_reports",
@@ -69,22 +61,8 @@ def make_tables(name: str) -> GatewayTables:
             Column("number", BigInteger, nullable=False, index=True),
             Column("account", Text, nullable=False),
         ),
-        Table(
-            f"{name}_usage",
-            metadata,
-            Column("gateway", Text, primary_key=True),
-            Column("account", Text, primary_key=True),
-            Column("period", Text, primary_key=True),
-            Column("used", BigInteger, nullable=False),
-        ),
-        Table(
-            f"{name}_seen",
-            metadata,
-            Column("gateway", Text, primary_key=True),
-            Column("account", Text, primary_key=True),
-            Column("key", Text, primary_key=True),
-            Column("at", Float, nullable=False, index=True),
-        ),
+        table("usage", Column("period", Text, primary_key=True), Column("used", BigInteger, nullable=False)),
+        table("seen", Column("key", Text, primary_key=True), Column("at", Float, nullable=False, index=True)),
     )
 
 
