@@ -5,7 +5,8 @@
 
 from xmppd.testing.case import ClassSource, Remote, ServerTestCase
 from xmppd.testing.client import Client
+from xmppd.testing.component import ComponentClient
 from xmppd.testing.contract import contracts
 from xmppd.testing.scenario import scenario_tests
 
-__all__ = ["ClassSource", "Client", "Remote", "ServerTestCase", "contracts", "scenario_tests"]
+__all__ = ["ClassSource", "Client", "ComponentClient", "Remote", "ServerTestCase", "contracts", "scenario_tests"]

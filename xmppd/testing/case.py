@@ -32,10 +32,12 @@ from xmppd.core.plugins.sources import PluginError, Source, find_sources
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import from_table
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
+from xmppd.net.components.listener import ComponentFactory, ComponentListener
 from xmppd.net.http.plugin_pages import answer_of, choose
 from xmppd.net.http.server import Answer
 from xmppd.net.tls.transport import ServerTls
 from xmppd.testing.client import Client
+from xmppd.testing.component import ComponentClient
 from xmppd.testing.disk import Disk
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.network import MemoryNetwork
@@ -111,6 +113,7 @@ class ServerTestCase(SynchronousTestCase):
         ``limits``, ``accounts``, ``tls`` by theirs.
     :cvar sources: where plugins come from besides the test and what is installed.
     :cvar tls: does the server offer TLS, with certificates made for the test?
+    :cvar components: external components and the settings of each; the secret is "secret" unless they say otherwise.
     :cvar hosts: domains that are served, or a mapping of them to further tables of each.
     :ivar clock: the server's time; see :meth:`pump`.
     :ivar names: what ``{name}`` stands for in XML.
@@ -120,6 +123,7 @@ class ServerTestCase(SynchronousTestCase):
     plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ()
     config: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     tls: ClassVar[bool] = False
+    components: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     sources: ClassVar[tuple[Source, ...]] = ()
     hosts: ClassVar[tuple[str, ...] | Mapping[str, Mapping[str, Any]]] = ("example.org",)
 
@@ -130,6 +134,7 @@ class ServerTestCase(SynchronousTestCase):
         self.clock.rightNow = _NOON
         self.names: dict[str, str] = {}
         self._listener: ClientListener | None = None
+        self._component_listener: ComponentListener | None = None
         self._clients: list[Client] = []
         self._failures: list[Failure] = []
         classes = [plugin for plugin in self.plugins or () if isinstance(plugin, type)]
@@ -157,6 +162,7 @@ class ServerTestCase(SynchronousTestCase):
             changes = ["-*", *(p if isinstance(p, str) else p.name or p.__name__.lower() for p in self.plugins)]
         more = self.hosts if isinstance(self.hosts, Mapping) else {}
         table["hosts"] = {host: {"plugins": changes, **options, **more.get(host, {})} for host in self.hosts}
+        table["components"] = {name: {"secret": "secret", **options} for name, options in self.components.items()}
         return table
 
     def _start(self) -> None:
@@ -164,12 +170,16 @@ class ServerTestCase(SynchronousTestCase):
         if self.tls:
             self._listener.tls = ServerTls(self._settings, datetime.fromtimestamp(self.clock.seconds(), UTC))
         self._listener.start()
+        self._component_listener = ComponentListener(self.server.server, self._listener.tls)
+        self._component_listener.start()
 
     def _stop(self) -> None:
         self.disk.go_on()
         if self._listener is not None:
             listener, self._listener = self._listener, None
             # It takes time if a client doesn't read what it is sent, or a plugin has something to do at the end.
+            assert self._component_listener is not None
+            self.wait(self._component_listener.drain(), self._settings.server.drain_seconds)
             self.wait(listener.drain(), self._settings.server.drain_seconds)
             self.wait(self.server.server.stop(), 60)
 
@@ -311,6 +321,31 @@ class ServerTestCase(SynchronousTestCase):
     def _free_name(self, jid: Jid) -> str:
         known = self.names.get(jid.local)
         return jid.local if known is None or known == jid else f"{jid.local}_{jid.resource}"
+
+    def component(
+        self, domain: str, secret: str | None = None, *, peer: str = "127.0.0.1", enter: bool = True,
+        direct_tls: bool = False,
+    ) -> ComponentClient:  # fmt: skip
+        """Return an external component that is connected and, unless told otherwise, has authenticated.
+
+        :param domain: one of :attr:`components`.
+        :param secret: what it authenticates with; the right one unless given.
+        :param peer: the network address it comes from.
+        :param direct_tls: to a port where TLS comes first; needs :attr:`tls`.
+        """
+        assert self._component_listener is not None
+        if secret is None:
+            known = self._settings.components.get(domain)
+            secret = known.secret if known is not None else "secret"
+        component = ComponentClient(self.clock, self.names, domain, secret, peer)
+        self._clients.append(component)
+        factory = ComponentFactory(self._component_listener, direct_tls)
+        component.transport.connect(factory.buildProtocol(cast(Any, component.transport.getPeer())))
+        if direct_tls:
+            component.encrypt()
+        if enter:
+            component.enter()
+        return component
 
     def remote(self, domain: str) -> Remote:
         """Return a stand-in for another server: stanzas to `domain` reach it, and it can send some."""

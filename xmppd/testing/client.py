@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import MutableMapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from xml.parsers import expat
 
 from cryptography.x509 import Certificate
@@ -34,6 +34,9 @@ class Client(Mailbox):
     :ivar credentials: key and certificates to show in TLS, or None.
     :ivar ended: has the server sent the closing tag of the stream?
     """
+
+    #: The content namespace of its stream.
+    content: ClassVar[str] = ns.CLIENT
 
     def __init__(self, clock: Clock, known: MutableMapping[str, str], name: str, peer: str = "127.0.0.1") -> None:
         super().__init__(known, name)
@@ -105,7 +108,7 @@ class Client(Mailbox):
         self._opened_with = attributes
         all_ = {"to": to, "version": "1.0", **attributes}
         text = "".join(f" {k.rstrip('_')}='{v}'" for k, v in all_.items() if v is not None)
-        self.send_raw(f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'{text}>")
+        self.send_raw(f"<?xml version='1.0'?><stream:stream xmlns='{self.content}' xmlns:stream='{ns.STREAM}'{text}>")
         if self._unread and self._unread[0].startswith("<stream:features"):
             self.features = self._unread.pop(0)
 

@@ -31,7 +31,7 @@ __all__ = ["Scenario", "Step", "parse", "scenario_tests"]
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _AFTER = re.compile(r"after (\d+(?:\.\d+)?) (second|minute|hour|day)s?")
-_IS = re.compile(r"(\S+) is ([^\s@]+@[^\s@]+|a server)")
+_IS = re.compile(r"(\S+) is ([^\s@]+@[^\s@]+|a server|a component)")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Scenario:
     :ivar plugins: None for the default ones.
     :ivar config: settings as :attr:`ServerTestCase.config` has them.
     :ivar host: settings of every host.
+    :ivar components: external components, and settings of each.
     :ivar tls: is TLS offered?
     """
 
@@ -59,6 +60,7 @@ class Scenario:
     admins: tuple[str, ...] = ()
     config: dict[str, dict[str, Any]] = field(default_factory=dict)
     host: dict[str, Any] = field(default_factory=dict)
+    components: dict[str, dict[str, Any]] = field(default_factory=dict)
     tls: bool = False
     steps: list[Step] = field(default_factory=list)
 
@@ -70,7 +72,7 @@ def parse(text: str, where: str) -> Scenario:
     :raises SyntaxError: if a line is none of those that there are.
     """
     scenario = Scenario(where)
-    settings: dict[str, list[str]] = {"config": [], "host": []}
+    settings: dict[str, list[str]] = {"config": [], "host": [], "components": []}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -84,11 +86,11 @@ def parse(text: str, where: str) -> Scenario:
             if key in settings:
                 settings[key].append(value)
             elif not _setting(scenario, key, value.split()):
-                there_are = "[plugins], [hosts], [admins], [tls], [config] and [host]"
+                there_are = "[plugins], [hosts], [admins], [tls], [components], [config] and [host]"
                 raise _error(scenario, number, line, f"there are {there_are}")
         else:
             scenario.steps.append(Step(number, line.strip()))
-    scenario.config, scenario.host = (tomllib.loads("\n".join(settings[key])) for key in ("config", "host"))
+    scenario.config, scenario.host, scenario.components = (tomllib.loads("\n".join(s)) for s in settings.values())
     return scenario
 
 
@@ -131,7 +133,9 @@ class _Player(ServerTestCase):
         self.hosts = {host: self._host(host) for host in self._scenario.hosts}  # type: ignore[misc]
         self.tls = self._scenario.tls  # type: ignore[misc]
         self.config = self._scenario.config  # type: ignore[misc]
+        self.components = self._scenario.components  # type: ignore[misc]
         self._addresses: dict[str, str] = {}
+        self._components: set[str] = set()
         self._people: dict[str, Client | Remote] = {}
         super().setUp()
 
@@ -160,6 +164,8 @@ class _Player(ServerTestCase):
             self.kill()
         elif named and named[2] == "a server":
             self._people[named[1]] = self.remote(named[1])
+        elif named and named[2] == "a component":
+            self._components.add(named[1])
         elif named:
             self._addresses[named[1]] = named[2]
             self.account(named[2])
@@ -168,6 +174,9 @@ class _Player(ServerTestCase):
             self._act(step, who, what)
 
     def _act(self, step: Step, who: str, what: str) -> None:
+        if what == "connects" and who in self._components:
+            self._people[who] = self.component(who)
+            return
         if what in ("connects", "connects and is available"):
             if who not in self._addresses:
                 raise FailTest(f"say first who that is, as: {who} is {who.lower()}@example.org/phone")
