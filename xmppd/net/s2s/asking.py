@@ -165,6 +165,10 @@ class _Socket(DatagramProtocol):
     def connectionRefused(self) -> None:
         self._asking.failed(self._server, "nothing answers there")
 
+    def stopProtocol(self) -> None:
+        # That a port is closed ends the socket, in some reactors.
+        self._asking.failed(self._server, "nothing answers there")
+
 
 class _Stream(Int16StringReceiver):
     MAX_LENGTH = _OCTETS

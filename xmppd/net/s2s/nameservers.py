@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Nameservers", "parse_nameserver", "system_nameservers"]
 
+_Entry = tuple[Question, float, Deferred[Answer | Alias]]
 _A_TURN = 16  # questions begun in one turn of the reactor
 
 
@@ -46,18 +47,18 @@ class Nameservers:
         self._system = SystemNameservers(reactor) if addresses is None else None
         self._addresses = list(addresses or ())
         self.seconds, self.outstanding, self.patience = seconds, outstanding, patience
-        self._queue: deque[tuple[Question, float, Deferred[Answer | Alias]]] = deque()
+        self._urgent: deque[_Entry] = deque()
+        self._queue: deque[_Entry] = deque()
         self._asking: set[Asking] = set()
         self._pumping: IDelayedCall | None = None
 
     def ask(self, question: Question, *, first: bool = False) -> Deferred[Answer | Alias]:
         """Ask. The Deferred fails with LookupFailed if there is no answer.
 
-        :param first: before what waits already.
+        :param first: before what waits already without being the first.
         """
         result: Deferred[Answer | Alias] = Deferred()
-        entry = (question, self._reactor.seconds(), result)
-        self._queue.appendleft(entry) if first else self._queue.append(entry)
+        (self._urgent if first else self._queue).append((question, self._reactor.seconds(), result))
         self._pump_soon()
         return result
 
@@ -65,23 +66,27 @@ class Nameservers:
         """Ask nothing more; who waits is told that there is no answer."""
         if self._pumping is not None and self._pumping.active():
             self._pumping.cancel()
-        queue, self._queue = self._queue, deque()
+        waiting = [*self._urgent, *self._queue]
+        self._urgent.clear()
+        self._queue.clear()
         for asking in list(self._asking):
             asking.stop()
-        for _, _, result in queue:
+        for _, _, result in waiting:
             result.errback(LookupFailed("the server is stopping"))
 
     def _pump_soon(self) -> None:
-        if self._queue and self._pumping is None and len(self._asking) < self.outstanding:
+        waiting = self._urgent or self._queue
+        if waiting and self._pumping is None and len(self._asking) < self.outstanding:
             self._pumping = self._reactor.callLater(0, self._pump)
 
     def _pump(self) -> None:
         self._pumping = None
         latest = self._reactor.seconds() - self.patience
         for _ in range(_A_TURN):
-            if not self._queue or len(self._asking) >= self.outstanding:
+            queue = self._urgent or self._queue
+            if not queue or len(self._asking) >= self.outstanding:
                 break
-            question, since, result = self._queue.popleft()
+            question, since, result = queue.popleft()
             if since < latest:
                 result.errback(LookupFailed("the nameservers are too slow for all that they are asked", silent=True))
             else:
