@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Table
 
 from xmppd.api.accounts import IAccounts
+from xmppd.api.components import IExternal
 from xmppd.api.network import INetwork
 from xmppd.api.operations import IOperations
 from xmppd.api.storage import IDatabase, Row
@@ -289,4 +290,7 @@ class IHost(Protocol):
         """Disco identities of the host: (category, type, name)."""
 
     def components(self) -> Mapping[Jid, str]:
-        """Addresses and names of the services of this host, for disco#items."""
+        """Addresses and names of the services of this host, for disco#items: external components while connected."""
+
+    def external_components(self) -> Sequence[IExternal]:
+        """The external components of this host (XEP-0114), whether they are connected or not."""

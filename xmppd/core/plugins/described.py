@@ -9,7 +9,9 @@ from xmppd.api.plugin import Component, Plugin
 from xmppd.wire.jid import Jid
 
 if TYPE_CHECKING:
+    from xmppd.core.components.external import External
     from xmppd.core.plugins.registry import Registry
+    from xmppd.core.server import Server
 
 __all__ = ["Described"]
 
@@ -18,6 +20,7 @@ class Described:
     """Base of a host."""
 
     registry: Registry
+    server: Server
 
     def features(self) -> Sequence[str]:
         """See :class:`xmppd.api.IHost`."""
@@ -37,4 +40,9 @@ class Described:
 
     def components(self) -> Mapping[Jid, str]:
         """See :class:`xmppd.api.IHost`."""
-        return self.registry.component_names()
+        outside = {external.jid: external.name for external in self.external_components() if external.connected}
+        return {**self.registry.component_names(), **outside}
+
+    def external_components(self) -> Sequence[External]:
+        """See :class:`xmppd.api.IHost`."""
+        return self.server.components.of(self)  # type: ignore[arg-type]  # the host whose base this is
