@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.names import dns
 from twisted.protocols.basic import Int16StringReceiver
@@ -64,10 +65,19 @@ class Nameserver:
         self.delay = 0.0
         self.by_tcp = 0
         self.most = 512
-        self._udp: Any = reactor.listenUDP(0, _Datagrams(self), interface="127.0.0.1")
         factory = Factory.forProtocol(_Stream)
         factory.server = self  # type: ignore[attr-defined]
-        self.tcp: Any = reactor.listenTCP(self.port, factory, interface="127.0.0.1")
+        self.tcp, self._udp = self._listen(factory)
+
+    def _listen(self, factory: Factory) -> tuple[Any, Any]:
+        """Open the same port for both."""
+        for _ in range(20):
+            udp = reactor.listenUDP(0, _Datagrams(self), interface="127.0.0.1")
+            try:
+                return reactor.listenTCP(udp.getHost().port, factory, interface="127.0.0.1"), udp
+            except CannotListenError:
+                udp.stopListening()
+        raise AssertionError("no port is free for both UDP and TCP")
 
     @property
     def port(self) -> int:

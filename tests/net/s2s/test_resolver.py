@@ -39,6 +39,9 @@ STARTTLS, DIRECT = ("_xmpp-server._tcp.example.org", dns.SRV), ("_xmpps-server._
 class ResolverTestCase(TestCase):
     timeout = 20
 
+    def setUp(self) -> None:
+        self.resolvers: list[Resolver] = []
+
     def serve(self, says: Mapping[Key, Says]) -> Nameserver:
         server = Nameserver(says)
         self.addCleanup(lambda: Deferred.fromCoroutine(server.stop()))
@@ -48,6 +51,7 @@ class ResolverTestCase(TestCase):
         resolver = Resolver(reactor, settings(*servers, **values), Random(1))
         self.addCleanup(pause, 0.01)  # until the sockets are closed
         self.addCleanup(resolver.stop)
+        self.resolvers.append(resolver)
         return resolver
 
     async def refused(self, resolver: Resolver, domain: str = "example.org") -> Unresolvable:

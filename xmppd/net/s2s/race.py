@@ -153,9 +153,9 @@ class Race:
 
     def connected(self, attempt: _Attempt) -> IProtocol | None:
         """An address has accepted: the others' attempts end, to be made again if this one turns out to be no good."""
-        self._attempts.remove(attempt)
-        if self._winner is None or self._winner.called:
+        if attempt not in self._attempts or self._winner is None:
             return None
+        self._attempts.remove(attempt)
         for other in self._give_up():
             self._untried[dns.AAAA if ":" in other.address else dns.A].appendleft(other.address)
             self._tries -= 1
