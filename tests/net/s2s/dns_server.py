@@ -65,11 +65,11 @@ class Nameserver:
         self.delay = 0.0
         self.by_tcp = 0
         self.most = 512
-        factory = Factory.forProtocol(_Stream)
-        factory.server = self  # type: ignore[attr-defined]
+        factory: Any = Factory.forProtocol(_Stream)
+        factory.server = self
         self.tcp, self._udp = self._listen(factory)
 
-    def _listen(self, factory: Factory) -> tuple[Any, Any]:
+    def _listen(self, factory: Any) -> tuple[Any, Any]:
         """Open the same port for both."""
         for _ in range(20):
             udp = reactor.listenUDP(0, _Datagrams(self), interface="127.0.0.1")

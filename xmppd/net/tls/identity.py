@@ -42,9 +42,10 @@ class Roots:
 
     def __init__(self, file: Path | None = None) -> None:
         if file is None:
-            context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-            context.set_default_verify_paths()
-            store = context.get_cert_store()
+            # Only a context can load them. The store is a part of it, and lives no longer.
+            self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            self._context.set_default_verify_paths()
+            store = self._context.get_cert_store()
             self.store: crypto.X509Store = crypto.X509Store() if store is None else store
             return
         self.store = crypto.X509Store()
