@@ -71,36 +71,38 @@ class IdentityTestCase(unittest.TestCase):
 
 class NameTests(IdentityTestCase):
     def test_good_ones(self) -> None:
-        for domain, *names in (
-            ("example.org", *dns("example.org")),
-            ("example.org", *dns("other.example", "EXAMPLE.org")),
-            ("chat.example.org", *dns("*.example.org")),
-            ("example.org", srv("_xmpp-server.example.org")),
-            ("example.org", srv("_XMPP-Server.Example.ORG")),
-            ("example.org", xmpp_name("example.org")),
-            ("bücher.example", *dns("xn--bcher-kva.example")),
-            ("bücher.example", srv("_xmpp-server.xn--bcher-kva.example")),
-            ("bücher.example", xmpp_name("bücher.example")),
-            ("192.0.2.1", x509.IPAddress(ip_address("192.0.2.1"))),
-            ("[2001:db8::1]", x509.IPAddress(ip_address("2001:db8::1"))),
-        ):
+        cases: list[tuple[str, list[x509.GeneralName]]] = [
+            ("example.org", dns("example.org")),
+            ("example.org", dns("other.example", "EXAMPLE.org")),
+            ("chat.example.org", dns("*.example.org")),
+            ("example.org", [srv("_xmpp-server.example.org")]),
+            ("example.org", [srv("_XMPP-Server.Example.ORG")]),
+            ("example.org", [xmpp_name("example.org")]),
+            ("bücher.example", dns("xn--bcher-kva.example")),
+            ("bücher.example", [srv("_xmpp-server.xn--bcher-kva.example")]),
+            ("bücher.example", [xmpp_name("bücher.example")]),
+            ("192.0.2.1", [x509.IPAddress(ip_address("192.0.2.1"))]),
+            ("[2001:db8::1]", [x509.IPAddress(ip_address("2001:db8::1"))]),
+        ]
+        for domain, names in cases:
             with self.subTest(names):
                 self.assertProven(issue("x", names, ROOT), domain)
 
     def test_bad_ones(self) -> None:
-        for domain, shown, *names in (
-            ("example.org", "example.net", *dns("example.net")),
-            ("example.org", "*.example.org", *dns("*.example.org")),
-            ("a.b.example.org", "*.example.org", *dns("*.example.org")),
-            ("xn--bcher-kva.example.org", "*.example.org", *dns("*.example.org")),
-            ("example.org", "_xmpp-client.example.org", srv("_xmpp-client.example.org")),
-            ("example.org", "_xmpp-server.example.net", srv("_xmpp-server.example.net")),
-            ("example.org", "juliet@example.org", xmpp_name("juliet@example.org")),
-            ("example.org", "192.0.2.1", x509.IPAddress(ip_address("192.0.2.1"))),
-            ("192.0.2.1", "192.0.2.2", x509.IPAddress(ip_address("192.0.2.2"))),
-            ("a_b c.example", "example.org", *dns("example.org")),
-            ("example.org", "a.x, b.x, c.x, d.x, e.x, f.x, ...", *dns(*(f"{c}.x" for c in "abcdefgh"))),
-        ):
+        cases: list[tuple[str, str, list[x509.GeneralName]]] = [
+            ("example.org", "example.net", dns("example.net")),
+            ("example.org", "*.example.org", dns("*.example.org")),
+            ("a.b.example.org", "*.example.org", dns("*.example.org")),
+            ("xn--bcher-kva.example.org", "*.example.org", dns("*.example.org")),
+            ("example.org", "_xmpp-client.example.org", [srv("_xmpp-client.example.org")]),
+            ("example.org", "_xmpp-server.example.net", [srv("_xmpp-server.example.net")]),
+            ("example.org", "juliet@example.org", [xmpp_name("juliet@example.org")]),
+            ("example.org", "192.0.2.1", [x509.IPAddress(ip_address("192.0.2.1"))]),
+            ("192.0.2.1", "192.0.2.2", [x509.IPAddress(ip_address("192.0.2.2"))]),
+            ("a_b c.example", "example.org", dns("example.org")),
+            ("example.org", "a.x, b.x, c.x, d.x, e.x, f.x, ...", dns(*(f"{c}.x" for c in "abcdefgh"))),
+        ]
+        for domain, shown, names in cases:
             with self.subTest(names):
                 reason = f"its certificate is for {shown}, not for {domain}"
                 self.assertRefused(reason, issue("x", names, ROOT), domain)
@@ -173,7 +175,8 @@ class ChainTests(IdentityTestCase):
 
     def test_everything_that_is_wrong_is_told(self) -> None:
         self.assertRefused(
-            f"its certificate expired on {YESTERDAY:%Y-%m-%d}, and its certificate is for example.net, not for example.org",
+            f"its certificate expired on {YESTERDAY:%Y-%m-%d}, "
+            "and its certificate is for example.net, not for example.org",
             issue("x", dns("example.net"), ROOT, end=YESTERDAY),
         )
 
