@@ -218,6 +218,21 @@ class IHost(Protocol):
         :raises StanzaError: if the answer is an error, or none came (remote-server-timeout).
         """
 
+    def act(self, stanza: Stanza) -> Awaitable[None] | None:
+        """Handle a stanza as if a client of an account had sent it, with all filters: `from_` is its bare address.
+
+        Await what it returns, if anything.
+        """
+
+    def request_as(self, account: Jid, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
+        """Send an IQ as if a client of an account had sent it, and wait for the answer; else as :meth:`request`."""
+
+    async def answer_as(self, iq: Iq) -> Iq:
+        """Have the plugins answer a request to the bare address of an account, past all filters.
+
+        :raises StanzaError: what the sender would get.
+        """
+
     def store(self, stanza: Stanza, table: Table, row: Row) -> None:
         """Insert a row together with everything else that handling the stanza leaves behind: all of it, or nothing.
 

@@ -15,6 +15,7 @@ from xmppd.api.hooks import Scope
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.api.waiting import settled
+from xmppd.core.acting import Acting
 from xmppd.core.delivery import Rule, row_for
 from xmppd.core.durable.storing import Storing
 from xmppd.core.operations.catalogue import HostOperations
@@ -41,7 +42,7 @@ _log = Logger()
 Onward = Callable[[Stanza], Awaitable[None] | None]
 
 
-class Host(Described, Storing):
+class Host(Described, Storing, Acting):
     """One domain whose accounts live here. Implements :class:`xmppd.api.IHost`; owner of its domain in the router."""
 
     registry: Registry
@@ -238,28 +239,36 @@ class Host(Described, Storing):
         return self._router.bounce(stanza, StanzaError(Condition.SERVICE_UNAVAILABLE))
 
     def _to_host(self, stanza: Stanza) -> Awaitable[None] | None:
+        onward: Onward = self._refuse if isinstance(stanza, Message) else _ignore
         if isinstance(stanza, Iq):
             if not stanza.answerable:
                 self.server.requests.answered(stanza)
                 return None
-            handler = self.tables.host_iq.get(iq_key(stanza))
-            return self.answer(handler, stanza) if handler is not None else self._refuse(stanza)
+            onward = self._host_request
         filters = self.tables.to_host.get(stanza.kind)
-        onward: Onward = self._refuse if isinstance(stanza, Message) else _ignore
         if not filters:
             return onward(stanza)
         event = ToHost(stanza)
         return self.finish(event, decide(filters, event), onward)
 
+    def _host_request(self, stanza: Stanza) -> Awaitable[None] | None:
+        assert isinstance(stanza, Iq)
+        handler = self.tables.host_iq.get(iq_key(stanza))
+        return self.answer(handler, stanza) if handler is not None else self._refuse(stanza)
+
     def _to_account_handler(self, iq: Iq) -> Awaitable[None] | None:
         """An IQ to a bare address: the server answers on behalf of the account (RFC 6121 8.5.2.1.3)."""
         if not iq.answerable:
+            self.server.requests.answered(iq)
             return None
-        assert iq.from_ is not None
-        key = iq_key(iq)
-        handler = self.tables.iq[Scope.OWN_ACCOUNT].get(key) if iq.from_.bare == iq.to else None
-        handler = handler or self.tables.iq[Scope.ACCOUNT].get(key)
+        handler = self.account_handler(iq)
         return self.answer(handler, iq) if handler is not None else self._refuse(iq)
+
+    def account_handler(self, iq: Iq) -> Handler | None:
+        """Return who answers a request on behalf of an account."""
+        key = iq_key(iq)
+        handler = self.tables.iq[Scope.OWN_ACCOUNT].get(key) if iq.sender.bare == iq.to else None
+        return handler or self.tables.iq[Scope.ACCOUNT].get(key)
 
     # Handlers' outcomes
 
@@ -347,20 +356,6 @@ class Host(Described, Storing):
     async def delete_account(self, jid: Jid, before_closing: Callable[[], object] | None = None) -> bool:
         """See :class:`xmppd.api.IHost`."""
         return await self.server.keeper.delete(jid, before_closing)
-
-    def send(self, stanza: Stanza) -> None:
-        """See :class:`xmppd.api.IHost`."""
-        pending = self._router.route(stanza)
-        if pending is not None:
-            self.spawn(settled(pending), f"routing {stanza.kind} to {stanza.to}")
-
-    def route(self, stanza: Stanza) -> Awaitable[None] | None:
-        """See :class:`xmppd.api.IHost`."""
-        return self._router.route(stanza)
-
-    def request(self, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
-        """See :class:`xmppd.api.IHost`."""
-        return self.server.requests.send(iq.readdressed(from_=self.jid), timeout)
 
     def sessions(self, account: Jid) -> Sequence[Session]:
         """See :class:`xmppd.api.IHost`."""

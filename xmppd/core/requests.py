@@ -30,13 +30,18 @@ class Requests:
         self._run = secrets.token_urlsafe(6)  # late answers to requests of an earlier run match none of these
         self._numbers = count(1)
 
-    def send(self, iq: Iq, timeout: float) -> Deferred[Iq]:
-        """Send a get or set; fires with the result, fails with StanzaError for an error or after `timeout` seconds."""
+    def send(
+        self, iq: Iq, timeout: float, route: Callable[[Stanza], Awaitable[None] | None] | None = None
+    ) -> Deferred[Iq]:
+        """Send a get or set; fires with the result, fails with StanzaError for an error or after `timeout` seconds.
+
+        :param route: sends it some other way than usual.
+        """
         request = Iq(iq.to, iq.from_, f"{self._run}-{next(self._numbers)}", iq.type, iq.lang, iq.payload)
         key = (request.to, request.id)
         answer: Deferred[Iq] = Deferred()
         self._waiting[key] = (answer, self._clock.callLater(timeout, self._timed_out, key))
-        pending = self._route(request)
+        pending = (route or self._route)(request)
         if pending is not None:
             as_deferred(pending).addErrback(self._not_routed, key)
         return answer

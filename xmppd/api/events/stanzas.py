@@ -45,9 +45,9 @@ class ToAccount(StanzaEvent):
 
 @dataclass(slots=True)
 class ToHost(StanzaEvent):
-    """A message or presence to an address of the host itself (``example.org`` or ``example.org/motd``).
+    """A message, presence or request to an address of the host itself (``example.org`` or ``example.org/motd``).
 
-    A message that no filter handles is refused with service-unavailable.
+    A message that no filter handles is refused with service-unavailable. Results and errors do not come here.
     """
 
 
