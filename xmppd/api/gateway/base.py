@@ -180,6 +180,7 @@ class Gateway(Hooks):
     async def deliver(
         self, user: Jid, contact: str, body: str, *, subject: str = "", thread: str = "", id: str = "",
         sent_at: float | None = None, key: str | None = None, receipt: bool = False, payload: Payload = b"",
+        anybody: bool = False,
     ) -> bool:  # fmt: skip
         """Give a user a message from the other network. When this returns, the network may be told that it was taken.
 
@@ -188,11 +189,12 @@ class Gateway(Hooks):
         :param key: the network's name for the message, by which it is known if it comes once more.
         :param receipt: ask the user's device for a receipt (XEP-0184).
         :param payload: more content.
+        :param anybody: give it to users, too, who are not registered.
         :returns: False if a message with that key has been delivered before.
         :raises StanzaError: registration-required: nobody of that name is registered.
         :raises StorageUnavailable: it can't be stored now, and was not delivered.
         """
-        if user not in self.registrations:
+        if user not in self.registrations and not anybody:
             raise StanzaError(Condition.REGISTRATION_REQUIRED)
         parts = [tag("subject", subject)] if subject else []
         parts.append(tag("body", body))
@@ -373,8 +375,10 @@ class Gateway(Hooks):
         self._check_limits(outgoing)
         await self.check(user, contact, outgoing)
         self._check_limits(outgoing)  # there may have been others meanwhile
-        self.queue.add(replace(outgoing, number=self.queue.next_number()))
+        outgoing = replace(outgoing, number=self.queue.next_number())
+        self.queue.add(outgoing)
         self.quota.spend(outgoing)
+        self.accepted(user, contact, outgoing)
 
     def _check_limits(self, message: Outgoing) -> None:
         self.quota.check(message)

@@ -26,7 +26,7 @@ class Hooks(DiscoComponent):
     :cvar prompt: what an address of the other network is called there (XEP-0100 section 6.3).
     :cvar prompt_help: how to ask for one.
     :cvar receipts: does it come to know that a message was delivered? See :meth:`outgoing`.
-    :cvar concurrency: how many messages are sent at the same time.
+    :ivar concurrency: how many messages are sent at the same time.
     :cvar contact_identity: disco category and type of people on the other network.
     """
 
@@ -37,7 +37,7 @@ class Hooks(DiscoComponent):
     prompt: ClassVar[str] = "Contact ID"
     prompt_help: ClassVar[str] = "Please enter the address of the person you would like to contact."
     receipts: ClassVar[bool] = False
-    concurrency: ClassVar[int] = 10
+    concurrency: int = 10
     contact_identity: ClassVar[tuple[str, str]] = ("account", "registered")
 
     class Options(DiscoComponent.Options):
@@ -104,6 +104,9 @@ class Hooks(DiscoComponent):
 
     async def check(self, user: Jid, contact: str, message: Outgoing) -> None:
         """Look at a message before it is accepted. Raise StanzaError to refuse it."""
+
+    def accepted(self, user: Jid, contact: str, message: Outgoing) -> None:
+        """A message was accepted. What there is to be stored of that goes the way of ``host.store``."""
 
     def cost(self, user: Jid, contact: str, body: str) -> int:
         """Return what a message counts for in the options ``per_day`` and ``per_month``."""
