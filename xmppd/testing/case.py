@@ -130,8 +130,7 @@ class ServerTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Start the server."""
         super().setUp()
-        self.clock = Clock()
-        self.clock.rightNow = _NOON
+        self.clock = self.make_clock()
         self.names: dict[str, str] = {}
         self._listener: ClientListener | None = None
         self._component_listener: ComponentListener | None = None
@@ -147,6 +146,12 @@ class ServerTestCase(SynchronousTestCase):
         )
         self.addCleanup(self._end)
         self._start()
+
+    def make_clock(self) -> Clock:
+        """Return the time of the server, and of all that is connected with it."""
+        clock = Clock()
+        clock.rightNow = _NOON
+        return clock
 
     def prepare_network(self, network: MemoryNetwork) -> None:
         """Put into the network what plugins connect to when they start; to be overridden."""
@@ -172,6 +177,11 @@ class ServerTestCase(SynchronousTestCase):
         self._listener.start()
         self._component_listener = ComponentListener(self.server.server, self._listener.tls)
         self._component_listener.start()
+        self.open_network()
+        self.wait(self.server.server.federation.start())
+
+    def open_network(self) -> None:
+        """Connect the server with others, before what waits for them is sent; to be overridden."""
 
     def _stop(self) -> None:
         self.disk.go_on()

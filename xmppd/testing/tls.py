@@ -1,4 +1,4 @@
-"""The client's side of TLS, in memory, with OpenSSL."""
+"""The other side of TLS, in memory, with OpenSSL."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ _MOST = 65_536
 
 
 class ClientTls:
-    """TLS as a client: octets of the network in, what they mean out, and the other way round.
+    """TLS as a client, or as another server: octets of the network in, what they mean out, and the other way round.
 
     The server's certificate is not verified: it is one that the server made for itself.
 
     :param send: takes what goes over the network.
     :param server_name: what SNI asks for.
     :param key, certificates: what it shows if it is asked for a certificate: its own first, then those above it.
+    :param accepting: is it the side that was connected to? Then it asks for a certificate as well.
     """
 
     def __init__(
         self, send: Callable[[bytes], None], server_name: str, key: PrivateKey | None = None,
-        certificates: Sequence[Certificate] = (),
+        certificates: Sequence[Certificate] = (), accepting: bool = False,
     ) -> None:  # fmt: skip
         self._send = send
-        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        context.set_verify(SSL.VERIFY_NONE, lambda *_: True)
+        context = SSL.Context(SSL.TLS_SERVER_METHOD if accepting else SSL.TLS_CLIENT_METHOD)
+        context.set_verify(SSL.VERIFY_PEER if accepting else SSL.VERIFY_NONE, lambda *_: True)
         if certificates and key is not None:
             context.use_privatekey(key)
             context.use_certificate(certificates[0])
@@ -39,6 +40,9 @@ class ClientTls:
         self._early = b""  # written before the handshake was complete
         self._ready = False
         self.connection = SSL.Connection(context, None)
+        if accepting:
+            self.connection.set_accept_state()
+            return
         self.connection.set_tlsext_host_name(server_name.encode("idna"))
         self.connection.set_connect_state()
 

@@ -8,9 +8,9 @@ A template is XML whose attribute values and text may hold
 * ``{other}``: whatever is there when the name is met first, and the same from then on;
 * ``{...}`` as text beside child elements: and any other children.
 
-``jabber:client`` is the default namespace and ``stream:`` is declared. Not compared are: the order of attributes, the
-order of children with different names, prefixes, whitespace between elements, and those of the attributes `to`,
-`from`, `id` and `xml:lang` of the outermost element that the template leaves out.
+``jabber:client`` is the default namespace, ``stream:`` and ``db:`` (dialback) are declared. Not compared are: the order
+of attributes, the order of children with different names, prefixes, whitespace between elements, and those of the
+attributes `to`, `from`, `id` and `xml:lang` of the outermost element that the template leaves out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from xmppd.wire.escape import escape_attribute, escape_text
 __all__ = ["Node", "difference", "fill_in", "pretty", "read"]
 
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_OPEN = f"<x xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'>"
+_OPEN = f"<x xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' xmlns:db='{ns.DIALBACK}'>"
 _LANG = f"{ns.XML} lang"
 _OPTIONAL = frozenset(("to", "from", "id", _LANG))
 _REST = "{...}"

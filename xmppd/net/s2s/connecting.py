@@ -1,0 +1,230 @@
+"""Getting a stream for a pair of domains: on one there is already, or one place after the other that DNS names.
+
+Implements the attempts of :class:`xmppd.core.federation.contract.Connector`, and finds streams on which keys of
+dialback can be verified. Every step is written down in plain words: whoever operates a server wants to know why a
+link failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
+from twisted.python.failure import Failure
+
+from xmppd.core.federation.contract import LinkFailure, Pair
+from xmppd.net.s2s.initiating import Initiating, Redirected, Refused
+from xmppd.net.s2s.stream import ServerStream
+from xmppd.net.s2s.targets import Target, static_target
+from xmppd.wire.errors import Condition
+
+if TYPE_CHECKING:
+    from xmppd.core.federation.policy import Policy
+    from xmppd.net.s2s.network import ServerNetwork
+
+__all__ = ["Connecting", "IDialer", "ISearch", "Steps"]
+
+#: Seconds for which a stream that was only opened to verify a key is kept, because answers often need one.
+LINGER = 10.0
+
+
+class ISearch(Protocol):
+    """See :class:`xmppd.net.s2s.dialer.Search`."""
+
+    trail: list[str]
+
+    @property
+    def lasting(self) -> bool: ...
+    def next(self) -> Awaitable[IProtocol | None]: ...
+    def stop(self) -> None: ...
+
+
+class IDialer(Protocol):
+    """See :class:`xmppd.net.s2s.dialer.Dialer`."""
+
+    def search(self, domain: str, make: Callable[[Target], Any], route: Target | None = None) -> ISearch: ...
+
+
+class Steps(list[str]):
+    """What was tried for a pair of domains, and what came of it; sentences without their full stops."""
+
+    @property
+    def last(self) -> str:
+        """Why it failed, if it did."""
+        return self[-1] if self else "nothing was tried"
+
+
+class Connecting:
+    """All attempts under way.
+
+    :ivar trails: the steps of the last attempt, by pair, while it is remembered.
+    """
+
+    def __init__(self, network: ServerNetwork, dialer: IDialer) -> None:
+        self._network = network
+        self._dialer = dialer
+        self._opening: dict[Pair, list[Deferred[Initiating]]] = {}
+        self._searches: set[ISearch] = set()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopped = True
+        for search in list(self._searches):
+            search.stop()
+
+    # A stream that stanzas can be sent on
+
+    async def connect(self, pair: Pair) -> ServerStream:
+        """Return a stream on which stanzas may be sent for a pair. :raises LinkFailure: there is none to be had."""
+        network = self._network
+        shared = network.shareable(pair)
+        if shared is not None:
+            try:
+                await shared.prove(pair)
+            except (LinkFailure, Refused):
+                pass  # on a connection of its own it may still be possible
+            else:
+                return shared
+        stream = await self._stream(pair)
+        try:
+            return await self._authenticated(stream, pair)
+        except Refused as error:
+            if not stream.external_failed:
+                raise self._failure(pair, stream.steps, str(error)) from None
+        # XEP-0178 3: who refuses EXTERNAL may end the stream; dialback is tried on another.
+        stream.steps.append(f"{stream.external_failed}; dialback is tried on another connection")
+        stream = await self._stream(pair, external=False)
+        try:
+            return await self._authenticated(stream, pair)
+        except Refused as error:
+            raise self._failure(pair, stream.steps, str(error)) from None
+
+    async def _authenticated(self, stream: Initiating, pair: Pair) -> Initiating:
+        try:
+            by = await stream.authenticate(pair)
+        except LinkFailure as error:
+            stream.steps.append(error.text)
+            if not stream.sending:
+                stream.close()
+            raise
+        stream.steps.append(f"{pair.remote} accepts stanzas from {pair.local}, by {by}")
+        return stream
+
+    def _failure(self, pair: Pair, steps: list[str], text: str) -> LinkFailure:
+        steps.append(text)
+        return LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, f"{pair.remote} could be reached, but {text}")
+
+    # A stream
+
+    async def verify(self, pair: Pair, stream_id: str, key: str, asking: ServerStream) -> bool:
+        """Have the authoritative server of `pair.remote` verify a key that came on another stream (XEP-0220 2.1.2).
+
+        XEP-0288: never on the stream on which it came; that one is `asking`.
+
+        :raises LinkFailure: it can't be asked.
+        """
+        stream = self._network.opened_to(pair.remote, asking)
+        if stream is None:
+            stream = await self._stream(pair)
+            stream.linger(LINGER)
+        return await stream.verify(pair, stream_id, key)
+
+    async def _stream(self, pair: Pair, external: bool = True) -> Initiating:
+        """Return a stream that is negotiated but for authentication; one attempt for all who want the same."""
+        known = self._network.negotiated.get(pair)
+        if known is not None and not known.closing and external:
+            return known
+        waiting = self._opening.get(pair)
+        if waiting is not None:
+            mine: Deferred[Initiating] = Deferred()
+            waiting.append(mine)
+            return await mine
+        waiting = self._opening[pair] = []
+        try:
+            stream = await self._open(pair)
+        except LinkFailure as failure:
+            for one in self._opening.pop(pair):
+                one.errback(LinkFailure(failure.condition, failure.text, failure.lasting))
+            raise
+        except BaseException:
+            for one in self._opening.pop(pair):
+                one.errback(Failure())
+            raise
+        stream.external = external
+        self._network.negotiated[pair] = stream
+        for one in self._opening.pop(pair):
+            one.callback(stream)
+        return stream
+
+    async def _open(self, pair: Pair) -> Initiating:
+        network, policy = self._network, self._network.policy(pair.remote)
+        steps = network.begin_trail(pair)
+        if policy.blocked:
+            raise LinkFailure(Condition.NOT_ALLOWED, f"this server does not talk to {pair.remote}", lasting=True)
+        if network.full:
+            raise LinkFailure(Condition.RESOURCE_CONSTRAINT, "this server has as many connections as it may have")
+        route = None
+        if policy.address:
+            try:
+                route = static_target(policy.address, policy.direct_tls)
+            except ValueError as error:
+                raise LinkFailure(Condition.REMOTE_SERVER_NOT_FOUND, str(error), lasting=True) from None
+        try:
+            return await self._try(pair, policy, steps, route)
+        except Redirected as elsewhere:
+            return await self._redirected(pair, policy, steps, elsewhere)
+
+    async def _redirected(self, pair: Pair, policy: Policy, steps: Steps, elsewhere: Redirected) -> Initiating:
+        """RFC 6120 4.9.3.19: once; who is found there has to prove the same domain as ever."""
+        steps.append(str(elsewhere))
+        try:
+            return await self._try(pair, policy, steps, static_target(elsewhere.address, False))
+        except (ValueError, Redirected) as error:
+            raise self._failure(pair, steps, f"it leads nowhere: {error}") from None
+
+    async def _try(self, pair: Pair, policy: Policy, steps: Steps, route: Target | None) -> Initiating:
+        """Try the places where the server may be, until a stream can be negotiated with one."""
+        made: list[Initiating] = []
+        if self._stopped:
+            raise LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, "this server is stopping")
+
+        def make(target: Target) -> Any:
+            stream = Initiating(self._network, pair, policy, target.direct_tls)
+            stream.steps = steps
+            made.append(stream)
+            tls = self._network.tls
+            if target.direct_tls and tls is not None:
+                return tls.wrap_initiating(stream, pair.local, pair.remote)
+            return stream
+
+        search = self._dialer.search(pair.remote, make, route)
+        self._searches.add(search)
+        told = 0
+        problem = ""
+        try:
+            while True:
+                protocol = await search.next()
+                steps += search.trail[told:]
+                told = len(search.trail)
+                if protocol is None:
+                    raise self._not_found(pair, search, problem)
+                try:
+                    await made[-1].negotiate()
+                except Refused as error:
+                    problem = str(error)
+                    steps.append(problem)
+                else:
+                    return made[-1]
+        finally:
+            search.stop()
+            self._searches.discard(search)
+
+    def _not_found(self, pair: Pair, search: ISearch, problem: str) -> LinkFailure:
+        if problem:
+            return LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, f"{pair.remote} could be reached, but {problem}")
+        condition = Condition.REMOTE_SERVER_NOT_FOUND if search.lasting else Condition.REMOTE_SERVER_TIMEOUT
+        last = search.trail[-1] if search.trail else "there is no place to try"
+        return LinkFailure(condition, f"{pair.remote} can't be reached: {last}", search.lasting)
