@@ -47,6 +47,9 @@ class Connector(Protocol):
     def connect(self, pair: Pair) -> None:
         """Begin to get a stream for a pair. Exactly one of ``Federation.up`` and ``failed`` is the answer."""
 
+    async def drain(self) -> None:
+        """The server stops: make no more streams, and end those there are."""
+
 
 class LinkFailure(Exception):
     """A domain can't be reached, or doesn't want us, or we don't want it.
