@@ -125,9 +125,7 @@ class Prosody(Site, server.Prosody):
         self.config = self.folder / "prosody.cfg.lua"
         modules = ", ".join(f'"{module}"' for module in self.modules)
         hosts = "".join(self._host(domain) for domain in self.domains)
-        components = "".join(
-            f'Component "{name}"\n    component_secret = "{secret}"\n' for name, secret in self.components.items()
-        )
+        components = "".join(self._component(name, secret) for name, secret in self.components.items())
         self.config.write_text(
             f"""\
 run_as_root = true
@@ -163,6 +161,9 @@ ssl = {{ cafile = "{self.stage.authority.certificate}" }}
 """
         )
         (self.folder / "data").mkdir(exist_ok=True)
+
+    def _component(self, name: str, secret: str) -> str:
+        return f'Component "{name}"\n    component_secret = "{secret}"\n'
 
     def _host(self, domain: Domain) -> str:
         ssl = f"""\
