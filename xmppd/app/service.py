@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from xmppd.api.storage import StorageUnavailable
 from xmppd.app.assembly import Assembly, assemble_live
+from xmppd.app.federation import Servers
 from xmppd.app.notify import Notifier
 from xmppd.app.options import Options
 from xmppd.app.web import WebServer
@@ -36,6 +37,7 @@ from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, Data
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
 from xmppd.net.components.listener import ComponentFactory, ComponentListener
 from xmppd.net.eager import make_eager
+from xmppd.net.s2s.network import ServerFactory
 from xmppd.net.tls.transport import ServerTls
 
 __all__ = ["Options", "XmppdService", "makeService"]
@@ -63,6 +65,7 @@ class XmppdService(MultiService):
         self._notifier = Notifier()
         self._assembly: Assembly | None = None
         self._listener: ClientListener | None = None
+        self._servers: Servers | None = None
         self._components: ComponentListener | None = None
         self._tls: ServerTls | None = None
         self._web: WebServer | None = None
@@ -110,21 +113,31 @@ class XmppdService(MultiService):
         assembly.server.reload = self._reload
         admin = AdminService(self._reactor, settings.server.admin_socket, assembly.server.operations)
         admin.setServiceParent(self)
+        self._servers = await Servers.open(assembly, self._reactor, self._tls)
         await self._listen(settings, listener, components)
+        await assembly.server.federation.start()
         listener.start()
         components.start()
+        if self._servers is not None:
+            self._servers.network.start()
         web.readiness.phase = Phase.SERVING
         _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
         self._notifier.ready()
         self._notifier.watch(self._reactor)
 
     async def _listen(self, settings: Settings, listener: ClientListener, components: ComponentListener) -> None:
-        kinds = (
+        kinds: list[tuple[str, Sequence[str], Any]] = [
             ("clients", settings.listen.c2s, ClientFactory(listener)),
             ("clients, direct TLS", settings.listen.c2s_tls, ClientFactory(listener, direct_tls=True)),
             ("components", settings.listen.component, ComponentFactory(components)),
             ("components, direct TLS", settings.listen.component_tls, ComponentFactory(components, direct_tls=True)),
-        )
+        ]
+        if self._servers is not None:
+            network = self._servers.network
+            kinds += [
+                ("servers", settings.listen.s2s, ServerFactory(network)),
+                ("servers, direct TLS", settings.listen.s2s_tls, ServerFactory(network, direct_tls=True)),
+            ]
         for what, endpoints, factory in kinds:
             for description in endpoints:
                 port = await serverFromString(self._reactor, description).listen(factory)
@@ -178,6 +191,8 @@ class XmppdService(MultiService):
             listener.reconfigure()
             if self._components is not None:
                 self._components.reconfigure()
+            if self._servers is not None:
+                self._servers.reconfigure(settings, tls)
             if self._web is not None:
                 self._web.reconfigure()
         except SettingsError as error:
@@ -216,6 +231,8 @@ class XmppdService(MultiService):
             await self._listener.drain()
         if self._assembly is not None:
             await self._assembly.stop()
+        if self._servers is not None:
+            self._servers.stop()
         if self._web is not None:
             await self._web.stop()
         stopped = super().stopService()

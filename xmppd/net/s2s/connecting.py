@@ -197,7 +197,7 @@ class Connecting:
             made.append(stream)
             tls = self._network.tls
             if target.direct_tls and tls is not None:
-                return tls.wrap_initiating(stream, pair.local, pair.remote)
+                return tls.wrap_initiating(stream, self._network.host_of(pair.local), pair.remote)
             return stream
 
         search = self._dialer.search(pair.remote, make, route)

@@ -251,7 +251,7 @@ class Initiating(ServerStream):
             raise Refused("it refused to begin TLS, though it had offered it")
         self.framer = Framer(self.network.limits_before, self.network.parsers)
         self._frames.clear()
-        tls.start_initiating(self, self.local, self.remote)
+        tls.start_initiating(self, self.network.host_of(self.local), self.remote)
         await self._encrypted()
         await self._open()
 

@@ -104,6 +104,13 @@ class ServerNetwork:
         host = self.server.host_for(None)
         return str(host.jid) if host else ""
 
+    def host_of(self, domain: str) -> str:
+        """Return the host whose certificate is shown for a domain of ours: its own, or the one it is a part of."""
+        above = domain
+        while above not in self.server.hosts and "." in above:
+            above = above.partition(".")[2]
+        return above if above in self.server.hosts else domain
+
     @property
     def full(self) -> bool:
         """Are there as many connections as there may be?"""

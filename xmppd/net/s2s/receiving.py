@@ -189,7 +189,7 @@ class Receiving(ServerStream):
             return
         self.write(tag("proceed", xmlns=ns.TLS))
         self.restart()
-        tls.start_receiving(self, self.local or None)
+        tls.start_receiving(self, self.network.host_of(self.local) if self.local else None)
 
     def _enable_bidi(self, nonza: Nonza) -> None:
         """XEP-0288 section 2: after TLS, before a domain is proven."""

@@ -279,6 +279,9 @@ class ServerStream(XmlStream):
             return
         self.proven.add((remote, local))
         self.proof_of[remote] = by
+        promote = getattr(self.transport, "promote", None)
+        if promote is not None:
+            promote()
         self.framer.limits = self.network.limits_after
         self.network.proven(self, remote, local, by)
         if self.bidi:

@@ -303,6 +303,7 @@ class ServerTls:
     """The TLS of all client ports, by the certificates there are; certificates can be replaced while it serves.
 
     :ivar notices: what the operator should know of the certificates that were loaded last, in plain words.
+    :ivar credentials: the certificates, by host.
     :ivar ends: when they end, in seconds since the epoch, by host.
     :raises SettingsError: a certificate, a key, or a setting can't be used; names every one of them.
     """
@@ -310,6 +311,7 @@ class ServerTls:
     def __init__(self, settings: Settings, now: datetime | None = None) -> None:
         self.notices: list[str] = []
         self.ends: dict[str, float] = {}
+        self.credentials: dict[str, Credentials] = {}
         self.reload(settings, now)
 
     def reload(self, settings: Settings, now: datetime | None = None) -> list[str]:
@@ -324,6 +326,7 @@ class ServerTls:
         starttls = Contexts(settings.tls, credentials, direct=False)
         self._direct = Contexts(settings.tls, credentials, direct=True)
         self._starttls = starttls
+        self.credentials = credentials
         self.notices = notices
         self.ends = {host: found.leaf.not_valid_after_utc.timestamp() for host, found in credentials.items()}
         return notices
