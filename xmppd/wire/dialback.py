@@ -30,7 +30,7 @@ class Asked:
 
     :ivar sender: `from`, a domain.
     :ivar target: `to`, a domain.
-    :ivar id: the id of the stream that is asked about; "" in a `<db:result/>`.
+    :ivar id: the id of the stream that is asked about; "" in a `<db:result/>`, though some servers write it there too.
     :ivar type: "" if something is asked; "valid", "invalid" or "error" if it is an answer.
     :ivar key: what has to be verified.
     :ivar error: of an answer of type "error".
@@ -86,7 +86,8 @@ def read(nonza: Nonza) -> Asked | None:
     error = None
     if type_ == "error":
         error = next((StanzaError.from_element(e) for e in nonza.elements if e.name == "error"), None)
-    return kind(sender, target, attributes.get("id", ""), type_, nonza.text.strip()[:_LONGEST], error)
+    stream_id = attributes.get("id", "") if kind is Verify else ""
+    return kind(sender, target, stream_id, type_, nonza.text.strip()[:_LONGEST], error)
 
 
 def _domain(text: str | None) -> Jid:
