@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from xmppd.api import Condition, Element, Field, Iq, Jid, JidError, Options, RosterItem, StanzaError, tag
-from xmppd.wire.xml import escape_attribute, escape_text
 
 __all__ = ["NS", "Limits", "RosterSet", "push", "query", "read_set", "removal"]
 
@@ -80,16 +79,6 @@ def _read_groups(item: Element, limits: Limits) -> tuple[str, ...]:
     return groups
 
 
-def _item(item: RosterItem) -> bytes:
-    # Put together by hand: a large roster has this done a thousand times at every log-in.
-    name = "" if item.name is None else f" name='{escape_attribute(item.name)}'"
-    ask = " ask='subscribe'" if item.ask else ""
-    approved = " approved='true'" if item.approved else ""
-    head = f"<item jid='{item.jid.xml}'{name} subscription='{item.subscription}'{ask}{approved}"
-    groups = "".join([f"<group>{escape_text(group)}</group>" for group in item.groups])
-    return (f"{head}>{groups}</item>" if groups else head + "/>").encode()
-
-
 def removal(jid: Jid) -> bytes:
     """Return the `<item/>` that says a contact is no longer in the roster."""
     return tag("item", jid=jid, subscription="remove")
@@ -97,7 +86,7 @@ def removal(jid: Jid) -> bytes:
 
 def query(items: Iterable[RosterItem], version: str) -> bytes:
     """Return the `<query/>` of a roster result (section 2.1.4)."""
-    return tag("query", *map(_item, items), xmlns=NS, ver=version)
+    return tag("query", *(item.to_bytes() for item in items), xmlns=NS, ver=version)
 
 
 def push(account: Jid, contact: Jid, item: RosterItem | None, version: str) -> Iq:
@@ -105,6 +94,6 @@ def push(account: Jid, contact: Jid, item: RosterItem | None, version: str) -> I
 
     :param item: the item now; None if it was removed.
     """
-    content = removal(contact) if item is None else _item(item)
+    content = removal(contact) if item is None else item.to_bytes()
     payload = tag("query", content, xmlns=NS, ver=version)
     return Iq(from_=account, id=f"push-{version}", type="set", payload=payload)

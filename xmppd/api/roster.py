@@ -9,6 +9,7 @@ from typing import Protocol
 
 from xmppd.api.interfaces import ISession
 from xmppd.wire.jid import Jid
+from xmppd.wire.xml import escape_attribute, escape_text
 
 __all__ = ["IRoster", "IRosterView", "RosterChanged", "RosterItem", "Subscription", "SubscriptionApproved"]
 
@@ -55,6 +56,16 @@ class RosterItem:
     def from_(self) -> bool:
         """Does the contact see the owner's presence?"""
         return self.subscription in (Subscription.FROM, Subscription.BOTH)
+
+    def to_bytes(self) -> bytes:
+        """Return the ``<item/>`` of a roster or a roster push."""
+        # Put together by hand: a large roster has this done a thousand times at every log-in.
+        name = "" if self.name is None else f" name='{escape_attribute(self.name)}'"
+        ask = " ask='subscribe'" if self.ask else ""
+        approved = " approved='true'" if self.approved else ""
+        head = f"<item jid='{self.jid.xml}'{name} subscription='{self.subscription}'{ask}{approved}"
+        groups = "".join([f"<group>{escape_text(group)}</group>" for group in self.groups])
+        return (f"{head}>{groups}</item>" if groups else head + "/>").encode()
 
 
 class IRosterView(Protocol):
