@@ -20,6 +20,7 @@ from xmppd.core.lru import Lru
 from xmppd.core.options import SettingsError
 from xmppd.core.settings.network import S2s
 from xmppd.net.s2s.asking import Answer, LookupFailed, Question
+from xmppd.net.s2s.hosts_file import HostsFile
 from xmppd.net.s2s.nameservers import Nameservers, parse_nameserver
 from xmppd.net.s2s.targets import PORT, Target, Unresolvable, dns_name, ip_literal, ordered
 
@@ -45,14 +46,18 @@ class Resolver:
     :param reactor: with UDP, TCP and time.
     :param settings: which nameservers, how long, how many at a time.
     :param random: chooses among servers by their weights.
+    :param hosts: the system's hosts file, which counts unless the settings name nameservers.
     :raises SettingsError: a nameserver in the settings is not valid.
     """
 
-    def __init__(self, reactor: Any, settings: S2s, random: Random | None = None) -> None:
+    def __init__(
+        self, reactor: Any, settings: S2s, random: Random | None = None, hosts: HostsFile | None = None
+    ) -> None:
         self._reactor = reactor
         self._random = random or SystemRandom()
         self._waiting: dict[Question, list[Deferred[Answer]]] = {}
         self._nameservers: Nameservers | None = None
+        self._hosts = hosts or HostsFile(reactor)
         self.reconfigure(settings)
 
     def reconfigure(self, settings: S2s) -> None:
@@ -66,6 +71,7 @@ class Resolver:
             raise SettingsError([f"[s2s]: nameservers: {error}"]) from None
         if self._nameservers is not None:
             self._nameservers.stop()
+        self._system = addresses is None
         self._nameservers = Nameservers(
             self._reactor, addresses, settings.dns_seconds, settings.dns_queries, settings.queue_seconds
         )
@@ -105,10 +111,14 @@ class Resolver:
             return ordered(found, self._random)[:_MOST_TARGETS]
         if denied:
             raise Unresolvable(f"{domain} says in the DNS that it takes no connections from other servers", True)
-        if silent:
+        pinned = self._pinned(name)
+        if silent and not pinned:
             raise Unresolvable(f"the nameservers do not answer questions for {domain}", False)
         trail.append(f"without SRV records, the server is looked for at {name} port {PORT}")
-        return [Target(name, PORT, certain=not failed)]
+        return [Target(name, PORT, certain=bool(pinned) or not failed)]
+
+    def _pinned(self, name: str) -> Sequence[str]:
+        return self._hosts.addresses(name) if self._system else ()
 
     async def addresses(self, host: str, kind: int) -> Sequence[str]:
         """Return the IP addresses of a machine that can be connected to.
@@ -116,7 +126,11 @@ class Resolver:
         :param kind: `dns.A` or `dns.AAAA`.
         :raises LookupFailed: nobody can tell now.
         """
-        answer = await self.look_up(host.lower().rstrip("."), kind)
+        host = host.lower().rstrip(".")
+        pinned = self._pinned(host)
+        if pinned:
+            return [address for address in pinned if (":" in address) is (kind == dns.AAAA)]
+        answer = await self.look_up(host, kind)
         found = [ipaddress.ip_address(record.address) for record in answer.records]
         return [str(address) for address in found if not address.is_unspecified and not address.is_multicast]
 
