@@ -37,8 +37,8 @@ async def apply(server: Server, new: Settings) -> list[str]:
         host.limits = new.limits
         host.set_admins(options.admins)
         problems += await _plugins(server, host, options)
-    server.federation.reconfigure()
     problems += server.components.configure(new.components)
+    server.federation.reconfigure()
     return problems
 
 

@@ -51,10 +51,16 @@ class Router:
 
         :param by: whom the error comes from if the stanza had no `to`.
         """
+        reply = self.refusal(stanza, error, by)
+        return None if reply is None else self.route(reply)
+
+    @staticmethod
+    def refusal(stanza: Stanza, error: StanzaError, by: Jid | None = None) -> Stanza | None:
+        """Return what :meth:`bounce` tells the sender; None if the stanza may not be answered."""
         if not stanza.answerable or stanza.from_ is None:
             return None
         if isinstance(stanza, Message) and stanza.to is not None:
             # Who reads an archive may know its ids, the sender may not (XEP-0313 3.5).
             stanza = stanza_id.without(stanza, stanza.to.bare)
         reply = stanza.error(error)
-        return self.route(reply if reply.from_ is not None or by is None else reply.readdressed(from_=by))
+        return reply if reply.from_ is not None or by is None else reply.readdressed(from_=by)

@@ -27,6 +27,7 @@ from xmppd.core.hosts import Host
 from xmppd.core.limits import TokenBucket
 from xmppd.core.nowhere import NoNetwork
 from xmppd.core.operations.kernel import account_keeper, server_operations
+from xmppd.core.operations.links import Probing
 from xmppd.core.operations.sessions import end_sessions
 from xmppd.core.plugins.registry import Migrate, Registry, wanted_names
 from xmppd.core.plugins.sources import Source
@@ -96,6 +97,8 @@ class Server:
         #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
         self.begin_stop: Callable[[], object] | None = None
         self.reload: Callable[[], Awaitable[Sequence[str]]] | None = None
+        #: Looks for other servers and at them, for operations; put in by what connects to them.
+        self.probing: Probing | None = None
         self.keeper = account_keeper(self)
         self.operations = server_operations(self, self.keeper)
         self.sources = list(sources)
@@ -125,6 +128,7 @@ class Server:
 
     async def start(self) -> None:
         """Start the plugins of every host. :raises PluginError: if one can't be started."""
+        await self.federation.restore()
         for domain, options in self.settings.hosts.items():
             await self.hosts[domain].registry.start(wanted_names(options.plugins, self.sources))
         await self.management.restore()
@@ -145,10 +149,14 @@ class Server:
         for session in self._mortal():
             self.spawn(self.unbind(session), f"ending the session {session.jid}")
         self.requests.stop()
+        connector = self.federation.connector
         self.federation.stop()
         self.management.stop()
         await self._finished()
         await self._written_down()
+        if connector is not None:  # other servers have been told by now who is not there any more
+            await connector.drain()
+            await self._finished()
         for host in self.hosts.values():
             await host.registry.stop()
         await self._written_down()

@@ -14,10 +14,10 @@ from twisted.logger import Logger
 
 from xmppd.api.events.network import ServerReachable, ServerUnreachable
 from xmppd.api.waiting import settled
-from xmppd.core.durable.units import Unit, close_after
+from xmppd.core.arrivals import handle
 from xmppd.core.federation.contract import Conduit, Connector, LinkFailure, Pair
 from xmppd.core.federation.policy import Policy, policy_for
-from xmppd.core.federation.remote import Remote
+from xmppd.core.federation.remote import Remote, Remotes
 from xmppd.core.federation.route import Route
 from xmppd.core.federation.store import Store
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
@@ -32,8 +32,8 @@ __all__ = ["Federation"]
 _log = Logger()
 #: Seconds after which a domain that could not be reached is tried again at first; twice as long each time after.
 _AGAIN = 1.0
-#: Domains above which those are forgotten that nothing is known of but that they failed once.
-_REMEMBERED = 10_000
+#: Octets that a stanza is taken for, beside its content.
+_HEADER = 200
 #: Presence whose sender learns from :class:`ServerUnreachable` what he has to, and not by an error for each.
 _SILENT = ("available", "unavailable", "probe")
 
@@ -44,8 +44,10 @@ class Federation:
     :ivar connector: makes streams; None while there are to be none.
     :ivar remotes: the domains that something is known of.
     :ivar waiting_octets: the size of what waits for streams, for all domains.
-    :ivar received: stanzas that came from other servers.
-    :ivar bounced: stanzas given back to their senders, by condition.
+    :ivar sent: stanzas handed to streams, by kind.
+    :ivar received: stanzas that came from other servers, by kind.
+    :ivar bounced: stanzas that could not be sent, by the condition of the error.
+    :ivar attempts: attempts to reach a domain, by how they ended: ``connected``, or the condition of the error.
     """
 
     federates = False
@@ -54,12 +56,16 @@ class Federation:
         self._server = server
         self._clock = server.clock
         self.connector: Connector | None = None
-        self.remotes: dict[str, Remote] = {}
-        self._routes: dict[tuple[str, str], Route] = {}
+        self.remotes = Remotes()
         self.store = Store(server.db, server.ledger, server.clock)
         self.waiting_octets = 0
-        self.received = 0
+        self.sent: Counter[str] = Counter()
+        self.received: Counter[str] = Counter()
         self.bounced: Counter[str] = Counter()
+        self.attempts: Counter[str] = Counter()
+        self._open = False
+        self._found: list[tuple[Pair, Stanza]] = []  # what was under way when the server was stopped
+        self._early: list[tuple[Route, Stanza]] = []  # what came before it was open
 
     # Out
 
@@ -69,19 +75,24 @@ class Federation:
         assert to is not None
         if from_ is None:
             return None
-        route = self._routes.get((from_.domain, to.domain))
+        remote = self.remotes.get(to.domain)
+        route = None if remote is None else remote.routes.get(from_.domain)
         if route is None:
-            refusal = self._refusal(from_.domain, to.domain)
+            pair = Pair(from_.domain, to.domain)
+            refusal = self._refusal(pair)
             if refusal is not None:
-                return self._refuse(stanza, refusal)
-            route = self._route(Pair(from_.domain, to.domain))
+                reply = self._refused(stanza, refusal)
+                return None if reply is None else self._server.router.route(reply)
+            route = self._route(pair)
         route.send(stanza)
         return None
 
-    def _refusal(self, local: str, remote: str) -> StanzaError | None:
+    def _refusal(self, pair: Pair) -> StanzaError | None:
+        """Why nothing is to be sent from one domain to the other, if so."""
+        local, remote = pair
         if not self.serves(local):
             text = f"{local} does not talk to other servers" if local in self._server.router.owners else None
-        elif self.connector is None:
+        elif self.connector is None and self._open:
             text = f"this server does not talk to other servers, so not to {remote}"
         elif self.policy(remote).blocked:
             return StanzaError(Condition.NOT_ALLOWED, text=f"this server does not talk to {remote}")
@@ -89,7 +100,8 @@ class Federation:
             return None
         return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND, text=text)
 
-    def _refuse(self, stanza: Stanza, error: StanzaError) -> Awaitable[None] | None:
+    def _refused(self, stanza: Stanza, error: StanzaError) -> Stanza | None:
+        """A stanza can't be sent; return what its sender is told, if anything."""
         self.bounced[error.condition] += 1
         if stanza.from_ is None or stanza.from_.domain not in self._server.router.owners:
             # Neither domain is ours: somebody would have this server relay. Nobody may be answered either.
@@ -100,46 +112,46 @@ class Federation:
             if remote is not None:
                 remote.lost = True  # when it is found, it has to be told who is here
             return None
-        return self._server.router.bounce(stanza, error)
+        return self._server.router.refusal(stanza, error)
 
     def _route(self, pair: Pair) -> Route:
         remote = self.remote(pair.remote)
-        route = self._routes[pair] = remote.routes[pair.local] = Route(self, remote, pair)
+        route = remote.routes.get(pair.local)
+        if route is None:
+            route = remote.routes[pair.local] = Route(self, remote, pair)
         return route
 
     def remote(self, domain: str) -> Remote:
         """Return what is known of a domain of another server."""
-        remote = self.remotes.get(domain)
-        if remote is None:
-            if len(self.remotes) >= _REMEMBERED:
-                self._forget()
-            remote = self.remotes[domain] = Remote(domain)
-        return remote
+        return self.remotes.make(domain)
 
-    def _forget(self) -> None:
-        for domain, remote in list(self.remotes.items()):
-            if not remote.lost and not any(r.conduit or r.busy or r.connecting for r in remote.routes.values()):
-                for local in remote.routes:
-                    del self._routes[local, domain]
-                del self.remotes[domain]
+    def wait(self, route: Route, stanza: Stanza, again: bool = False) -> None:
+        """A stanza of a route needs a stream, and there is none.
 
-    def wait(self, route: Route, stanza: Stanza) -> None:
-        """A stanza of a route needs a stream, and there is none."""
-        now, settings, remote = self._clock.seconds(), self._server.settings.s2s, route.remote
-        if remote.refused_until > now and remote.failure is not None and not route.connecting:
-            self.bounce(stanza, remote.failure.to_error())
+        :param again: it was taken before the server was restarted: there has to be room for it.
+        """
+        if not self._open:
+            self._early.append((route, stanza))
             return
-        refusal = self._refusal(*route.pair)  # settings may have changed
+        current = self._route(route.pair)
+        if current is not route:  # it was forgotten while a stanza for it was still being handled
+            current.put(stanza)
+            return
+        now, settings = self._clock.seconds(), self._server.settings.s2s
+        if route.refused_until > now and route.failure is not None and not route.connecting:
+            self.bounce(stanza, route.failure.to_error())
+            return
+        refusal = self._refusal(route.pair)  # settings may have changed
         if refusal is not None:
             self.bounce(stanza, refusal)
             return
-        octets = len(stanza.payload) + 200
+        octets = len(stanza.payload) + _HEADER
         full = len(route.queue) >= settings.queue_stanzas or route.octets + octets > settings.queue_octets
-        if full or self.waiting_octets + octets > settings.total_octets:
+        if (full or self.waiting_octets + octets > settings.total_octets) and not again:
             text = f"too much waits for a connection with {route.pair.remote}"
             self.bounce(stanza, StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait", text=text))
             return
-        route.append(stanza, octets)
+        route.append(stanza, octets, now)
         self.waiting_octets += octets
         if route.deadline is None:
             route.deadline = self._clock.callLater(settings.queue_seconds, self._too_late, route)
@@ -147,36 +159,43 @@ class Federation:
 
     def _seek(self, route: Route) -> None:
         """Have a stream made, if nobody is at it."""
+        if self.connector is None or route.connecting or route.again is not None:
+            return
         route.since = route.since or self._clock.seconds()
-        if not route.connecting and route.again is None and self.connector is not None:
-            route.connecting = True
-            self.connector.connect(route.pair)
+        route.connecting = True
+        self.connector.connect(route.pair)
 
     def _seek_again(self, route: Route) -> None:
         route.again = None
         self._seek(route)
 
+    def _seek_now(self, route: Route) -> None:
+        """Wait no longer before the next attempt, if one is due."""
+        if route.again is not None:
+            route.again.cancel()
+            self._seek_again(route)
+
     def _too_late(self, route: Route) -> None:
         """What waits has waited long enough, whatever is still being tried."""
         route.deadline = None
         text = f"{route.pair.remote} can't be reached"
-        if route.remote.failure is None and route.remote.trail:
+        if route.failure is None and route.remote.trail:
             text = f"{text}: {route.remote.trail[-1]}"
-        self._return(route, StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=text))
+        self.give_back(route, StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=text))
 
-    def _return(self, route: Route, error: StanzaError) -> None:
+    def give_back(self, route: Route, error: StanzaError) -> int:
+        """Return what waits for a route to its senders; how many there were."""
         self.waiting_octets -= route.octets
-        for stanza in route.take():
+        stanzas = route.take()
+        for stanza in stanzas:
             self.bounce(stanza, error)
+        return len(stanzas)
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        """Give a stanza back to its sender (RFC 6120 8.3)."""
+        """Give a stanza back to its sender (RFC 6120 8.3), some time after it was taken."""
         self.store.forget((stanza,))
-        unit = Unit() if self._server.ledger.used else None
-        stanza.unit = unit
-        pending = self._refuse(stanza, error)
-        if unit is not None:
-            pending = close_after(unit, pending, self._server.ledger)
+        reply = self._refused(stanza, error)
+        pending = None if reply is None else handle(self._server, reply)
         if pending is not None:
             self._server.spawn(settled(pending), f"giving back what was for {stanza.to}")
 
@@ -184,24 +203,23 @@ class Federation:
 
     def up(self, pair: Pair, conduit: Conduit) -> None:
         """A stream may be used for a pair."""
-        route = self._routes.get(pair) or self._route(pair)
+        route = self._route(pair)
         route.connecting = False
         if route.conduit is not None:
             return
-        route.cancel()
-        route.conduit, route.attempts, route.since = conduit, 0, 0.0
         route.remote.outcomes["connected"] += 1
+        self.attempts["connected"] += 1
         self.waiting_octets -= route.octets
-        stanzas = route.take()
-        if stanzas:
-            route.sent += len(stanzas)
-            conduit.send(stanzas)
+        route.start(conduit, self._clock.seconds())
         self.met(pair)
 
     def met(self, pair: Pair) -> None:
         """A stream has proven a pair, in whatever direction."""
-        remote = self.remotes.get(pair.remote)
-        if remote is not None and remote.found():
+        remote, route = self.remote(pair.remote), self.remotes.route(pair)
+        if route is not None:
+            route.forgive()
+            self._seek_now(route)  # who has just come is there
+        if remote.found():
             _log.info("{domain} can be reached again", domain=pair.remote)
             self._tell(ServerReachable(Jid.parse(pair.remote)))
 
@@ -210,27 +228,27 @@ class Federation:
 
         :param clean: was it closed because nobody needed it?
         """
-        route = self._routes.get(pair)
+        route = self.remotes.route(pair)
         if route is None or route.conduit is not conduit:
             return
-        route.conduit = None
+        route.conduit, route.up_since = None, 0.0
         if not clean:
             route.remote.shaken = True
             self._seek(route)
         elif not route.busy:
-            del self._routes[pair]
             del route.remote.routes[pair.local]
 
     def failed(self, pair: Pair, failure: LinkFailure) -> None:
         """There is no stream for a pair: try again, or give up."""
-        route = self._routes.get(pair)
+        route = self.remotes.route(pair)
         if route is None:
             return
         route.connecting = False
-        if route.conduit is not None:
+        if route.conduit is not None or not self._open:
             return
-        remote, settings, now = route.remote, self._server.settings.s2s, self._clock.seconds()
-        remote.outcomes[failure.condition] += 1
+        settings, now = self._server.settings.s2s, self._clock.seconds()
+        route.remote.outcomes[failure.condition] += 1
+        self.attempts[failure.condition] += 1
         route.attempts += 1
         delay = _AGAIN * 2 ** min(route.attempts - 1, 10)
         if not failure.lasting and now + delay < route.since + settings.queue_seconds:
@@ -238,17 +256,10 @@ class Federation:
             route.again = self._clock.callLater(delay, self._seek_again, route)
             return
         _log.warn("{domain} can't be reached: {why}", domain=pair.remote, why=failure.text)
-        remote.given_up(failure, now, settings.retry_seconds, settings.retry_at_most_seconds)
-        route.cancel()
-        route.attempts, route.since = 0, 0.0
-        self._return(route, failure.to_error())
-        if remote.shaken and not remote.connected:
-            self._lose(remote, failure)
-
-    def _lose(self, remote: Remote, failure: LinkFailure) -> None:
-        remote.shaken = False
-        remote.lost = True
-        self._tell(ServerUnreachable(Jid.parse(remote.domain), failure.to_error()))
+        route.given_up(failure, now, settings.retry_seconds, settings.retry_at_most_seconds)
+        self.give_back(route, failure.to_error())
+        if route.remote.loses():
+            self._tell(ServerUnreachable(Jid.parse(pair.remote), failure.to_error()))
 
     def _tell(self, event: object) -> None:
         for host in list(self._server.hosts.values()):
@@ -271,7 +282,10 @@ class Federation:
 
     def arrived(self, stanza: Stanza) -> Awaitable[None] | None:
         """Take a stanza from another server; the stream has proven both domains. It is a unit of work."""
-        self.received += 1
+        self.received[stanza.kind] += 1
+        remote = self.remotes.get(stanza.sender.domain)
+        if remote is not None:
+            remote.received += 1
         return self._server.from_elsewhere(stanza)
 
     # What is asked
@@ -285,29 +299,53 @@ class Federation:
         owner = self._server.router.owners.get(domain)
         return owner is not None and owner.federates
 
-    def routes(self) -> list[Route]:
-        """Return all routes."""
-        return list(self._routes.values())
-
     # Life
 
+    async def restore(self) -> None:
+        """Find what was under way when the server stopped, before anything is added to it."""
+        self._found = await self.store.found()
+
     async def start(self) -> None:
-        """Send what was under way when the server stopped. The connector is there, if there is to be one."""
-        for pair, stanza in await self.store.found():
-            route = self._routes.get(pair) or self._route(pair)
-            route.emit(stanza, None)
+        """Send what was under way when the server stopped, and what has come since it was started.
+
+        The connector is there, if there is to be one. Until then everything waits.
+        """
+        self._open = True
+        if self.connector is not None:
+            self._server.ledger.used = True  # messages are stored, from the first one
+        found, self._found = self._found, []
+        early, self._early = self._early, []
+        for pair, stanza in found:
+            route = self._route(pair)
+            if route.conduit is None:
+                self.wait(route, stanza, again=True)
+            else:
+                route.put(stanza)
+        for route, stanza in early:
+            route.put(stanza)
+
+    def retry(self, domain: str) -> None:
+        """Forget that a domain could not be reached: the next stanza tries at once, and so does what waits."""
+        remote = self.remotes.get(domain)
+        for route in list(remote.routes.values()) if remote is not None else ():
+            route.forgive()
+            self._seek_now(route)
 
     def reconfigure(self) -> None:
         """Other settings are in force: a domain that was given up may be tried at once, and others not any more."""
-        for remote in self.remotes.values():
-            remote.refused_until = 0.0
-        for route in self.routes():
-            if route.conduit is not None and self._refusal(*route.pair) is not None:
+        for route in self.remotes.routes():
+            refusal = self._refusal(route.pair)
+            if refusal is None:
+                route.refused_until = 0.0
+                continue
+            self.give_back(route, refusal)
+            if route.conduit is not None:
                 route.conduit.close(StreamError(StreamCondition.POLICY_VIOLATION))
 
     def stop(self) -> None:
         """Try nothing more; messages that wait are on disk, to be sent when the server is started again."""
+        self._open = False
         self.connector = None
-        for route in self._routes.values():
+        for route in self.remotes.routes():
             route.cancel()
         self.store.stop()

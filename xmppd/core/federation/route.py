@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.durable.turn import InTurn, send_to
 from xmppd.core.durable.units import Batch, Spread, Unit
-from xmppd.core.federation.contract import Conduit, Pair
+from xmppd.core.federation.contract import Conduit, LinkFailure, Pair
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.stanza import Message, Stanza
 
@@ -21,10 +22,11 @@ __all__ = ["Route", "Waiting"]
 
 
 class Waiting(NamedTuple):
-    """A stanza that waits for a stream."""
+    """A stanza that waits for a stream, since then, in seconds since the epoch."""
 
     stanza: Stanza
     octets: int
+    since: float
 
 
 class Route(InTurn[Stanza]):
@@ -37,6 +39,10 @@ class Route(InTurn[Stanza]):
     :ivar connecting: is one being sought?
     :ivar attempts: how often that has failed in vain since it was last needed.
     :ivar since: since when a stream is needed, in seconds since the epoch; 0 while none is.
+    :ivar up_since: since when there is one, in seconds since the epoch; 0 while there is none.
+    :ivar failures: how often it was given up in a row.
+    :ivar failure: why, the last time.
+    :ivar refused_until: before then, in seconds since the epoch, no stream is sought again.
     :ivar queue: what waits for a stream.
     :ivar octets: the size of that.
     :ivar sent: stanzas that were handed to streams.
@@ -45,8 +51,8 @@ class Route(InTurn[Stanza]):
     """
 
     __slots__ = (
-        "_federation", "_waiting", "again", "attempts", "conduit", "connecting", "deadline", "octets",
-        "pair", "queue", "remote", "sent", "since",
+        "_federation", "_waiting", "again", "attempts", "conduit", "connecting", "deadline", "failure", "failures",
+        "octets", "pair", "queue", "refused_until", "remote", "sent", "since", "up_since",
     )  # fmt: skip
     #: See :class:`xmppd.core.durable.turn.Recipient`.
     account: ClassVar[None] = None
@@ -59,6 +65,10 @@ class Route(InTurn[Stanza]):
         self.connecting = False
         self.attempts = 0
         self.since = 0.0
+        self.up_since = 0.0
+        self.failures = 0
+        self.failure: LinkFailure | None = None
+        self.refused_until = 0.0
         self.queue: deque[Waiting] = deque()
         self.octets = 0
         self.sent = 0
@@ -87,7 +97,7 @@ class Route(InTurn[Stanza]):
     def emit(self, stanza: Stanza, batch: Batch | None, spread: Spread | None = None) -> None:
         """See :class:`xmppd.core.durable.turn.Recipient`."""
         if self._waiting is None and (batch is None or batch.committed):
-            self._put(stanza)
+            self.put(stanza)
         else:
             self.put_off(stanza, batch)
 
@@ -95,18 +105,24 @@ class Route(InTurn[Stanza]):
         """See :class:`xmppd.core.durable.units.Waiter`."""
         ready = self.due(batch)
         if self.conduit is not None and ready:
-            self.sent += len(ready)
-            self.conduit.send(ready)
+            self._hand_over(self.conduit, ready)
         else:
             for stanza in ready:
                 self._federation.wait(self, stanza)
 
-    def _put(self, stanza: Stanza) -> None:
+    def put(self, stanza: Stanza) -> None:
+        """Send a stanza that may leave now; it waits if there is no stream."""
         if self.conduit is not None:
-            self.sent += 1
-            self.conduit.send((stanza,))
+            self._hand_over(self.conduit, (stanza,))
         else:
             self._federation.wait(self, stanza)
+
+    def _hand_over(self, conduit: Conduit, stanzas: Sequence[Stanza]) -> None:
+        self.sent += len(stanzas)
+        counts = self._federation.sent
+        for stanza in stanzas:
+            counts[stanza.kind] += 1
+        conduit.send(stanzas)
 
     @property
     def busy(self) -> bool:
@@ -115,10 +131,18 @@ class Route(InTurn[Stanza]):
 
     # The queue
 
-    def append(self, stanza: Stanza, octets: int) -> None:
+    def append(self, stanza: Stanza, octets: int, now: float) -> None:
         """Have a stanza wait."""
-        self.queue.append(Waiting(stanza, octets))
+        self.queue.append(Waiting(stanza, octets, now))
         self.octets += octets
+
+    def start(self, conduit: Conduit, now: float) -> None:
+        """There is a stream: what has waited goes first."""
+        self.cancel()
+        self.conduit, self.attempts, self.since, self.up_since = conduit, 0, 0.0, now
+        stanzas = self.take()
+        if stanzas:
+            self._hand_over(conduit, stanzas)
 
     def take(self) -> list[Stanza]:
         """Return all that waits, which waits no longer."""
@@ -126,6 +150,22 @@ class Route(InTurn[Stanza]):
         self.queue.clear()
         self.octets = 0
         return stanzas
+
+    def given_up(self, failure: LinkFailure, now: float, first: float, most: float) -> None:
+        """Remember that there is no stream to be had, and for how long that is believed.
+
+        :param first: seconds after the first failure in a row.
+        :param most: seconds at most.
+        """
+        self.cancel()
+        self.refused_until = now + min(most, first * 2 ** min(self.failures, 30))
+        self.failures += 1
+        self.failure = failure
+        self.attempts, self.since = 0, 0.0
+
+    def forgive(self) -> None:
+        """Forget that it ever failed."""
+        self.failures, self.failure, self.refused_until = 0, None, 0.0
 
     def cancel(self) -> None:
         """Forget what is due."""

@@ -57,6 +57,7 @@ class Store:
         self._next = int(clock.seconds() * 1_000_000)
         self._delivered: list[int] = []
         self._due: IDelayedCall | None = None
+        self._stopped = False
 
     def __len__(self) -> int:
         """Return how many are under way."""
@@ -85,7 +86,9 @@ class Store:
             number = pop(stanza, None)
             if number is not None:
                 delivered.append(number)
-        if delivered and self._due is None:
+        if self._stopped:
+            self._forget_now()
+        elif delivered and self._due is None:
             self._due = self._clock.callLater(_SOON, self._forget_now)
 
     def _forget_now(self) -> None:
@@ -104,13 +107,17 @@ class Store:
         where.call(forget)
 
     def stop(self) -> None:
-        """Have all written that is known now."""
+        """Have all written that is known now, and from now on without delay."""
+        self._stopped = True
         if self._due is not None and self._due.active():
             self._due.cancel()
         self._forget_now()
 
     async def found(self) -> list[tuple[Pair, Stanza]]:
-        """Return the messages that were under way when the server stopped, the oldest first."""
+        """Return the messages that were under way when the server stopped, the oldest first.
+
+        To be called before anything is kept.
+        """
         rows = await self._db.read(
             lambda connection: connection.execute(select(MESSAGES).order_by(MESSAGES.c.number)).all()
         )

@@ -1,0 +1,148 @@
+"""A server whose streams to other servers exist in the test alone: it says when there is one, and when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from xmppd.api import Message, Plugin, ServerReachable, ServerUnreachable, StanzaError, observe
+from xmppd.core.federation.contract import LinkFailure, Pair
+from xmppd.core.federation.federation import Federation
+from xmppd.core.federation.route import Route
+from xmppd.testing import ServerTestCase
+from xmppd.testing.client import Client
+from xmppd.wire.errors import Condition, StreamError
+from xmppd.wire.stanza import Stanza
+
+HERE, THERE = "example.org", "verona.example"
+PAIR = Pair(HERE, THERE)
+TIMEOUT = LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, "nothing answers there")
+NOT_FOUND = LinkFailure(Condition.REMOTE_SERVER_NOT_FOUND, "there is no such domain", lasting=True)
+
+
+class Conduit:
+    """A stream that keeps what it is sent.
+
+    :ivar managed: is there stream management on it? Then the test says what is delivered.
+    """
+
+    peer = "192.0.2.9"
+    secured = True
+
+    def __init__(self, federation: Federation, pair: Pair, managed: bool = False) -> None:
+        self.federation = federation
+        self.pair = pair
+        self.managed = managed
+        self.sent: list[Stanza] = []
+        self.closed: StreamError | bool = False
+
+    def send(self, stanzas: Sequence[Stanza]) -> None:
+        self.sent += stanzas
+        if not self.managed:
+            self.federation.delivered(stanzas)
+
+    def close(self, error: StreamError | None = None) -> None:
+        self.closed = error or True
+        self.down(clean=True)
+
+    def down(self, clean: bool = False) -> None:
+        self.federation.down(self.pair, self, clean)
+
+    @property
+    def texts(self) -> list[str]:
+        """The bodies of the messages, and the types of everything else."""
+        return [stanza.body or "" if isinstance(stanza, Message) else f"<{stanza.type}>" for stanza in self.sent]
+
+
+class Connector:
+    """Makes the streams that the test says.
+
+    :ivar wanted: the pairs that streams were asked for and that nothing has come of yet.
+    :ivar attempts: how many were asked for in all.
+    """
+
+    def __init__(self, federation: Federation) -> None:
+        self.federation = federation
+        self.wanted: list[Pair] = []
+        self.attempts = 0
+
+    def connect(self, pair: Pair) -> None:
+        assert pair not in self.wanted, f"{pair} is wanted twice"
+        self.wanted.append(pair)
+        self.attempts += 1
+
+    async def drain(self) -> None:
+        self.wanted.clear()
+
+    def up(self, pair: Pair = PAIR, managed: bool = False) -> Conduit:
+        """There is a stream for a pair that is wanted, or that the other side has opened."""
+        if pair in self.wanted:
+            self.wanted.remove(pair)
+        conduit = Conduit(self.federation, pair, managed)
+        self.federation.up(pair, conduit)
+        return conduit
+
+    def fail(self, failure: LinkFailure = TIMEOUT, pair: Pair = PAIR) -> None:
+        """There is none."""
+        self.wanted.remove(pair)
+        self.federation.failed(pair, failure)
+
+
+class Watching(Plugin):
+    """Keeps what it is told of other servers."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.told: list[str] = []
+
+    @observe(ServerReachable)
+    def reachable(self, event: ServerReachable) -> None:
+        self.told.append(f"{event.domain} reachable")
+
+    @observe(ServerUnreachable)
+    def unreachable(self, event: ServerUnreachable) -> None:
+        self.told.append(f"{event.domain} {event.error.condition}")
+
+
+class FederationTestCase(ServerTestCase):
+    """A server with such streams.
+
+    :ivar connector: makes them.
+    """
+
+    plugins: ClassVar[Any] = (Watching,)
+    connector: Connector
+
+    def open_network(self) -> None:
+        self.connector = Connector(self.federation)
+        self.federation.connector = self.connector
+
+    @property
+    def federation(self) -> Federation:
+        return self.server.server.federation
+
+    @property
+    def route(self) -> Route:
+        """The one to the other server."""
+        route = self.federation.remotes.route(PAIR)
+        assert route is not None
+        return route
+
+    @property
+    def told(self) -> list[str]:
+        """What plugins were told, and forget it."""
+        plugin: Watching = self.plugin("watching")
+        told, plugin.told = plugin.told, []
+        return told
+
+    def romeo(self) -> Client:
+        return self.login("romeo@example.org/orchard")
+
+    def say(self, client: Client, *texts: str, to: str = "juliet@verona.example") -> None:
+        for text in texts:
+            client.send(f"<message to='{to}' id='{text}'><body>{text}</body></message>")
+
+    def expect_error(self, client: Client, text: str, error: StanzaError, by: str = "juliet@verona.example") -> None:
+        """The next that a client gets is an error to its message of that text."""
+        shown = error.to_bytes().decode()
+        client.expect(f"<message type='error' from='{by}' id='{text}'><body>{text}</body>{shown}</message>")
