@@ -282,8 +282,13 @@ class Initiating(ServerStream):
 
     @property
     def multiplexes(self) -> bool:
-        """May other pairs of domains be proven on the same stream (XEP-0220 2.5)?"""
-        return dialback.FEATURES in self.features
+        """May other pairs of domains be proven on the same stream (XEP-0220 2.5)?
+
+        Only if it understands errors there. Prosody does not say so, and sends the answers for all of our domains to
+        the one that was proven first.
+        """
+        feature = self.features.get(dialback.FEATURES)
+        return feature is not None and any(child.name == "errors" for child in feature.elements())
 
     # Authentication
 
@@ -337,7 +342,7 @@ class Initiating(ServerStream):
         return True
 
     async def _dialback(self, pair: Pair) -> None:
-        if not self._knows_dialback and not self.multiplexes:
+        if not self._knows_dialback and dialback.FEATURES not in self.features:
             raise LinkFailure(
                 Condition.NOT_ALLOWED, f"{pair.remote} offers us no way to prove who we are", lasting=True
             )
