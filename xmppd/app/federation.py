@@ -8,10 +8,12 @@ from typing import Any
 from xmppd.app.assembly import Assembly
 from xmppd.core.settings import Settings
 from xmppd.net.s2s.dialer import Dialer
+from xmppd.net.s2s.inspection import inspect
 from xmppd.net.s2s.network import ServerNetwork
 from xmppd.net.s2s.resolver import Resolver
 from xmppd.net.tls.peer import PeerTls
 from xmppd.net.tls.transport import ServerTls
+from xmppd.wire import dialback
 
 __all__ = ["Servers"]
 
@@ -44,7 +46,9 @@ class Servers:
         secret = hmac.digest(await assembly.accounts.fake_secret(), b"dialback", "sha256")
         network = ServerNetwork(server, dialer, secret, peer_tls)
         server.federation.connector = network
-        return cls(network, resolver, dialer, peer_tls)
+        servers = cls(network, resolver, dialer, peer_tls)
+        server.probing = servers.inspect
+        return servers
 
     def reconfigure(self, settings: Settings, tls: ServerTls) -> None:
         """Use other settings, and the certificates as they are now. :raises SettingsError: they can't be used."""
@@ -52,6 +56,14 @@ class Servers:
         self._dialer.settings = settings.s2s
         self.resolver.reconfigure(settings.s2s)
         self.network.reconfigure()
+
+    async def inspect(self, local: str, remote: str) -> dict[str, Any]:
+        """See :func:`xmppd.net.s2s.inspection.inspect`."""
+
+        def key(stream_id: str) -> str:
+            return dialback.key(self.network.secret, remote, local, stream_id)
+
+        return await inspect(self._dialer, self._tls, local, remote, self.network.policy(remote), key)
 
     def stop(self) -> None:
         """Ask no more nameservers."""

@@ -204,6 +204,7 @@ class LoserTests(RaceTestCase):
         self.told([], [])
         self.assertIsNone(self.successResultOf(result))
         self.assertFalse(self.race.temporary)
+        self.assertEqual(self.trail[-1], "a.example has no address")
 
     def test_nobody_knows(self) -> None:
         result = self.race.next()

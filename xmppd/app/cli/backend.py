@@ -14,6 +14,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from xmppd.api.operations import OperationError
+from xmppd.app.looking import Looking
 from xmppd.core.accounts.accounts import Accounts
 from xmppd.core.kernel_tables import migrate_kernel
 from xmppd.core.operations.catalogue import OperationRegistry, describe
@@ -151,7 +152,7 @@ class OfflineBackend:
 
         iterations = self._settings.accounts.hash_iterations
         accounts = Accounts(db, run_in_thread, time.time, iterations=iterations)
-        return offline_operations(db, accounts, self._settings)
+        return offline_operations(db, accounts, self._settings, Looking(self._settings, reactor).inspect)
 
 
 def run_in_reactor(work: Callable[[SelectReactor], Coroutine[Any, Any, T]]) -> T:

@@ -24,6 +24,7 @@ _GROUP_HELP = {
     "host": "The domains that are served.",
     "plugin": "Plugins: what is there, what it costs, on and off.",
     "server": "The server as a whole.",
+    "s2s": "Links with other servers.",
 }
 
 
@@ -69,15 +70,20 @@ def _click_parameter(parameter: Mapping[str, Any]) -> click.Parameter:
     kind = click.Choice(parameter["choices"]) if parameter["choices"] else _TYPES.get(parameter["type"], click.STRING)
     if not parameter["option"]:
         return click.Argument([name], type=kind, required=parameter["required"], default=default)
-    flag = "--" + name.replace("_", "-")
+    flag = _flag(name)
     text = parameter["help"]
     if parameter["type"] == "bool":
-        flags = f"{flag}/--no-{name.replace('_', '-')}" if default else flag
+        flags = f"{flag}/--no-{flag[2:]}" if default else flag
         return click.Option([flags, name], is_flag=True, default=default, help=text)
     if parameter["secret"]:
         text = f"{text} '-' reads it from standard input.".strip()
     shown = default not in (None, "", 0)
     return click.Option([flag, name], type=kind, required=False, default=default, show_default=shown, help=text)
+
+
+def _flag(name: str) -> str:
+    """Return a parameter's option; an underscore at the end only keeps its name apart from words of Python."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def _arguments(parameters: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def _arguments(parameters: Sequence[Mapping[str, Any]], values: Mapping[str, Any
             value = sys.stdin.readline().rstrip("\n")
         elif parameter["required"] and value is None:
             if not parameter["secret"] or not sys.stdin.isatty():
-                raise click.UsageError(f"--{name.replace('_', '-')} is missing.")
+                raise click.UsageError(f"{_flag(name)} is missing.")
             value = click.prompt(name.capitalize(), hide_input=True, confirmation_prompt=True)
         if value is not None:
             arguments[name] = value

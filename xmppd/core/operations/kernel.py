@@ -12,6 +12,7 @@ from xmppd.api.waiting import settled
 from xmppd.core.accounts.keeper import AccountKeeper
 from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.operations.catalogue import OperationRegistry
+from xmppd.core.operations.links import LinkTest, Probing
 from xmppd.core.operations.plugins import PluginOperations
 from xmppd.core.operations.plugins_offline import OfflinePluginOperations
 from xmppd.core.operations.server import ServerOperations
@@ -72,6 +73,7 @@ def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistr
         SessionOperations(server),
         PluginOperations(server),
         ServerOperations(server),
+        LinkTest(server.hosts.keys, lambda: server.probing),
     )
     return OperationRegistry(kernel, loaded)
 
@@ -85,11 +87,18 @@ def declared_operations() -> OperationRegistry:
             SessionOperations(nothing),
             PluginOperations(nothing),
             ServerOperations(nothing),
+            LinkTest(nothing, nothing),
         )
     )
 
 
-def offline_operations(db: IDatabase, accounts: IAccounts, settings: Settings) -> OperationRegistry:
-    """Return the operations that need only the settings and the database, for a server that isn't running."""
+def offline_operations(
+    db: IDatabase, accounts: IAccounts, settings: Settings, probing: Probing | None = None
+) -> OperationRegistry:
+    """Return the operations that need only the settings and the database, for a server that isn't running.
+
+    :param probing: looks at other servers.
+    """
     users = UserOperations(accounts, AccountKeeper(db, accounts), settings.hosts)
-    return OperationRegistry([users, OfflinePluginOperations(settings)])
+    links = LinkTest(settings.hosts.keys, lambda: probing)
+    return OperationRegistry([users, OfflinePluginOperations(settings), links])

@@ -139,6 +139,8 @@ class Race:
             self._wait(self._stagger)
             attempt.connector = self._reactor.connectTCP(address, self._target.port, attempt, timeout=self._seconds)
         elif not self._attempts and not self._looking:
+            if not self._tries and not self.temporary:
+                self._trail.append(f"{self._target.host} has no address")
             self._decide(None)
 
     def _take(self) -> str | None:
