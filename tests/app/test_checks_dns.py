@@ -87,6 +87,29 @@ class DnsTests(SynchronousTestCase):
         self.assertEqual([finding[0] for finding in findings], ["ok", "hint"])
         self.assertIn("_xmpps-client._tcp.example.org. 3600 IN SRV 0 5 5223", findings[1][2])
 
+    def test_other_servers(self) -> None:
+        records = {("A", "example.org"): A}
+        findings = self.check(records, s2s=("tcp:5269",), s2s_tls=("systemd:domain=INET:name=s2s",))
+        self.assertEqual([finding[0] for finding in findings], ["hint", "hint"])
+        self.assertIn("other servers try port 5269 of example.org itself", findings[0][1])
+        self.assertIn("_xmpps-server._tcp.example.org. 3600 IN SRV 0 5 5270", findings[1][2])
+        [(level, found, _advice)] = self.check(records, s2s=("tcp:5333",))
+        self.assertEqual((level, "other servers try port 5269, not 5333" in found), ("error", True))
+
+    def test_components_have_to_be_found_by_other_servers(self) -> None:
+        tables = {
+            "hosts": {"example.org": {"federate": False}},
+            "components": {
+                "irc.example.org": {"secret": "x"},
+                "inside.example.org": {"secret": "x", "federate": False},
+            },
+            "listen": {"s2s": ["tcp:5269"]},
+        }
+        settings = Settings.model_validate(tables)
+        records = {("SRV", "_xmpp-server._tcp.irc.example.org"): srv(5269, "a.example"), ("A", "a.example"): A}
+        [finding] = self.successResultOf(Deferred.fromCoroutine(check_dns(settings, FakeResolver(records))))
+        self.assertEqual((finding.level, finding.subject), ("ok", "DNS irc.example.org"))
+
     def test_no_answer(self) -> None:
         for error in (DNSQueryTimeoutError(1), DNSServerError()):
             [(level, _found, advice)] = self.check({C2S: error})

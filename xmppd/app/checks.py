@@ -227,7 +227,7 @@ async def check_ports(settings: Settings, reactor: Any) -> list[Finding]:
     """Try the ports the server is to listen on. If it runs, they must be taken, else free."""
     running = is_locked(settings.server.data_dir)
     findings = []
-    for key in ("c2s", "c2s_tls", "http"):
+    for key in ("c2s", "c2s_tls", "s2s", "s2s_tls", "component", "http"):
         for endpoint in getattr(settings.listen, key):
             findings.append(await _check_port(key, endpoint, running, reactor))
     return findings
