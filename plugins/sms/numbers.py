@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
-__all__ = ["BadNumber", "Rules", "alphanumeric", "longest", "normal"]
+from xmppd.plugins.sms.prefixes import longest
+
+__all__ = ["BadNumber", "Rules", "normal"]
 
 _SEPARATORS = re.compile(r"(?:\\20|\\2f|[ ./()-])+")
 _DIGITS = re.compile(r"\+?[0-9]{3,20}")
@@ -80,16 +82,6 @@ def normal(text: str, default_prefix: str = "") -> str:
     if not phonenumbers.is_possible_number(number):
         raise BadNumber(f"{text} is no telephone number: it is too short or too long.")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def alphanumeric(text: str) -> bool:
-    """Has a sender called itself by a name, so that nobody can answer?"""
-    return not _DIGITS.fullmatch(_SEPARATORS.sub("", text))
-
-
-def longest(number: str, prefixes: Collection[str]) -> str | None:
-    """The longest of the prefixes that a number begins with."""
-    return max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default=None)
 
 
 def _costs_extra(number: str) -> bool:

@@ -21,6 +21,7 @@ class Centre:
     :ivar statuses: of the next answers to submit_sm; 0 when there are no more.
     :ivar bind_status: of answers to bind_transceiver.
     :ivar mute: commands that get no answer.
+    :ivar name: makes the name of a short message.
     :ivar before_answer: called with the session and the number that a short message is given, before it is answered.
     """
 
@@ -31,6 +32,7 @@ class Centre:
         self.statuses: list[int] = []
         self.bind_status = 0
         self.mute: set[str] = set()
+        self.name: Callable[[], str] = lambda: f"m{len(self.submitted)}"
         self.before_answer: Callable[[CentreSession, str], object] = lambda session, name: None
 
     def __call__(self) -> CentreSession:
@@ -97,7 +99,7 @@ class CentreSession(Protocol):
             self.send("bind_transceiver_resp", pdu.sequence, centre.bind_status, system_id="centre")
         elif pdu.command == "submit_sm":
             status = centre.statuses.pop(0) if centre.statuses else consts.SMPP_ESME_ROK
-            name = "" if status else f"m{len(centre.submitted)}"
+            name = "" if status else centre.name()
             if name:
                 centre.before_answer(self, name)
             self.send("submit_sm_resp", pdu.sequence, status, message_id=name)

@@ -7,7 +7,8 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xmppd.plugins.sms.numbers import BadNumber, Rules, alphanumeric, longest, normal
+from xmppd.plugins.sms.numbers import BadNumber, Rules, normal
+from xmppd.plugins.sms.prefixes import longest
 
 
 class NormalTests(unittest.TestCase):
@@ -61,11 +62,6 @@ class NormalTests(unittest.TestCase):
         except BadNumber:
             return
         self.assertEqual(normal(number, prefix), number)
-
-    def test_names_of_senders(self) -> None:
-        self.assertTrue(alphanumeric("Amazon"))
-        self.assertFalse(alphanumeric("+49 170 1234567"))
-        self.assertFalse(alphanumeric("72524"))
 
 
 class RulesTests(unittest.TestCase):

@@ -56,6 +56,12 @@ class Quota:
         """Nobody of that name uses the gateway any more."""
         self._used = {key: used for key, used in self._used.items() if key[0] != account}
 
+    async def reset(self, account: str) -> None:
+        """Forget what a user has used so far."""
+        self.forget(account)
+        query = delete(self._table).filter_by(gateway=str(self._gateway.jid), account=account)
+        await execute(self._gateway.db, query)
+
     def used(self, account: str) -> tuple[int, int]:
         """Return what a user has used today and in this month."""
         day, month = self._periods()
