@@ -127,7 +127,9 @@ class SearchTests(DialerTestCase):
         search = self.search({})
         self.assertIsNone(await search.next())
         self.assertTrue(search.lasting)
-        self.assertEqual(search.trail[-3:-1], ["IPv6 address of example.org: none", "IPv4 address of example.org: none"])
+        self.assertEqual(
+            search.trail[-3:-1], ["IPv6 address of example.org: none", "IPv4 address of example.org: none"]
+        )
         self.assertEqual(search.trail[-1], "example.org has no address")
 
     async def test_not_lasting_if_a_nameserver_failed(self) -> None:
