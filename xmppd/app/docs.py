@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _WIDTH = 110
 _TABLES: Mapping[str, type[BaseModel]] = {"hosts": Host, "components": Component, "uplinks": Uplink}
 _EXAMPLES = {"hosts": "example.org", "components": "irc.example.org", "uplinks": "sms.example.org"}
-_PRIVILEGED = '"pubsub.example.org"'
 #: Tables that the example has commented out.
 _OPTIONAL = ("components", "components.privileges", "components.delegations", "uplinks", "s2s.domains")
 #: What the example says outright; the rest of it is commented out.
@@ -99,8 +98,8 @@ def _sections() -> Iterator[tuple[str, type[BaseModel], str]]:
         if name == "s2s":
             yield "s2s.domains", Domain, '[s2s.domains."example.net"]'
         if name == "components":
-            yield "components.privileges", Privileges, f"[components.{_PRIVILEGED}.privileges]"
-            yield "components.delegations", Delegation, f"[[components.{_PRIVILEGED}.delegations]]"
+            yield "components.privileges", Privileges, '[components."irc.example.org".privileges]'
+            yield "components.delegations", Delegation, '[[components."irc.example.org".delegations]]'
 
 
 def _defaults(name: str, model: type[BaseModel]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ __all__ = ["CORE", "XEPS"]
 
 #: What the server does without plugins, and in which version.
 CORE: Mapping[int, str] = {
-    82: "1.1.1", 178: "1.2", 198: "1.6.3", 368: "1.1.0", 386: "1.1.0", 388: "1.0.4", 440: "1.0.0",
+    82: "1.1.1", 114: "1.6", 178: "1.2", 198: "1.6.3", 368: "1.1.0", 386: "1.1.0", 388: "1.0.4", 440: "1.0.0",
 }  # fmt: skip
 
 #: By number: the name, and what is left out or done otherwise.
@@ -40,6 +40,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
     ),
     82: ("XMPP Date and Time Profiles", "Dates without a time, and times without a date: nothing here uses them."),
     92: ("Software Version", "The operating system is told only if an option says so."),
+    114: (
+        "Jabber Component Protocol",
+        "Accept, on either side; not connect. With STARTTLS for components that say they speak version 1.0, and ports"
+        " for direct TLS. A stanza without `to` or `from` ends the stream.",
+    ),
     115: (
         "Entity Capabilities",
         "The server tells its own, by SHA-1. It does not strip those of clients (caps optimization, section 8.4).",
@@ -95,6 +100,15 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Client State Indication",
         "Nothing is thrown away but what is replaced by something newer. The same is done for clients that have lost"
         " their connection.",
+    ),
+    355: (
+        "Namespace Delegation",
+        "Admin mode alone. A component that does not answer within a minute does not answer.",
+    ),
+    356: (
+        "Privileged Entity",
+        "Requests in the name of users get ids of the server's own. Presence of contacts elsewhere from before the"
+        " server was started is not known to components until they or their servers send it again.",
     ),
     359: ("Unique and Stable Stanza IDs", "Ids of archives; those that claim to be ours are taken out."),
     368: ("SRV records for XMPP over TLS", "Clients only. `xmppctl check` tells which records are missing."),

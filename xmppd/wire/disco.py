@@ -42,6 +42,19 @@ class Info:
     features: tuple[str, ...]
     forms: tuple[Element, ...] = ()
 
+    @classmethod
+    def read(cls, query: Element) -> Info:
+        """Read a ``<query/>``; what is not as it should be is left out."""
+        identities, features = [], []
+        for child in query.elements():
+            get = child.attributes.get
+            if child.name == "identity" and child.uri == INFO and get("category") and get("type"):
+                identities.append(Identity(get("category"), get("type"), get("name", ""), get((ns.XML, "lang"), "")))
+            elif child.name == "feature" and child.uri == INFO and get("var"):
+                features.append(get("var"))
+        forms = tuple(child for child in query.elements(ns.DATA_FORMS, "x") if form_type(child) is not None)
+        return cls(tuple(identities), tuple(features), forms)
+
     def query(self, node: str = "") -> bytes:
         """Return the ``<query/>``, mirroring the node that was asked for (XEP-0030 section 3.2)."""
         identities = (

@@ -19,11 +19,11 @@ class Privileges(Section):
 
     roster: Access = "none"
     """May it read (`get`), change (`set`) or both the rosters of users?"""
-    push: bool | None = None
+    push: Annotated[bool | None, Field(examples=[True])] = None
     """Is it told of changes to rosters? By default, if it may read them."""
     message: Literal["none", "outgoing"] = "none"
     """May it send messages in the name of users and of the host?"""
-    iq: Annotated[dict[str, Access], Field(default_factory=dict)]
+    iq: Annotated[dict[str, Access], Field(default_factory=dict, examples=[{}])]
     """Namespaces in which it may send requests in the name of users, each with `get`, `set` or `both`."""
     presence: Literal["none", "managed_entity", "roster"] = "none"
     """Does it see the presence of users (`managed_entity`), or that of their contacts as well (`roster`, which needs
@@ -33,10 +33,10 @@ class Privileges(Section):
 class Delegation(Section):
     """A namespace whose requests a component answers in place of the server (XEP-0355)."""
 
-    namespace: Annotated[str, Field(min_length=1)]
+    namespace: Annotated[str, Field(min_length=1, examples=["urn:xmpp:mam:2"])]
     """Of the request's child, such as `urn:xmpp:mam:2`; or `urn:xmpp:delegation:2:bare:disco#info:*` and
     `urn:xmpp:delegation:2:bare:disco#items:*`, for what the server itself can't say of its accounts."""
-    attributes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    attributes: Annotated[tuple[str, ...], Field(strict=False, examples=[["node"]])] = ()
     """Only requests whose child has all of these attributes."""
 
 
