@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterable
 
+from twisted.python.failure import Failure
+
 from xmppd.api import (
     AvailabilityChanged,
     Bounce,
     Condition,
-    Field,
     FromClient,
     Handled,
     IHost,
@@ -32,34 +33,56 @@ from xmppd.api import (
     use,
 )
 from xmppd.api.blocking import IBlocking
-from xmppd.api.presence import IDirectedPresence
+from xmppd.api.presence import IContactDevices, IDirectedPresence
+from xmppd.plugins.presence.abroad import Abroad
+from xmppd.plugins.presence.departures import Departures
 from xmppd.plugins.presence.directed import Directed
+from xmppd.plugins.presence.elsewhere import Elsewhere
+from xmppd.plugins.presence.options import Limits
+from xmppd.plugins.presence.repairs import Known, Repairs
+from xmppd.wire.xml import SEPARATOR
 
 __all__ = ["PresencePlugin"]
 
 Pending = list[Awaitable[None]]
+_ENTER = f"http://jabber.org/protocol/muc{SEPARATOR}x"  # XEP-0045 7.2.2
 
 
-class PresencePlugin(Plugin):
+class PresencePlugin(Elsewhere, Plugin):
     """Show people which of their contacts are there, on which devices, and in which mood."""
 
-    provides = (IDirectedPresence,)
+    provides = (IDirectedPresence, IContactDevices)
 
     roster = need(IRoster)
     blocking = use(IBlocking)
 
-    class Options(Plugin.Options):
-        """Limits of presence."""
-
-        directed: int = Field(
-            1000,
-            ge=0,
-            description="To how many addresses outside the roster, such as rooms, a device can be present at a time.",
-        )
+    class Options(Limits):
+        """How much is remembered, and how what was lost between servers is made good."""
 
     def __init__(self, host: IHost, options: Plugin.Options | None = None) -> None:
         super().__init__(host, options)
         self._directed = Directed()
+        self._abroad = Abroad(self.options.devices, self.options.absent)
+        self._departures = Departures(self.options.departures)
+
+    async def start(self) -> None:
+        known = Known(self._abroad, self._directed, self._departures, self._blocks)
+        self._repairs = Repairs(self.host, self.roster, known, lambda: self.options, self.later, self._failed)
+
+    async def stop(self) -> None:
+        """Write down whom accounts know elsewhere, for the next start."""
+        self.write_down()
+
+    async def reconfigured(self, options: Options) -> None:
+        """Take other limits."""
+        self._abroad.resources, self._abroad.absent = options.devices, options.absent
+        self._departures.most = options.departures
+
+    def _failed(self, what: str, failure: Failure) -> None:
+        self.log.failure("{what} failed", failure=failure, what=what)
+
+    def _blocks(self, account: Jid, other: Jid) -> bool:
+        return self.blocking is not None and self.blocking.blocks(account, other)
 
     # What our users send
 
@@ -70,7 +93,7 @@ class PresencePlugin(Plugin):
         if to is None or to.bare == event.session.account:
             return None
         if stanza.type == "available":
-            if not self._directed.add(event.session, to, self.options.directed):
+            if not self._directed.add(event.session, to, self.options.directed, _ENTER in stanza.raw_names):
                 text = f"presence can be directed to {self.options.directed} addresses at a time"
                 return Bounce(StanzaError(Condition.POLICY_VIOLATION, type="wait", text=text))
         elif stanza.type == "unavailable":
@@ -132,13 +155,17 @@ class PresencePlugin(Plugin):
         """
         account, blocking, refusing = session.account, self.blocking, self._directed.refusing(session)
         serves, sessions, route = self.host.serves, self.host.sessions, self.host.route
+        leaving, now = presence.type == "unavailable", self.clock.seconds()
         for contact in view.subscribers:
-            if serves(contact.domain) and not sessions(contact):
+            here = serves(contact.domain)
+            if here and not sessions(contact):
                 continue
             if refusing is not None and contact in refusing:
                 continue
             if blocking is not None and blocking.blocks(account, contact):
                 continue
+            if leaving and not here:
+                self._departures.add(now, session.jid, contact)
             outcome = route(presence.readdressed(contact))
             if outcome is not None:
                 pending.append(outcome)
@@ -150,12 +177,16 @@ class PresencePlugin(Plugin):
         """
         for recipient in self._directed.take(session):
             if told is None or not _subscribed(told, recipient.bare):
+                if not self.host.serves(recipient.domain):
+                    self._departures.add(self.clock.seconds(), session.jid, recipient)
                 _add(pending, self.host.route(presence.readdressed(recipient)))
 
     @observe(SessionEnded)
     def ended(self, event: SessionEnded) -> Awaitable[None] | None:
         """Take leave of those to whom a device sent presence by name without ever being available to all."""
         session = event.session
+        if not self.host.sessions(session.account):
+            self._abroad.left(session.account)
         pending: Pending = []
         self._end_directed(session, Presence(from_=session.jid, type="unavailable"), None, pending)
         self._directed.forgive(session)
@@ -167,7 +198,7 @@ class PresencePlugin(Plugin):
         """Find out the presence of the contacts the user is subscribed to (4.2.2, 4.3.1)."""
         here, account = self.host.jid, session.account
         for contact in view.subscriptions:
-            if self.blocking is not None and self.blocking.blocks(account, contact):
+            if self._blocks(account, contact):
                 continue
             if contact.domain == here:
                 sessions = self.host.sessions(contact)
@@ -175,11 +206,11 @@ class PresencePlugin(Plugin):
                     continue  # 4.3.2: to tell of nobody is not mandatory
                 theirs = self.roster.cached(contact)
                 if theirs is not None and _subscribed(theirs, account):
-                    if self.blocking is None or not self.blocking.blocks(contact, account):
+                    if not self._blocks(contact, account):
                         self._show(sessions, session.jid, pending)
                     continue
-            elif self.host.serves(contact.domain) and not self.host.sessions(contact):
-                continue
+            elif not self.host.serves(contact.domain):
+                self._repairs.missed(contact.domain, account)
             _add(pending, self.host.route(Presence(to=contact, from_=session.jid, type="probe")))
 
     def _show(self, sessions: Iterable[ISession], to: Jid, pending: Pending) -> None:
@@ -189,7 +220,7 @@ class PresencePlugin(Plugin):
                 _add(pending, self.host.route(session.presence.readdressed(to)))
 
     @filter(ToAccount, kinds=(Presence,))
-    def incoming(self, event: ToAccount) -> Verdict | Awaitable[Verdict] | None:
+    def incoming(self, event: ToAccount) -> Verdict | Awaitable[Verdict | None] | None:
         """Answer probes; note errors and who has left. Everything else passes."""
         stanza = event.stanza
         if stanza.type == "probe":
@@ -203,6 +234,8 @@ class PresencePlugin(Plugin):
             if self._directed.any_refused:
                 for session in self.host.sessions(event.account):
                     self._directed.accepted(session, stanza.from_.bare)
+            if stanza.from_.domain != self.host.jid and isinstance(stanza, Presence):
+                return self._from_elsewhere(stanza, event.account)
         return None
 
     def _note_error(self, stanza: Stanza, account: Jid) -> None:
@@ -231,6 +264,10 @@ class PresencePlugin(Plugin):
         sessions = self.host.sessions(account) if not to.resource else () if one is None else (one,)
         if asker.bare == account or _subscribed(view, asker.bare):
             shown = [s.presence.readdressed(asker) for s in sessions if s.presence is not None]
+            if self.host.serves(asker.domain):
+                self._asked_from_here(account, asker)
+                if asker.resource and not sessions:
+                    return Handled()  # 4.3.2: to tell of nobody is not mandatory
             return Handled(also=shown or [Presence(to=asker, from_=to, type="unavailable")])
         # Who got directed presence may know that the device is still there, and nothing else.
         present = [Presence(to=asker, from_=s.jid) for s in sessions if self._directed.has(s, asker)]
@@ -241,7 +278,7 @@ class PresencePlugin(Plugin):
     @observe(SubscriptionApproved)
     def approved(self, event: SubscriptionApproved) -> Awaitable[None] | None:
         """Show a new subscriber who is there (3.1.5)."""
-        if self.blocking is not None and self.blocking.blocks(event.account, event.contact):
+        if self._blocks(event.account, event.contact):
             return None
         pending: Pending = []
         self._show(self.host.sessions(event.account), event.contact, pending)
@@ -251,9 +288,11 @@ class PresencePlugin(Plugin):
     def roster_changed(self, event: RosterChanged) -> Awaitable[None] | None:
         """Take leave of a contact that is losing its subscription (2.5.2, 3.2.2, 3.3.3)."""
         before, after = event.before, event.after
+        if after is None or not after.to:
+            self._abroad.forget(event.account, event.contact)
         if before is None or not before.from_ or (after is not None and after.from_):
             return None
-        if self.blocking is not None and self.blocking.blocks(event.account, event.contact):
+        if self._blocks(event.account, event.contact):
             return None  # Leave was taken when the contact was blocked (XEP-0191 section 3.3).
         pending: Pending = []
         for session in self.host.sessions(event.account):

@@ -11,6 +11,9 @@ __all__ = ["Directed"]
 #: Before an address, the name under which a session remembers that its presence was directed there. Each has its own,
 #: so that to remember one more does not mean to write down all of them.
 STATE = "directed "
+#: What is remembered: that presence was sent; that it was to enter a room (XEP-0045 7.2); or that the recipient can't
+#: be reached, and the device has been told that it isn't there any more.
+_SENT, _ROOM, _GONE = True, "room", "gone"
 
 
 class Directed:
@@ -20,23 +23,31 @@ class Directed:
     """
 
     def __init__(self) -> None:
-        self._recipients: dict[ISession, dict[Jid, None]] = {}  # as far as they were needed
+        self._recipients: dict[ISession, dict[Jid, bool | str]] = {}  # as far as they were needed
         self._refusing: dict[ISession, set[Jid]] = {}
 
     # Directed presence
 
-    def add(self, session: ISession, recipient: Jid, limit: int) -> bool:
-        """Remember a recipient of available presence; false if there are `limit` of them already."""
+    def add(self, session: ISession, recipient: Jid, limit: int, room: bool = False) -> bool:
+        """Remember a recipient of available presence; false if there are `limit` of them already.
+
+        :param room: was it to enter a room?
+        """
         recipients = self._of(session)
         if recipients is None:
             if not limit:
                 return False
             recipients = self._recipients[session] = {}
-        if recipient not in recipients:
+        before = recipients.get(recipient)
+        if before is None:
             if len(recipients) >= limit:
                 return False
-            recipients[recipient] = None
-            session.keep(STATE + recipient, True)
+            # Another nickname in the same room is asked for without saying that it is one (7.6).
+            room = room or any(value == _ROOM and other.bare == recipient.bare for other, value in recipients.items())
+        value = _ROOM if room or before == _ROOM else _SENT
+        if value != before:
+            recipients[recipient] = value
+            session.keep(STATE + recipient, value)
         return True
 
     def discard(self, session: ISession, recipient: Jid) -> None:
@@ -49,13 +60,16 @@ class Directed:
                 del self._recipients[session]
 
     def has(self, session: ISession, recipient: Jid) -> bool:
-        """Does the recipient think the device is available?"""
+        """Does the recipient think the device is available, and rightly so?"""
         recipients = self._of(session)
-        return recipients is not None and recipient in recipients
+        return recipients is not None and recipients.get(recipient, _GONE) != _GONE
 
     def all(self, session: ISession) -> Collection[Jid]:
-        """Return all recipients."""
-        return self._of(session) or ()
+        """Return all recipients that are there."""
+        recipients = self._of(session) or {}
+        if _GONE in recipients.values():
+            return [recipient for recipient, value in recipients.items() if value != _GONE]
+        return recipients
 
     def take(self, session: ISession) -> tuple[Jid, ...]:
         """Return all recipients, and forget them."""
@@ -67,13 +81,35 @@ class Directed:
             session.keep(STATE + recipient, None)
         return tuple(recipients)
 
-    def _of(self, session: ISession) -> dict[Jid, None] | None:
+    def _of(self, session: ISession) -> dict[Jid, bool | str] | None:
         recipients = self._recipients.get(session)
         if recipients is None:
-            known = [Jid.parse(name.removeprefix(STATE)) for name in session.state if name.startswith(STATE)]
+            state = session.state.items()
+            known = {Jid.parse(name.removeprefix(STATE)): value for name, value in state if name.startswith(STATE)}
             if known:
-                recipients = self._recipients[session] = dict.fromkeys(known)
+                recipients = self._recipients[session] = known
         return recipients
+
+    # Recipients that can't be reached
+
+    def lose(self, session: ISession, domain: str) -> list[tuple[Jid, bool]]:
+        """Return the recipients in a domain that can't be reached, with whether they are rooms; once each."""
+        recipients = self._of(session)
+        if recipients is None:
+            return []
+        lost = [(r, value == _ROOM) for r, value in recipients.items() if r.domain == domain and value != _GONE]
+        for recipient, _ in lost:
+            recipients[recipient] = _GONE
+            session.keep(STATE + recipient, _GONE)
+        return lost
+
+    def take_lost(self, session: ISession, domain: str) -> list[Jid]:
+        """A domain can be reached again: return those of which the device has been told that they are gone."""
+        recipients = self._of(session) or {}
+        lost = [r for r, value in recipients.items() if value == _GONE and r.domain == domain]
+        for recipient in lost:
+            self.discard(session, recipient)
+        return lost
 
     # Errors
 
