@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
@@ -31,11 +32,37 @@ class Link:
         self.other: Link = self
         self.closed = False
         self.disconnecting = False
+        self._producer: Any = None
+
+    def getPeer(self) -> IPv4Address:
+        """See ITransport."""
+        return IPv4Address("TCP", "127.0.0.1", 1)
+
+    getHost = getPeer
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See IConsumer: who waits to be asked for more is asked in every turn."""
+        self._producer = producer
+        if not streaming:
+            self._produce()
+
+    def unregisterProducer(self) -> None:
+        """See IConsumer."""
+        self._producer = None
+
+    def _produce(self) -> None:
+        if self._producer is not None and not self.closed:
+            self._producer.resumeProducing()
+            self._clock.callLater(0, self._produce)
 
     def write(self, data: bytes) -> None:
         """See ITransport."""
         if not self.closed and not self.disconnecting:
             self._clock.callLater(0, self.other._take, data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """See ITransport."""
+        self.write(b"".join(data))
 
     def loseConnection(self) -> None:
         """See ITransport: what was written still arrives."""
@@ -82,6 +109,8 @@ class MemoryNetwork:
         if endpoint not in self.peers:
             raise NoConnection(f"{endpoint} can't be reached: refused")
         peer = self.peers[endpoint]()
+        if peer is None:
+            raise NoConnection(f"{endpoint} can't be reached: it closed the connection")
         ours, theirs = Link(self._clock, protocol), Link(self._clock, peer)
         ours.other, theirs.other = theirs, ours
         self.links.append(ours)

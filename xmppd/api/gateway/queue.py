@@ -213,6 +213,8 @@ class Queue:
         except StanzaError as error:
             await self._surely(partial(self._gateway.reports.refuse, message, error))
             return None
+        except StorageUnavailable as error:
+            return await self._failed(message, TryAgain(error.reason))
         except CancelledError:
             return 0.0  # the gateway is stopped
         except Exception as error:
