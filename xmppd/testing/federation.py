@@ -122,7 +122,7 @@ class FederatedTestCase(ServerTestCase):
 
     def scripted(self, domain: str, address: str = "192.0.2.99", direct_tls: bool = False) -> ScriptedServer:
         """Return a server that the test plays; it is found under that domain."""
-        server = ScriptedServer(self, domain, address)
+        server = ScriptedServer(self, domain, address, direct_tls)
         self.internet.places[domain] = [Place(address, server.accept, direct_tls)]
         return server
 

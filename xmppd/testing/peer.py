@@ -82,6 +82,13 @@ class ScriptedPeer(Client):
             found = (credentials.key, credentials.chain)
         self.credentials = found
 
+    def expect_closed(self, error: str | None = None) -> None:
+        """See Client. Our side of the stream is closed as well, for which the server may wait (RFC 6120 4.4)."""
+        self._settle()
+        if self.ended and not self.transport.disconnecting:
+            self.send_raw("</stream:stream>")
+        super().expect_closed(error)
+
     # What the test says
 
     def open(self, to: str | None = "example.org", **attributes: str | None) -> None:
@@ -120,7 +127,7 @@ class ScriptedPeer(Client):
         """Answer `<starttls/>`, shake hands; the server's next header follows."""
         self.expect(f"<starttls xmlns='{ns.TLS}'/>")
         self.restarted()
-        self.send_raw(f"<proceed xmlns='{ns.TLS}'/>")
+        self._write(f"<proceed xmlns='{ns.TLS}'/>".encode())
         self.encrypt()
         self._settle()
 
@@ -147,11 +154,13 @@ class ScriptedPeer(Client):
 class ScriptedServer:
     """A server that the server under test connects to.
 
+    :param direct_tls: does TLS come first?
     :ivar peers: the connections that were made, in order.
     """
 
-    def __init__(self, case: FederatedTestCase, domain: str, address: str) -> None:
+    def __init__(self, case: FederatedTestCase, domain: str, address: str, direct_tls: bool = False) -> None:
         self._case = case
+        self._direct_tls = direct_tls
         self._address = address
         self.domain = domain
         self.peers: list[ScriptedPeer] = []
@@ -160,7 +169,7 @@ class ScriptedServer:
         """See Place."""
         peer = ScriptedPeer(self._case, self.domain, self._address)
         self.peers.append(peer)
-        protocol: Any = _Accepting(peer)
+        protocol: Any = _Accepting(peer, self._direct_tls)
         found: IProtocol = protocol
         return found
 
@@ -175,11 +184,14 @@ class ScriptedServer:
 class _Accepting:
     """What a connection of the server under test meets."""
 
-    def __init__(self, peer: ScriptedPeer) -> None:
+    def __init__(self, peer: ScriptedPeer, direct_tls: bool) -> None:
         self._peer = peer
+        self._direct_tls = direct_tls
 
     def makeConnection(self, transport: Any) -> None:
         self._peer.accept(transport)
+        if self._direct_tls:
+            self._peer.encrypt()
 
     def dataReceived(self, data: bytes) -> None:
         self._peer._deliver(data)

@@ -91,31 +91,34 @@ class Connecting:
         stream = await self._stream(pair)
         try:
             return await self._authenticated(stream, pair)
-        except Refused as error:
-            if not stream.external_failed:
-                raise self._failure(pair, stream.steps, str(error)) from None
+        except (LinkFailure, Refused) as error:
+            ended = stream.closing
+            self._close_unused(stream)
+            if not (ended and stream.external_failed):
+                raise self._failure(pair, stream.steps, error) from None
         # XEP-0178 3: who refuses EXTERNAL may end the stream; dialback is tried on another.
-        stream.steps.append(f"{stream.external_failed}; dialback is tried on another connection")
+        stream.steps.append("dialback is tried on another connection")
         stream = await self._stream(pair, external=False)
         try:
             return await self._authenticated(stream, pair)
-        except Refused as error:
-            raise self._failure(pair, stream.steps, str(error)) from None
+        except (LinkFailure, Refused) as error:
+            self._close_unused(stream)
+            raise self._failure(pair, stream.steps, error) from None
 
     async def _authenticated(self, stream: Initiating, pair: Pair) -> Initiating:
-        try:
-            by = await stream.authenticate(pair)
-        except LinkFailure as error:
-            stream.steps.append(error.text)
-            if not stream.sending:
-                stream.close()
-            raise
+        by = await stream.authenticate(pair)
         stream.steps.append(f"{pair.remote} accepts stanzas from {pair.local}, by {by}")
         return stream
 
-    def _failure(self, pair: Pair, steps: list[str], text: str) -> LinkFailure:
-        steps.append(text)
-        return LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, f"{pair.remote} could be reached, but {text}")
+    def _close_unused(self, stream: Initiating) -> None:
+        if not stream.sending and not stream.dialback.busy:
+            stream.close()
+
+    def _failure(self, pair: Pair, steps: list[str], error: Exception) -> LinkFailure:
+        steps.append(str(error))
+        if isinstance(error, LinkFailure):
+            return error
+        return LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, f"{pair.remote} could be reached, but {error}")
 
     # A stream
 
@@ -183,7 +186,7 @@ class Connecting:
         try:
             return await self._try(pair, policy, steps, static_target(elsewhere.address, False))
         except (ValueError, Redirected) as error:
-            raise self._failure(pair, steps, f"it leads nowhere: {error}") from None
+            raise self._failure(pair, steps, Refused(f"it leads nowhere: {error}")) from None
 
     async def _try(self, pair: Pair, policy: Policy, steps: Steps, route: Target | None) -> Initiating:
         """Try the places where the server may be, until a stream can be negotiated with one."""

@@ -324,9 +324,9 @@ class ServerStream(XmlStream):
     # The end
 
     def _part(self) -> None:
-        """All is written. The connection stays until the other end has closed its side too: stanzas may come yet."""
-        if self._done:
-            self.transport.loseConnection()
+        """All is written. The connection stays until the other end has closed its side too if stanzas may come yet."""
+        if self._done or self._deaf:
+            super()._part()
         elif self._paused:
             self._paused.clear()
             self.transport.resumeProducing()
