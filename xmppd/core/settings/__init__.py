@@ -261,7 +261,7 @@ class Host(Section):
     """SASL mechanisms of this host, instead of those under `[accounts]`."""
     federate: bool = True
     """Do the users of this host talk with users of other servers?"""
-    plugin_options: Annotated[dict[str, dict[str, Any]], Field(exclude=True, default_factory=dict)]
+    plugin_options: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True)
     """The tables of plugins, by name, as they are written."""
 
 

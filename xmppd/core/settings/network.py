@@ -94,4 +94,4 @@ class S2s(Section):
     """Octets one connection may send at once before `octets_per_second` holds."""
     input_queue_stanzas: Annotated[int, Field(ge=1)] = 256
     """Stanzas of one stream that may wait for handlers; above it, nothing more is read from it."""
-    domains: Annotated[dict[str, Domain], Field(exclude=True, default_factory=dict)]
+    domains: dict[str, Domain] = Field(default_factory=dict, exclude=True)
