@@ -108,7 +108,7 @@ class XmppdService(MultiService):
         self._listener = listener = await assembly.start()
         listener.tls = web.figures.tls = self._tls
         web.figures.clients = listener
-        self._components = components = ComponentListener(assembly.server, self._tls)
+        self._components = web.figures.components = components = ComponentListener(assembly.server, self._tls)
         assembly.server.begin_stop = self._reactor.stop
         assembly.server.reload = self._reload
         admin = AdminService(self._reactor, settings.server.admin_socket, assembly.server.operations)

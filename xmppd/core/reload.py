@@ -38,6 +38,7 @@ async def apply(server: Server, new: Settings) -> list[str]:
         host.set_admins(options.admins)
         problems += await _plugins(server, host, options)
     problems += server.components.configure(new.components)
+    server.uplinks.configure(new.uplinks)
     server.federation.reconfigure()
     return problems
 

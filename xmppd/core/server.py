@@ -16,6 +16,7 @@ from xmppd.api.network import INetwork
 from xmppd.api.waiting import settled
 from xmppd.core.arrivals import handle
 from xmppd.core.components.external import Components
+from xmppd.core.components.uplinks import Uplinks
 from xmppd.core.directory import Directory
 from xmppd.core.durable.ledger import Ledger
 from xmppd.core.durable.loss import bury, bury_again, redirect
@@ -110,6 +111,8 @@ class Server:
             self.add_host(domain, options)
         self.components = Components(self)
         self.components.configure(settings.components)
+        self.uplinks = Uplinks(self, self.federation)
+        self.uplinks.configure(settings.uplinks)
 
     def add_host(self, domain: str, options: HostSettings) -> Host:
         """Serve one more domain; its plugins are not started yet."""
@@ -135,6 +138,7 @@ class Server:
         await self.keeper.catch_up()
         self.management.start()
         self.components.start()
+        self.uplinks.start()
 
     async def stop(self) -> None:
         """End sessions with system-shutdown, finish what their clients have asked for, then stop the plugins.
@@ -145,6 +149,7 @@ class Server:
             if session.stream is not None:
                 session.stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         self.components.stop()
+        self.uplinks.stop()
         await self._handled()
         for session in self._mortal():
             self.spawn(self.unbind(session), f"ending the session {session.jid}")

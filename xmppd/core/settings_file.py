@@ -122,9 +122,12 @@ def _contradictions(settings: Settings, where: str) -> Iterable[str]:
         if domain in settings.hosts:
             yield f"{where}: {domain} is both a host and a component"
         yield from _component(settings, component, f"{where}: {table_name(['components', domain])}")
-    for domain in settings.uplinks:
+    for domain, uplink in settings.uplinks.items():
         if domain in settings.hosts or domain in settings.components:
             yield f"{where}: an uplink is for the domain of a plugin, but {domain} is a host or an external component"
+        host, separator, port = uplink.address.rpartition(":")
+        if not (host and separator and port.isdecimal()):
+            yield f"{where}: {table_name(['uplinks', domain])}: address: HOST:PORT is expected, not {uplink.address}"
     for domain, host in settings.hosts.items():
         place = f"{where}: {table_name(['hosts', domain])}"
         yield from _bad_admins(host, place)

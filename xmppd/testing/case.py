@@ -114,6 +114,7 @@ class ServerTestCase(SynchronousTestCase):
     :cvar sources: where plugins come from besides the test and what is installed.
     :cvar tls: does the server offer TLS, with certificates made for the test?
     :cvar components: external components and the settings of each; the secret is "secret" unless they say otherwise.
+    :cvar uplinks: the same for uplinks.
     :cvar hosts: domains that are served, or a mapping of them to further tables of each.
     :ivar clock: the server's time; see :meth:`pump`.
     :ivar names: what ``{name}`` stands for in XML.
@@ -124,6 +125,7 @@ class ServerTestCase(SynchronousTestCase):
     config: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     tls: ClassVar[bool] = False
     components: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    uplinks: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     sources: ClassVar[tuple[Source, ...]] = ()
     hosts: ClassVar[tuple[str, ...] | Mapping[str, Mapping[str, Any]]] = ("example.org",)
 
@@ -167,6 +169,7 @@ class ServerTestCase(SynchronousTestCase):
             changes = ["-*", *(p if isinstance(p, str) else p.name or p.__name__.lower() for p in self.plugins)]
         more = self.hosts if isinstance(self.hosts, Mapping) else {}
         table["hosts"] = {host: {"plugins": changes, **options, **more.get(host, {})} for host in self.hosts}
+        table["uplinks"] = {name: {"secret": "secret", **options} for name, options in self.uplinks.items()}
         table["components"] = {name: {"secret": "secret", **options} for name, options in self.components.items()}
         return table
 

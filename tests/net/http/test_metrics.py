@@ -28,6 +28,12 @@ EVERYTHING = {
     "xmppd_accounts_online",
     "xmppd_build_info",
     "xmppd_certificate_expiry_timestamp_seconds",
+    "xmppd_component_connections",
+    "xmppd_component_handshakes_total",
+    "xmppd_component_queued_stanzas",
+    "xmppd_component_stanzas_received_total",
+    "xmppd_component_stanzas_refused_total",
+    "xmppd_component_stanzas_sent_total",
     "xmppd_connections",
     "xmppd_connections_accepted_total",
     "xmppd_connections_refused_total",
@@ -74,6 +80,7 @@ class FiguresTests(ServerTestCase):
     plugins = (Clumsy,)
     tls = True
     hosts = ("example.org", "example.net")
+    components = {"irc.example.org": {}}
 
     def setUp(self) -> None:
         super().setUp()
@@ -116,6 +123,29 @@ class FiguresTests(ServerTestCase):
         self.wait(self.server.server.remove_host("example.net"))
         self.assertIsNone(self.value("xmppd_accounts", host="example.net"))
         self.assertIsNone(self.value("xmppd_sessions", host="example.net", state="connected"))
+
+    def test_components(self) -> None:
+        irc = self.component("irc.example.org")
+        self.figures.components = self._component_listener
+        juliet = self.login("juliet@example.org/balcony")
+        juliet.send("<message to='irc.example.org'/>")
+        irc.send("<message from='irc.example.org' to='{juliet}'/>")
+        wrong = self.component("irc.example.org", "wrong", enter=False)
+        wrong.open()
+        wrong.shake_hands()
+        self.pump(1)
+        at = {"component": "irc.example.org"}
+        self.assertEqual(self.value("xmppd_component_connections", **at), 1)
+        self.assertEqual(self.value("xmppd_component_stanzas_received_total", **at), 1)
+        self.assertEqual(self.value("xmppd_component_stanzas_sent_total", **at), 1)
+        self.assertEqual(self.value("xmppd_component_handshakes_total", result="success"), 1)
+        self.assertEqual(self.value("xmppd_component_handshakes_total", result="not-authorized"), 1)
+        self.assertEqual(self.value("xmppd_connections", kind="component"), 1)
+        irc.disconnect()
+        juliet.send("<message to='irc.example.org'/>")
+        self.assertEqual(self.value("xmppd_component_queued_stanzas", **at), 1)
+        self.pump(30)
+        self.assertEqual(self.value("xmppd_component_stanzas_refused_total", **at), 1)
 
     def test_stanzas(self) -> None:
         romeo, juliet = self.login("romeo@example.org/orchard"), self.login("juliet@example.org/balcony")

@@ -114,6 +114,11 @@ class Line(InTurn[Stanza]):
         return bool(self.links)
 
     @property
+    def patient(self) -> bool:
+        """Do stanzas wait for a connection?"""
+        return self._patience is not None
+
+    @property
     def queued(self) -> int:
         """How many stanzas wait for a connection."""
         return len(self._queue)

@@ -12,6 +12,7 @@ from xmppd.api.waiting import settled
 from xmppd.core.accounts.keeper import AccountKeeper
 from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.operations.catalogue import OperationRegistry
+from xmppd.core.operations.components import ComponentOperations
 from xmppd.core.operations.links import LinkTest, Probing
 from xmppd.core.operations.plugins import PluginOperations
 from xmppd.core.operations.plugins_offline import OfflinePluginOperations
@@ -74,6 +75,7 @@ def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistr
         PluginOperations(server),
         ServerOperations(server),
         LinkTest(server.hosts.keys, lambda: server.probing),
+        ComponentOperations(server),
     )
     return OperationRegistry(kernel, loaded)
 
@@ -88,6 +90,7 @@ def declared_operations() -> OperationRegistry:
             PluginOperations(nothing),
             ServerOperations(nothing),
             LinkTest(nothing, nothing),
+            ComponentOperations(nothing),
         )
     )
 

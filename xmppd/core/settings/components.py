@@ -91,8 +91,10 @@ class Uplink(Section):
     hosts."""
 
     address: Annotated[str, Field(min_length=1, examples=["127.0.0.1:5347"])]
-    """`HOST:PORT` of that server's component port. The connection is not encrypted: let it be on the same machine, in
-    a private network or in a tunnel."""
+    """`HOST:PORT` of that server's component port."""
+    tls: bool = False
+    """TLS begins with the first octet there, and the certificate has to be that of `HOST`. Without it the connection is
+    not encrypted: let it stay on the same machine, in a private network or in a tunnel."""
     secret: Annotated[str, Field(min_length=1, repr=False, examples=["a long random text"])]
     """What that server knows the component by."""
     retry_seconds: Annotated[float, Field(gt=0)] = 1.0
@@ -111,3 +113,9 @@ class Uplink(Section):
     """Stanzas that may wait for handlers; above it, nothing more is read."""
     output_queue_octets: Annotated[int, Field(ge=65_536)] = 8_388_608
     """What may wait for a server that reads slowly; above it, the connection is cut."""
+
+    @property
+    def endpoint(self) -> str:
+        """The address as Twisted's endpoint string."""
+        host, _, port = self.address.rpartition(":")
+        return f"{'tls' if self.tls else 'tcp'}:{host.strip('[]').replace(':', chr(92) + ':')}:{port}"

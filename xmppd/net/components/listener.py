@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from xmppd.api.limits import Window
 from xmppd.net.components.stream import ComponentStream
+from xmppd.net.components.uplink import Dialers
 from xmppd.net.peers import Networks, PeerCounter
 from xmppd.net.streams import Streams
 from xmppd.wire.framing import Limits as WireLimits
@@ -30,6 +31,7 @@ class ComponentListener:
     """State shared by the streams of all component ports.
 
     :param tls: certificates and contexts; None serves no TLS.
+    :ivar dialers: connections of ours to other servers, whose components our services are.
     :ivar results: how many handshakes ended in success, or in which stream error.
     """
 
@@ -42,6 +44,7 @@ class ComponentListener:
         self.peers = PeerCounter()
         self.failures = Window(1, 0.0)
         self.results: Counter[str] = Counter()
+        self.dialers = Dialers(server)
         self._next_sign: IDelayedCall | None = None
         self.reconfigure()
 
@@ -52,6 +55,8 @@ class ComponentListener:
         self.exempt = Networks(limits.exempt_networks)
         self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
         self.failures.set_limits(limits.failed_logins_per_address, limits.failed_login_window_seconds)
+        if self._next_sign is not None:
+            self.dialers.reconfigure()
 
     def limits_of(self, settings: Component) -> WireLimits:
         """Return the limits of the stream of a component, from the handshake on."""
@@ -75,7 +80,11 @@ class ComponentListener:
             return None
 
     def start(self) -> None:
-        """Begin to give signs of life."""
+        """Connect uplinks; begin to give signs of life."""
+        self.dialers.reconfigure()
+        self._wait_for_next()
+
+    def _wait_for_next(self) -> None:
         self._next_sign = self.clock.callLater(self.limits.idle_ping_seconds, self._give_signs)
 
     def _give_signs(self) -> None:
@@ -87,12 +96,17 @@ class ComponentListener:
             if not stream.heard and stream.link is not None:
                 stream.write(b" ")
             stream.heard = False
-        self.start()
+        for uplink in self.dialers.streams:
+            if not uplink.heard and uplink.link is not None:
+                uplink.write(b" ")
+            uplink.heard = False
+        self._wait_for_next()
 
     async def drain(self) -> None:
         """Close every stream and wait until all are gone, but no longer than the settings say."""
         if self._next_sign is not None and self._next_sign.active():
             self._next_sign.cancel()
+        await self.dialers.drain()
         await self.streams.drain(self.server.settings.server.drain_seconds)
 
     def left(self, stream: ComponentStream) -> None:

@@ -27,8 +27,10 @@ from xmppd.core.storage import Database
 from xmppd.wire.sasl import SaslCondition
 
 if TYPE_CHECKING:
+    from xmppd.core.components.line import Line
     from xmppd.core.server import Server
     from xmppd.net.c2s.listener import ClientListener
+    from xmppd.net.components.listener import ComponentListener
     from xmppd.net.peers import PeerCounter
     from xmppd.net.tls.transport import ServerTls
 
@@ -44,6 +46,7 @@ class Figures(Collector):
     :param lateness: how late timers are.
     :param http: counts HTTP connections.
     :ivar clients: what client ports share.
+    :ivar components: what component ports share.
     :ivar tls: the certificates.
     """
 
@@ -54,6 +57,7 @@ class Figures(Collector):
         self._accounts: dict[str, int] = {}
         self._counted_at: float | None = None
         self.clients: ClientListener | None = None
+        self.components: ComponentListener | None = None
         self.tls: ServerTls | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -66,6 +70,7 @@ class Figures(Collector):
         yield _counter("xmppd_stanzas_sent", "Stanzas that were sent to clients.", sent)
         yield from self._connections()
         yield from self._logins()
+        yield from self._components()
         yield from _ledger(server.ledger)
         if isinstance(server.db, Database):
             yield from database_figures(server.db)
@@ -122,6 +127,8 @@ class Figures(Collector):
         counters = {("http",): self._http}
         if self.clients is not None:
             counters["client",] = self.clients.peers
+        if self.components is not None:
+            counters["component",] = self.components.peers
         kind = ("kind",)
         found = {key: counter.open for key, counter in counters.items()}
         yield _gauges("xmppd_connections", "Open connections.", kind, found)
@@ -136,6 +143,26 @@ class Figures(Collector):
             found = {(name,): counted[name] for name in ("success", *(str(condition) for condition in SaslCondition))}
             text = "Attempts to log in, by how they ended: success, or the error of SASL."
             yield _counters("xmppd_logins", text, ("result",), found)
+
+    def _components(self) -> Iterator[Metric]:
+        label = ("component",)
+        lines: dict[tuple[str], Line] = {(domain,): line for domain, line in self._server.components.by_domain.items()}
+        lines |= {(domain,): line for domain, line in self._server.uplinks.by_domain.items()}
+        text = "Connections of an external component, or of an uplink."
+        yield _gauges("xmppd_component_connections", text, label, {key: len(line.links) for key, line in lines.items()})
+        text = "Stanzas that wait for a component to connect."
+        yield _gauges("xmppd_component_queued_stanzas", text, label, {key: line.queued for key, line in lines.items()})
+        for name, text, count in (
+            ("received", "Stanzas from a component.", lambda line: sum(line.received.values())),
+            ("sent", "Stanzas sent to a component.", lambda line: sum(line.sent.values())),
+            ("refused", "Stanzas for a component that came back: it was not connected.", lambda line: line.refused),
+        ):
+            found = {key: count(line) for key, line in lines.items()}
+            yield _counters(f"xmppd_component_stanzas_{name}", text, label, found)
+        results = self.components.results if self.components is not None else {}
+        text = "Handshakes of components, by how they ended: success, or the stream error."
+        found = {("success",): 0, ("not-authorized",): 0} | {(name,): count for name, count in results.items()}
+        yield _counters("xmppd_component_handshakes", text, ("result",), found)
 
     def _plugins(self) -> Iterator[Metric]:
         by_plugin: dict[tuple[str, ...], Stats] = {}
