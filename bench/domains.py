@@ -105,7 +105,12 @@ async def measure(reactor: Any, options: argparse.Namespace, nameserver: str) ->
     searches = [dialer.search(f"d{number}.example", unused) for number in range(options.domains)]
     before, started = cpu_seconds(os.getpid()), time.monotonic()
     call = busy.begin(reactor)
-    await gatherResults([Deferred.fromCoroutine(search.next()) for search in searches])
+    results = []
+    for search in searches:
+        results.append(Deferred.fromCoroutine(search.next()))
+        if len(results) % 50 == 0:
+            await deferLater(reactor, 0)
+    await gatherResults(results)
     call.stop()
     seconds, cpu = time.monotonic() - started, cpu_seconds(os.getpid()) - before
     print(busy.line(f"{options.domains} domains at once"))

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.names import dns
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.s2s.dns_server import Key, Nameserver, Says, a, aaaa, pause, reactor, settings, srv
 from tests.net.s2s.test_resolver import STARTTLS, ResolverTestCase
@@ -169,3 +170,40 @@ class SearchTests(DialerTestCase):
     def resolver_stops(self) -> None:
         """Whoever looks for the same still waits; so here the question itself is given up."""
         self.resolvers[-1].stop()
+
+
+class TurnTests(SynchronousTestCase):
+    """Thousands of searches that begin at once."""
+
+    def test_some_in_each_turn_of_the_reactor(self) -> None:
+        begun: list[str] = []
+        turn: list[Any] = []
+
+        class Reactor:
+            def callLater(self, seconds: float, function: Any) -> None:
+                turn.append(function)
+
+        class Resolver:
+            async def targets(self, domain: str, trail: list[str]) -> list[Target]:
+                begun.append(domain)
+                return []
+
+        def end_turn() -> None:
+            calls, turn[:] = list(turn), []
+            for call in calls:
+                call()
+
+        resolver: Any = Resolver()
+        dialer = Dialer(Reactor(), resolver, settings())
+        make: Any = None
+        searches = [Deferred.fromCoroutine(dialer.search(f"d{n}", make).next()) for n in range(20)]
+        self.assertEqual(len(begun), 8)
+        searches[9].addErrback(lambda _: None).cancel()
+        end_turn()
+        self.assertEqual(len(begun), 15)
+        end_turn()
+        self.assertEqual(begun, [f"d{n}" for n in range(20) if n != 9])
+        end_turn()
+        self.assertEqual(turn, [])
+        Deferred.fromCoroutine(dialer.search("later", make).next())
+        self.assertEqual(begun[-1], "later")

@@ -49,7 +49,6 @@ class ResolverTestCase(TestCase):
 
     def resolver(self, *servers: Nameserver, **values: Any) -> Resolver:
         resolver = Resolver(reactor, settings(*servers, **values), Random(1))
-        self.addCleanup(pause, 0.01)  # until the sockets are closed
         self.addCleanup(resolver.stop)
         self.resolvers.append(resolver)
         return resolver
@@ -163,7 +162,6 @@ class TargetsTests(ResolverTestCase):
         port = reactor.listenUDP(0, dns.DNSDatagramProtocol(DNSServerFactory([zone])), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         resolver = Resolver(reactor, settings(nameservers=(f"127.0.0.1:{port.getHost().port}",)))
-        self.addCleanup(pause, 0.01)
         self.addCleanup(resolver.stop)
         self.assertEqual([str(t) for t in await resolver.targets("example.org")], ["a.example port 5269"])
 
@@ -204,7 +202,6 @@ class FailureTests(ResolverTestCase):
 
     async def test_no_nameserver(self) -> None:
         resolver = Resolver(reactor, settings(nameservers=("127.0.0.1:1",)))
-        self.addCleanup(pause, 0.01)
         with self.assertRaises(LookupFailed) as caught:
             await resolver.addresses("a.example", dns.A)
         self.assertEqual(str(caught.exception), "nameserver 127.0.0.1 port 1: nothing answers there")
@@ -362,7 +359,6 @@ class RememberingTests(ResolverTestCase):
                     await self.ask(resolver, 1)
                     self.assertEqual(len(server.questions), questions, later)
                 resolver.stop()
-        await pause(0.01)
 
     async def test_no_more_than_may_be(self) -> None:
         server = self.serve({(f"{name}.example", dns.A): [a()] for name in "abc"})

@@ -7,18 +7,20 @@ nameserver that isn't there is noticed at once. An answer to something else than
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import ClientFactory, DatagramProtocol
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import ClientFactory
 from twisted.names import dns
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IDelayedCall
@@ -149,25 +151,63 @@ class _Server:
         return f"nameserver {host}" + ("" if port == dns.PORT else f" port {port}")
 
 
-class _Socket(DatagramProtocol):
-    transport: Any = None
+@implementer(IReadDescriptor)
+class _Socket:
+    """A socket connected to one nameserver. (Twisted's ports for UDP log each opening and closing.)
 
-    def __init__(self, asking: Asking, server: _Server) -> None:
+    :raises OSError: it can't be opened.
+    """
+
+    def __init__(self, reactor: Any, asking: Asking, server: _Server) -> None:
+        self._reactor = reactor
         self._asking = asking
         self._server = server
+        host, port = server.address
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self._socket.setblocking(False)
+            self._socket.connect((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        reactor.addReader(self)
 
-    def startProtocol(self) -> None:
-        self.transport.connect(*self._server.address)
+    def send(self, data: bytes) -> None:
+        """Send. :raises OSError: it can't be sent."""
+        with suppress(BlockingIOError):  # as good as lost on the way
+            self._socket.send(data)
 
-    def datagramReceived(self, data: bytes, address: Any) -> None:
-        self._asking.received(self._server, data)
+    def close(self) -> None:
+        """Hear nothing more."""
+        self._reactor.removeReader(self)
+        self._socket.close()
 
-    def connectionRefused(self) -> None:
+    def fileno(self) -> int:
+        """See IFileDescriptor."""
+        return self._socket.fileno()
+
+    def doRead(self) -> None:
+        """See IReadDescriptor."""
+        try:
+            data = self._socket.recv(_OCTETS)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._asking.failed(self._server, _why(error))
+        else:
+            self._asking.received(self._server, data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See IFileDescriptor: that a port is closed comes here with some reactors."""
         self._asking.failed(self._server, "nothing answers there")
 
-    def stopProtocol(self) -> None:
-        # That a port is closed ends the socket, in some reactors.
-        self._asking.failed(self._server, "nothing answers there")
+    def logPrefix(self) -> str:
+        """See ILoggingContext."""
+        return "DNS"
+
+
+def _why(error: OSError) -> str:
+    return "nothing answers there" if isinstance(error, ConnectionRefusedError) else f"it can't be asked: {error}"
 
 
 class _Stream(Int16StringReceiver):
@@ -243,12 +283,10 @@ class Asking:
             return
         try:
             if server.socket is None:
-                server.socket = _Socket(self, server)
-                interface = "::" if isIPv6Address(server.address[0]) else ""
-                self._reactor.listenUDP(0, server.socket, interface=interface)
-            server.socket.transport.write(self.query)
-        except (OSError, CannotListenError) as error:
-            self.failed(server, f"it can't be asked: {error}")
+                server.socket = _Socket(self._reactor, self, server)
+            server.socket.send(self.query)
+        except OSError as error:
+            self.failed(server, _why(error))
 
     def received(self, server: _Server, data: bytes, whole: bool = False) -> None:
         """Take what may be an answer.
@@ -294,7 +332,7 @@ class Asking:
                 call.cancel()
         self.result.callback(outcome) if not isinstance(outcome, LookupFailed) else self.result.errback(outcome)
         for server in self._servers:
-            if server.socket is not None and server.socket.transport is not None:
-                server.socket.transport.stopListening()
+            if server.socket is not None:
+                server.socket.close()
             if server.connector is not None:
                 server.connector.disconnect()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from xmppd.core.settings.network import S2s
@@ -18,6 +19,7 @@ from xmppd.net.s2s.targets import Target, Unresolvable
 
 __all__ = ["Dialer", "Search"]
 
+_A_TURN = 8  # searches begun in one turn of the reactor
 Make = Callable[[Target], IProtocol]
 
 
@@ -31,6 +33,8 @@ class Dialer:
         self.reactor = reactor
         self.resolver = resolver
         self.settings = settings
+        self._begun = 0  # in this turn of the reactor
+        self._waiting: deque[Deferred[None]] = deque()
 
     def search(self, domain: str, make: Make, route: Target | None = None) -> Search:
         """Begin to look for the server of a domain.
@@ -39,6 +43,25 @@ class Dialer:
         :param route: where the settings say that the server is; then the DNS is not asked for SRV records.
         """
         return Search(self, domain, make, route)
+
+    async def admit(self) -> None:
+        """Wait until one more search may begin: thousands at once would keep everybody else waiting."""
+        if not self._begun:
+            self.reactor.callLater(0, self._next_turn)
+        if self._begun >= _A_TURN or self._waiting:
+            self._waiting.append(Deferred())
+            await self._waiting[-1]
+        else:
+            self._begun += 1
+
+    def _next_turn(self) -> None:
+        self._begun = min(len(self._waiting), _A_TURN)
+        if self._begun:
+            self.reactor.callLater(0, self._next_turn)
+        for _ in range(self._begun):
+            waiting = self._waiting.popleft()
+            if not waiting.called:  # cancelled
+                waiting.callback(None)
 
 
 class Search:
@@ -66,6 +89,7 @@ class Search:
         A protocol that it has returned before is the caller's: whether its connection still exists doesn't matter.
         """
         if self._targets is None:
+            await self._dialer.admit()
             try:
                 self._targets = deque(await self._dialer.resolver.targets(self._domain, self.trail))
             except Unresolvable as error:
