@@ -23,6 +23,7 @@ from xmppd.api import (
     Presence,
     RosterChanged,
     RosterItem,
+    ServerReachable,
     SessionBound,
     SessionEnded,
     Stanza,
@@ -38,6 +39,8 @@ from xmppd.api import (
     settled,
     stream_feature,
 )
+from xmppd.api.pace import Pace
+from xmppd.api.waiting import as_deferred
 from xmppd.plugins.roster import forms
 from xmppd.plugins.roster.operations import RosterOperations
 from xmppd.plugins.roster.rosters import Change, Roster, Rosters
@@ -74,6 +77,12 @@ class RosterPlugin(Plugin, RosterOperations):
         cached_rosters: int = Field(
             1000, ge=0, description="How many rosters of accounts that are not connected are kept in memory."
         )
+        again_per_second: int = Field(
+            100,
+            ge=1,
+            description="Subscription requests without an answer that are repeated in a second, when another server can "
+            "be reached again.",
+        )
         removals_kept: int = Field(
             200, ge=1, description="How many removed contacts are remembered, for clients that know an older version."
         )
@@ -84,6 +93,8 @@ class RosterPlugin(Plugin, RosterOperations):
         self._subscriptions = self._make_subscriptions()
         # Sessions whose roster is still being brought up to date.
         self._behind: set[ISession] = set()
+        self._pace = Pace(self.later, lambda: self.options.again_per_second)
+        self._found: set[str] = set()  # domains whose users are being asked again
 
     async def reconfigured(self, options: Options) -> None:
         """Take other limits."""
@@ -139,6 +150,24 @@ class RosterPlugin(Plugin, RosterOperations):
         if not any(other.presence is not None for other in others):
             again = self._subscriptions.ask_again(roster.account, roster)
             self.host.spawn(again, f"subscription requests of {roster.account}")
+
+    @observe(ServerReachable)
+    def reachable(self, event: ServerReachable) -> None:
+        """Ask again whoever may not have got a request, or whose answer may have been lost."""
+        if event.domain not in self._found:
+            self._found.add(event.domain)
+            self.later(0, lambda: self._ask_again_in(event.domain))
+
+    def _ask_again_in(self, domain: Jid) -> None:
+        done = as_deferred(self._ask_all_again(domain))  # of no concern to a server that stops
+        done.addErrback(lambda failure: self.log.failure("asking again in {domain}", failure=failure, domain=domain))
+
+    async def _ask_all_again(self, domain: Jid) -> None:
+        for account in dict.fromkeys(session.account for session in self.host.all_sessions()):
+            roster = self._rosters.cached(account)
+            asked = 0 if roster is None else await self._subscriptions.ask_again(account, roster, domain)
+            await self._pace.step(asked + 0.01)
+        self._found.discard(domain)
 
     @observe(AccountDeleted)
     async def deleted(self, event: AccountDeleted) -> None:

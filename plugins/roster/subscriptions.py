@@ -142,13 +142,17 @@ class Subscriptions:
 
     # Requests that may have been lost
 
-    async def ask_again(self, account: Jid, roster: Roster) -> None:
-        """Send the requests that contacts elsewhere have not answered once more (3.1.2)."""
+    async def ask_again(self, account: Jid, roster: Roster, domain: str | None = None) -> int:
+        """Send the requests that contacts elsewhere have not answered once more (3.1.2). Return how many there are.
+
+        :param domain: where the contacts are; None: anywhere.
+        """
         unanswered = [item.jid for item in roster.items.values() if item.ask]
-        for contact in unanswered:
-            if not self._host.serves(contact.domain):
-                request = Presence(to=contact, from_=account, id=f"{_AGAIN}{contact}", type=rules.SUBSCRIBE)
-                await settled(self._host.route(request))
+        contacts = [jid for jid in unanswered if not self._host.serves(jid.domain) and domain in (None, jid.domain)]
+        for contact in contacts:
+            request = Presence(to=contact, from_=account, id=f"{_AGAIN}{contact}", type=rules.SUBSCRIBE)
+            await settled(self._host.route(request))
+        return len(contacts)
 
     def failed(self, account: Jid, error: Presence) -> Verdict | None:
         """Take an error for the bare address: the answer to a subscription stanza of the account (3.1.2).
