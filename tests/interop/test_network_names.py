@@ -43,7 +43,8 @@ class Names(StageCase):
         """Return more of our configuration."""
         # The servers' addresses are handed out in order: ours first, then theirs.
         prefix, _, last = cls.stage.nameserver.rpartition(".")
-        return f'dns_seconds = 3.0\n[s2s.domains."fixed.example"]\naddress = "{prefix}.{int(last) + 2}:{S2S_PORT}"\n'
+        address = f"{prefix}.{int(last) + 2}:{S2S_PORT}"
+        return f'dns_seconds = 2.0\nqueue_seconds = 4.0\n[s2s.domains."fixed.example"]\naddress = "{address}"\n'
 
     @classmethod
     def _publish(cls) -> None:

@@ -121,6 +121,7 @@ class Federation(StageCase):
     """The scenarios: Romeo is on our server, Juliet on the other one."""
 
     there_class: type[Site]
+    rooms = True  # has their server a MUC service?
     here: Site
     there: Site
     ours: Domain
@@ -157,7 +158,8 @@ class Federation(StageCase):
         await self._talk(romeo, juliet)
         await self._questions(romeo, juliet)
         await self._questions(juliet, romeo)
-        await self._room(romeo, juliet, f"orchard{self.number}@{there.rooms}")
+        if self.rooms:
+            await self._room(romeo, juliet, f"orchard{self.number}@{there.rooms}")
 
     async def _presence(self, romeo: Person, juliet: Person) -> None:
         for one, other in ((romeo, juliet), (juliet, romeo)):

@@ -237,7 +237,8 @@ acl:
 access_rules:
   local:
     allow: local
-shaper_rules: {{}}
+shaper_rules:
+  max_user_offline_messages: 100
 modules:
   mod_blocking: {{}}
   mod_carboncopy: {{}}
