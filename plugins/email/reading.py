@@ -25,8 +25,12 @@ __all__ = ["BadMail", "Letter", "Mail", "header", "headers", "message_ids", "par
 _MAX_PARTS = 200
 _MAX_BOUNDARIES = 2_000  # lines that may begin a part
 _MAX_HEADERS = 1_000
+_MAX_LINES = 100_000
 _MAX_DEPTH = 20
 _MAX_HEADER = 2_000  # characters of one header that are looked at
+_MAX_STRUCTURED = 16_000  # octets of a header with parameters
+_STRUCTURED = re.compile(rb"^content-[a-z-]+:[^\n]*(?:\n[ \t][^\n]*)*", re.MULTILINE | re.IGNORECASE)
+_BLANK = re.compile(rb"^\r?\n", re.MULTILINE)
 _BOUNDARY = re.compile(rb"^--", re.MULTILINE)
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{3,250}>")
 _LINE = re.compile(r"\s+")
@@ -68,9 +72,13 @@ def parse(content: bytes) -> Mail:
     """
     if sum(1 for _ in _BOUNDARY.finditer(content)) > _MAX_BOUNDARIES:
         raise BadMail("it has too many parts")
-    head = content.partition(b"\n\n")[0] if b"\r\n" not in content else content.partition(b"\r\n\r\n")[0]
-    if head.count(b"\n") > _MAX_HEADERS:
+    if content.count(b"\n") > _MAX_LINES:
+        raise BadMail("it has too many lines")
+    blank = _BLANK.search(content)
+    if content.count(b"\n", 0, len(content) if blank is None else blank.start()) > _MAX_HEADERS:
         raise BadMail("it has too many headers")
+    if any(len(match[0]) > _MAX_STRUCTURED for match in _STRUCTURED.finditer(content)):
+        raise BadMail("a header is too long")
     try:
         mail = email.message_from_bytes(content, policy=compat32)
     except (RecursionError, MessageError, ValueError, LookupError, TypeError, AssertionError) as error:
@@ -108,7 +116,7 @@ def header(mail: Mail, name: str) -> str:
 
 
 def _decoded(value: str) -> str:
-    value = value[:_MAX_HEADER]
+    value = _LINE.sub(" ", value[:_MAX_HEADER])
     try:
         parts = [_text(part, charset) for part, charset in decode_header(value)]
     except (HeaderParseError, ValueError, LookupError):
@@ -157,16 +165,20 @@ def read_letter(mail: Mail) -> Letter:
 
 
 def _sender(mail: Mail) -> tuple[str, str]:
+    """Return name and address in From. If there are several, none of them is the one."""
     try:
-        found = getaddresses(headers(mail, "From")[:1])
-    except (ValueError, IndexError, TypeError):
-        found = []
-    for name, address in found[:1]:
-        try:
-            return name, parse_address(address)
-        except ValueError:
-            return name, ""
-    return "", ""
+        given: list[Any] = mail.get_all("From", [])
+        # Addresses are found first and decoded then: a name may hold what looks like one when it is decoded.
+        found = getaddresses([_LINE.sub(" ", str(value)[:_MAX_HEADER]) for value in given[:2]])
+    except (ValueError, IndexError, TypeError, LookupError, RecursionError):
+        return "", ""
+    if len(found) != 1:
+        return "", ""
+    name = _decoded(found[0][0])
+    try:
+        return name, parse_address(found[0][1])
+    except ValueError:
+        return name, ""
 
 
 def _date(text: str) -> float | None:

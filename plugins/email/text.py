@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html.parser import HTMLParser
+from html import unescape
 
 __all__ = ["html_to_text", "without_quotes"]
 
@@ -15,6 +15,9 @@ _BLOCKS = frozenset({
     "ul",
 })  # fmt: skip
 _MANY_LINES = re.compile(r"\n{3,}")
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]{0,20})(?=[\s/>])")
+_CLOSING = re.compile(rf"</(?:{'|'.join(sorted(_HIDDEN))})\b", re.IGNORECASE)
+_HREF = re.compile(r"""\bhref\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
 #: Lines after which only what was quoted comes.
 _ORIGINAL = re.compile(
@@ -24,59 +27,86 @@ _ORIGINAL = re.compile(
 )
 _RULER = re.compile(r"_{10,}\Z")
 _OUTLOOK = re.compile(r"(?:From|Von|De|Da|Van|Fra): \S")
+_MAX_HTML = 500_000  # characters that are looked at
+_MAX_TAG = 2_000  # of a tag
+_MAX_QUOTED = 5  # levels of quotations that are shown
 _ATTRIBUTION_LINES = 3  # that an attribution ("On Monday Romeo wrote:") may be wrapped to
 _ATTRIBUTION = 400  # characters it has at most
 
 
-class _Reader(HTMLParser):
-    """Collects text. Whatever isn't HTML is text, so nothing is an error."""
+class _Reader:
+    """Collects text, in one pass whatever it is given. What isn't HTML is text, so nothing is an error."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.out: list[str] = []
-        self._hidden = 0
         self._quoted = 0
-        self._links: list[tuple[str, int]] = []
+        self._link: tuple[str, int] | None = None
 
-    def handle_starttag(self, name: str, attributes: Sequence[tuple[str, str | None]]) -> None:
-        if name in _HIDDEN:
-            self._hidden += 1
-        elif name == "br":
+    def read(self, html: str) -> None:
+        """Read all of it."""
+        at, end = 0, len(html)
+        while at < end:
+            start = html.find("<", at)
+            if start < 0:
+                start = end
+            self._text(html[at:start])
+            at = self._markup(html, start) if start < end else end
+
+    def _markup(self, html: str, start: int) -> int:
+        """Take what begins with ``<``; return where it ends."""
+        if html.startswith("<!--", start):
+            return _behind(html, "-->", start)
+        if html[start + 1 : start + 2] in ("!", "?"):
+            return _behind(html, ">", start)
+        match = _TAG.match(html, start)
+        if match is None:
+            self._text("<")
+            return start + 1
+        end = _behind(html, ">", start)
+        name = match[2].lower()
+        if match[1]:
+            self._close(name)
+        elif name in _HIDDEN:
+            closed = _CLOSING.search(html, end)  # all of them: what is hidden may not even be closed in order
+            return len(html) if closed is None else _behind(html, ">", closed.start())
+        else:
+            self._open(name, html[match.end() : min(end, match.end() + _MAX_TAG)])
+        return end
+
+    def _open(self, name: str, attributes: str) -> None:
+        if name == "br":
             self._line()
         elif name in _BLOCKS:
             self._line(fresh=True)
             if name == "blockquote":
                 self._quoted += 1
-                self._line(fresh=True)
             elif name == "li":
                 self.out.append("* ")
         elif name == "a":
-            self._links.append((dict(attributes).get("href") or "", len(self.out)))
+            match = _HREF.search(attributes)
+            self._link = (unescape(match[1].strip("\"'")) if match else "", len(self.out))
 
-    def handle_endtag(self, name: str) -> None:
-        if name in _HIDDEN:
-            self._hidden = max(0, self._hidden - 1)
-        elif name in _BLOCKS:
+    def _close(self, name: str) -> None:
+        if name in _BLOCKS:
             if name == "blockquote":
                 self._quoted = max(0, self._quoted - 1)
             self._line(fresh=True)
             if name == "p":
                 self.out.append("\n")
-        elif name == "a" and self._links:
-            target, since = self._links.pop()
+        elif name == "a" and self._link is not None:
+            (target, since), self._link = self._link, None
             shown = "".join(self.out[since:]).strip()
             if target.startswith(("http://", "https://")) and target != shown:
                 self.out.append(f" <{target}>" if shown else target)
 
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            text = _SPACE.sub(" ", data)
-            if not self.out or self.out[-1].endswith(("\n", "> ")):
-                text = text.lstrip(" ")
-                if text and self._quoted and not (self.out and self.out[-1].endswith("> ")):
-                    self.out.append("> " * self._quoted)
-            if text:
-                self.out.append(text)
+    def _text(self, data: str) -> None:
+        text = _SPACE.sub(" ", unescape(data))
+        if not self.out or self.out[-1].endswith("\n"):
+            text = text.lstrip(" ")
+            if text and self._quoted:
+                self.out.append("> " * min(self._quoted, _MAX_QUOTED))
+        if text:
+            self.out.append(text)
 
     def _line(self, fresh: bool = False) -> None:
         """Begin a new line; a `fresh` one only if something is on this one."""
@@ -84,11 +114,16 @@ class _Reader(HTMLParser):
             self.out.append("\n")
 
 
+def _behind(text: str, mark: str, start: int) -> int:
+    """Return the place behind the next mark; the end, if there is none."""
+    found = text.find(mark, start)
+    return len(text) if found < 0 else found + len(mark)
+
+
 def html_to_text(html: str) -> str:
     """Return what somebody reads who reads that HTML."""
     reader = _Reader()
-    reader.feed(html)
-    reader.close()
+    reader.read(html[:_MAX_HTML])
     lines = (line.rstrip() for line in "".join(reader.out).split("\n"))
     return _MANY_LINES.sub("\n\n", "\n".join(lines)).strip()
 
@@ -112,10 +147,13 @@ def without_quotes(text: str) -> str:
 def _before_original(lines: list[str]) -> list[str]:
     """Cut at a signature (RFC 3676 section 4.3) or the header of what is quoted unmarked."""
     for number, line in enumerate(lines):
-        following = next((other for other in lines[number + 1 :] if other), "")
-        if line == "--" or _ORIGINAL.match(line) or (_RULER.match(line) and _OUTLOOK.match(following)):
+        if line == "--" or _ORIGINAL.match(line) or (_RULER.match(line) and _is_header(lines[number + 1 : number + 4])):
             return lines[:number]
     return lines
+
+
+def _is_header(lines: Sequence[str]) -> bool:
+    return _OUTLOOK.match(next(filter(None, lines), "")) is not None
 
 
 def _before_attribution(lines: Sequence[str], end: int) -> int:

@@ -54,6 +54,8 @@ __all__ = ["NS", "Gateway"]
 
 NS = "jabber:iq:gateway"
 _FEATURES = (forms.NS, NS, ESCAPING)
+_XEPS = ((100, "1.0"), (106, "1.1.1"))
+_XEP_0184 = (184, "1.4.0")
 _HOUR = 3600.0
 
 
@@ -93,6 +95,9 @@ class Gateway(Hooks):
             cls.identities = (("gateway", cls.network, cls.title or cls.__name__),)
         features = (*_FEATURES, *((RECEIPTS,) if cls.receipts else ()), *cls.__dict__.get("features", ()))
         cls.features = tuple(dict.fromkeys(features))
+        own = cls.__dict__.get("xep", ())
+        more = own if not own or isinstance(own[0], tuple) else (own,)
+        cls.xep = tuple(dict.fromkeys((*_XEPS, *((_XEP_0184,) if cls.receipts else ()), *more)))
 
     def __init__(self, host: IHost, options: Plugin.Options | None = None) -> None:
         super().__init__(host, options)
