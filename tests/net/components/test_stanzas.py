@@ -22,7 +22,8 @@ class StanzaTests(ServerTestCase):
             "<message to='#play%irc.net@irc.example.org' type='groupchat' id='1'><body>hi</body></message>"
         )
         self.irc.expect(
-            "<message from='{juliet}' to='#play%irc.net@irc.example.org' type='groupchat' id='1'><body>hi</body></message>"
+            "<message from='{juliet}' to='#play%irc.net@irc.example.org' type='groupchat' id='1'>"
+            "<body>hi</body></message>"
         )
         self.irc.send("<message from='#play%irc.net@irc.example.org/nick' to='{juliet}'><body>ho</body></message>")
         self.juliet.expect("<message from='#play%irc.net@irc.example.org/nick' to='{juliet}'><body>ho</body></message>")
@@ -45,8 +46,8 @@ class StanzaTests(ServerTestCase):
 
     def test_from_others(self) -> None:
         for sender in (
-            "example.org", "romeo@example.org", "juliet@example.org/balcony", "x.irc.example.org", "irc.example.org.evil",
-            "romeo@example.net",
+            "example.org", "romeo@example.org", "juliet@example.org/balcony", "x.irc.example.org",
+            "irc.example.org.evil", "romeo@example.net",
         ):  # fmt: skip
             with self.subTest(sender=sender):
                 irc = self.component(IRC)
@@ -147,7 +148,8 @@ class SubscriptionTests(ServerTestCase):
         self.irc.send(f"<presence from='a@{IRC}' to='juliet@example.org' type='subscribed'/>")
         self.juliet.expect(
             f"<presence from='a@{IRC}' type='subscribed'/>",
-            f"<iq type='set'><query xmlns='jabber:iq:roster' ver='{{any}}'><item jid='a@{IRC}' subscription='to'/></query></iq>",
+            "<iq type='set'><query xmlns='jabber:iq:roster' ver='{any}'>"
+            f"<item jid='a@{IRC}' subscription='to'/></query></iq>",
         )
         self.irc.send(f"<presence from='a@{IRC}/x' to='juliet@example.org'><show>away</show></presence>")
         self.juliet.expect(f"<presence from='a@{IRC}/x'><show>away</show></presence>")

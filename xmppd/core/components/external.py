@@ -160,7 +160,7 @@ class Components:
     def _remove(self, domain: str) -> None:
         external = self.by_domain.pop(domain)
         del self._server.router.owners[domain]
-        external.changed(Component(secret="gone", queue_seconds=0, privileges=Privileges(iq={})))
+        external.changed(Component(secret="gone", queue_seconds=0))
         external.close(StreamError(StreamCondition.HOST_GONE))
         external.abandon()
         external.stop()

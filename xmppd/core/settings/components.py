@@ -23,7 +23,7 @@ class Privileges(Section):
     """Is it told of changes to rosters? By default, if it may read them."""
     message: Literal["none", "outgoing"] = "none"
     """May it send messages in the name of users and of the host?"""
-    iq: Annotated[dict[str, Access], Field(default_factory=dict, examples=[{}])]
+    iq: dict[str, Access] = Field(default_factory=dict, examples=[{}])
     """Namespaces in which it may send requests in the name of users, each with `get`, `set` or `both`."""
     presence: Literal["none", "managed_entity", "roster"] = "none"
     """Does it see the presence of users (`managed_entity`), or that of their contacts as well (`roster`, which needs
@@ -81,7 +81,7 @@ class Component(Section):
     """Stanzas of one connection that may wait for handlers; above it, nothing more is read from it."""
     output_queue_octets: Annotated[int, Field(ge=65_536)] = 8_388_608
     """What may wait for a component that reads slowly; above it, it is disconnected."""
-    privileges: Annotated[Privileges, Field(exclude=True, default_factory=lambda: Privileges(iq={}))]
+    privileges: Privileges = Field(default_factory=Privileges, exclude=True)
     delegations: Annotated[tuple[Delegation, ...], Field(strict=False, exclude=True)] = ()
 
 
