@@ -114,7 +114,7 @@ class CentreSession(Protocol):
         """Send an incoming message; return its number."""
         self.sequence += 1
         self.send("deliver_sm", self.sequence, source_addr=source, destination_addr=destination, short_message=text,
-                  source_addr_ton=1 if source.isdigit() else 5, source_addr_npi=1, **more)  # fmt: skip
+                  source_addr_ton=_type_of(source), source_addr_npi=1, **more)  # fmt: skip
         return self.sequence
 
     def report(self, name: str, state: str = "DELIVRD", error: str = "000") -> int:
@@ -130,3 +130,10 @@ class CentreSession(Protocol):
             if pdu.command == "deliver_sm_resp" and pdu.sequence == sequence and isinstance(pdu, Pdu):
                 return pdu.status
         return None
+
+
+def _type_of(source: str) -> int:
+    """The type of a number: international, national (which nobody says), or a name."""
+    if not source.isdigit():
+        return consts.SMPP_TON_ALNUM
+    return consts.SMPP_TON_UNK if source.startswith("0") or len(source) < 9 else consts.SMPP_TON_INTL

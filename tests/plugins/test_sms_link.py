@@ -112,7 +112,7 @@ class Binding(LinkCase):
     def test_back_off(self) -> None:
         del self.network.peers[ENDPOINT]
         self.start(reconnect_seconds=2.0, reconnect_max_seconds=9.0)
-        tries = []
+        tries: list[int] = []
         for second in range(40):
             if self.link.failures > len(tries):
                 tries.append(second)
@@ -220,7 +220,7 @@ class Submitting(LinkCase):
         self.start(throttle_seconds=2.0, throttle_max_seconds=3.0)
         self.centre.statuses = [ESME_RTHROTTLED, ESME_RMSGQFUL, ESME_RTHROTTLED]
         submitted = self.submit()
-        times = []
+        times: list[float] = []
         for quarter in range(50):
             if len(self.centre.submitted) > len(times):
                 times.append(quarter / 4)

@@ -29,8 +29,8 @@ def deliver(text: bytes, **more: Any) -> Pdu:
 
 class Pdus(unittest.TestCase):
     def test_there_and_back(self) -> None:
-        fields = {"source_addr": "xmppd", "destination_addr": "491701234567", "esm_class": 0x40, "data_coding": 8,
-                  "short_message": b"\0\x01", "registered_delivery": 1}  # fmt: skip
+        fields: dict[str, Any] = {"source_addr": "xmppd", "destination_addr": "491701234567", "esm_class": 0x40,
+                                  "data_coding": 8, "short_message": b"\0\x01", "registered_delivery": 1}  # fmt: skip
         (pdu,) = read(encode("submit_sm", 9, **fields))
         assert isinstance(pdu, Pdu)
         self.assertEqual((pdu.command, pdu.sequence, pdu.status), ("submit_sm", 9, 0))
