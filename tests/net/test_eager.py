@@ -8,11 +8,13 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.error import ConnectionRefusedError, UserError
+from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.internet.task import deferLater
+from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import TestCase
 
-from xmppd.net.eager import make_eager
+from xmppd.net.eager import EagerConnections, make_eager
 
 reactor: Any = _reactor
 LARGE = bytes(range(256)) * 20_000  # 5 MB: more than any socket's buffer
@@ -53,13 +55,17 @@ class Talker(Protocol):
 class EagerTests(TestCase):
     async def setUp(self) -> None:  # type: ignore[override]
         self.talker = Talker()
+        await self.connect()
+        self.addCleanup(self.client.close)
+        self.client.setblocking(False)
+        await self.talker.made
+
+    async def connect(self) -> None:
+        """Connect the two: the talker has accepted."""
         port = reactor.listenTCP(0, Factory.forProtocol(lambda: self.talker), interface="127.0.0.1")
         make_eager(port, reactor)
         self.addCleanup(port.stopListening)
         self.client = socket.create_connection(("127.0.0.1", port.getHost().port))
-        self.addCleanup(self.client.close)
-        self.client.setblocking(False)
-        await self.talker.made
 
     async def turns(self) -> None:
         await deferLater(reactor, 0.01, lambda: None)
@@ -142,3 +148,46 @@ class EagerTests(TestCase):
         await self.talker.lost
         self.talker.transport.write(b"nobody reads this")
         await self.turns()
+
+
+class _Client(ClientFactory):
+    noisy = False
+
+    def __init__(self, talker: Talker) -> None:
+        self._talker = talker
+        self.failed: Deferred[Any] = Deferred()
+
+    def buildProtocol(self, address: Any) -> Any:
+        return self._talker
+
+    def clientConnectionFailed(self, connector: Any, reason: Any) -> None:
+        self.failed.callback(reason.value)
+
+
+class EagerClientTests(EagerTests):
+    """The same with a talker that has connected."""
+
+    async def connect(self) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        listening.setblocking(False)
+        host, port = listening.getsockname()
+        EagerConnections(reactor).connect(host, port, _Client(self.talker), 5.0)
+        await self.talker.made
+        self.client, _ = listening.accept()
+
+    async def test_it_is_refused(self) -> None:
+        factory = _Client(Talker())
+        EagerConnections(reactor).connect("127.0.0.1", 1, factory, 5.0)
+        self.assertIsInstance(await factory.failed, ConnectionRefusedError)
+
+    async def test_it_is_given_up(self) -> None:
+        factory = _Client(Talker())
+        EagerConnections(reactor).connect("127.0.0.1", 1, factory, 5.0).disconnect()
+        self.assertIsInstance(await factory.failed, UserError)
+
+    def test_reactors_of_others(self) -> None:
+        other = MemoryReactor()
+        factory = _Client(Talker())
+        EagerConnections(other).connect("127.0.0.1", 5269, factory, 5.0)
+        self.assertEqual(other.tcpClients, [("127.0.0.1", 5269, factory, 5.0, None)])

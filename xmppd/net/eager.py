@@ -13,10 +13,12 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.internet.protocol import ClientFactory
 
 from xmppd.net.c2s.newcomers import Newcomers
 
-__all__ = ["make_eager"]
+__all__ = ["EagerConnections", "make_eager"]
 
 _READ = 8_192  # octets
 
@@ -26,9 +28,9 @@ class _Turn:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._waiting: list[_EagerServer] = []
+        self._waiting: list[_Eager] = []
 
-    def add(self, connection: _EagerServer) -> None:
+    def add(self, connection: _Eager) -> None:
         if not self._waiting:
             self._reactor.callLater(0, self._end)
         self._waiting.append(connection)
@@ -39,41 +41,15 @@ class _Turn:
             connection.flush()
 
 
-class _EagerServer(tcp.Server):
-    """A server-side connection that is flushed when the turn ends."""
+class _Eager(tcp.Connection):
+    """A connection that is flushed when the turn ends."""
 
     turn: _Turn
-    #: Whom it waits for to be read, as long as nobody has logged in on it.
-    newcomers: Newcomers | None = None
-    queued = False
     _due = False
-    _paused = False
 
     def doRead(self) -> Any:
-        """Read what is there; or when its turn comes."""
-        return self.read_now() if self.newcomers is None else self.newcomers.read(self)
-
-    def promote(self) -> None:
-        """Somebody has logged in: it is read whenever there is something to read."""
-        self.newcomers = None
-
-    def admitted(self) -> None:
-        """Its turn has come."""
-        if self.connected and not self._paused:
-            self.startReading()
-            why = self.read_now()
-            if why is not None:
-                self.reactor._disconnectSelectable(self, why, True)
-
-    def pauseProducing(self) -> None:
-        """See IPushProducer."""
-        self._paused = True
-        super().pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """See IPushProducer."""
-        self._paused = False
-        super().resumeProducing()
+        """Read what is there."""
+        return self.read_now()
 
     def read_now(self) -> Any:
         """Read what is there, up to some stanzas: Python allocates in advance what it asks the kernel for."""
@@ -85,7 +61,9 @@ class _EagerServer(tcp.Server):
 
     def startWriting(self) -> None:
         """There is something to write, or the connection is to be closed once all is written."""
-        if not self._due:
+        if not self.connected:
+            super().startWriting()  # it is still being connected
+        elif not self._due:
             self._due = True
             self.turn.add(self)
 
@@ -129,6 +107,78 @@ class _EagerServer(tcp.Server):
             self.producerPaused = False
             self.producer.resumeProducing()
         return None
+
+
+class _EagerServer(_Eager, tcp.Server):
+    """A connection that was accepted."""
+
+    #: Whom it waits for to be read, as long as nobody has logged in on it.
+    newcomers: Newcomers | None = None
+    queued = False
+    _paused = False
+
+    def doRead(self) -> Any:
+        """Read what is there; or when its turn comes."""
+        return self.read_now() if self.newcomers is None else self.newcomers.read(self)
+
+    def promote(self) -> None:
+        """Somebody has logged in: it is read whenever there is something to read."""
+        self.newcomers = None
+
+    def admitted(self) -> None:
+        """Its turn has come."""
+        if self.connected and not self._paused:
+            self.startReading()
+            why = self.read_now()
+            if why is not None:
+                self.reactor._disconnectSelectable(self, why, True)
+
+    def pauseProducing(self) -> None:
+        """See IPushProducer."""
+        self._paused = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """See IPushProducer."""
+        self._paused = False
+        super().resumeProducing()
+
+
+class _EagerClient(_Eager, tcp.Client):
+    """A connection that was made."""
+
+    def _connectDone(self) -> None:
+        self.setTcpNoDelay(True)  # see make_eager
+        super()._connectDone()
+
+
+class _EagerConnector(tcp.Connector):
+    turn: _Turn
+
+    def _makeTransport(self) -> tcp.Client:
+        transport = _EagerClient(self.host, self.port, self.bindAddress, self, self.reactor)
+        transport.turn = self.turn
+        return transport
+
+
+class EagerConnections:
+    """Makes connections that write eagerly.
+
+    :param reactor: one of Twisted's own; with any other, connections are its usual ones.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._turn = _Turn(reactor)
+
+    def connect(self, host: str, port: int, factory: ClientFactory, timeout: float) -> Any:
+        """See IReactorTCP.connectTCP: returns an IConnector."""
+        if not isinstance(self._reactor, PosixReactorBase):
+            return self._reactor.connectTCP(host, port, factory, timeout)
+        connector = _EagerConnector(host, port, factory, timeout, None, self._reactor)
+        connector.turn = self._turn
+        connector.connect()
+        return connector
 
 
 def make_eager(port: Any, reactor: Any) -> None:

@@ -12,6 +12,7 @@ from twisted.names import dns
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.net.eager import EagerConnections
 from xmppd.net.s2s.asking import LookupFailed
 from xmppd.net.s2s.race import Race
 from xmppd.net.s2s.targets import Target
@@ -46,7 +47,7 @@ class RaceTestCase(SynchronousTestCase):
 
         lookups: Any = self.lookups
         maker: Any = make
-        return Race(self.reactor, lookups, target, maker, self.trail, 10.0, 0.25)
+        return Race(self.reactor, EagerConnections(self.reactor), lookups, target, maker, self.trail, 10.0, 0.25)
 
     def told(self, ipv6: list[str] | None = None, ipv4: list[str] | None = None) -> None:
         for kind, addresses in ((dns.AAAA, ipv6), (dns.A, ipv4)):

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 
 from xmppd.core.settings.network import S2s
+from xmppd.net.eager import EagerConnections
 from xmppd.net.s2s.race import Race
 from xmppd.net.s2s.resolver import Resolver
 from xmppd.net.s2s.targets import Target, Unresolvable
@@ -31,6 +32,7 @@ class Dialer:
 
     def __init__(self, reactor: Any, resolver: Resolver, settings: S2s) -> None:
         self.reactor = reactor
+        self.connections = EagerConnections(reactor)
         self.resolver = resolver
         self.settings = settings
         self._begun = 0  # in this turn of the reactor
@@ -116,6 +118,7 @@ class Search:
         dialer, settings = self._dialer, self._dialer.settings
         return Race(
             dialer.reactor,
+            dialer.connections,
             dialer.resolver,
             target,
             self._make,

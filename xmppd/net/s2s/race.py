@@ -18,6 +18,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.names import dns
 from twisted.python.failure import Failure
 
+from xmppd.net.eager import EagerConnections
 from xmppd.net.s2s.asking import LookupFailed
 from xmppd.net.s2s.resolver import Resolver
 from xmppd.net.s2s.targets import Target, ip_literal
@@ -61,6 +62,7 @@ class Race:
     def __init__(
         self,
         reactor: Any,
+        connections: EagerConnections,
         resolver: Resolver,
         target: Target,
         make: Callable[[Target], IProtocol],
@@ -69,6 +71,7 @@ class Race:
         stagger: float,
     ) -> None:
         self._reactor = reactor
+        self._connections = connections
         self._target = target
         self._make = make
         self._trail = trail
@@ -137,7 +140,7 @@ class Race:
             attempt = _Attempt(self, address)
             self._attempts.append(attempt)
             self._wait(self._stagger)
-            attempt.connector = self._reactor.connectTCP(address, self._target.port, attempt, timeout=self._seconds)
+            attempt.connector = self._connections.connect(address, self._target.port, attempt, self._seconds)
         elif not self._attempts and not self._looking:
             if not self._tries and not self.temporary:
                 self._trail.append(f"{self._target.host} has no address")
