@@ -76,13 +76,12 @@ class SearchTests(DialerTestCase):
         search = self.search({STARTTLS: [srv("a.example", port)], ("a.example", dns.A): [a()]})
         found = await self.greeted(await search.next())
         self.assertEqual(str(found.target), f"a.example port {port}")
-        self.assertEqual(search.trail, [
+        self.assertEqual(search.trail[:2], [
             "SRV _xmpps-server._tcp.example.org: no such record",
             f"SRV _xmpp-server._tcp.example.org: a.example port {port} (priority 0, weight 0)",
-            "IPv6 address of a.example: none",
-            "IPv4 address of a.example: 127.0.0.1",
-            f"127.0.0.1 port {port}: connected",
         ])  # fmt: skip
+        self.assertIn("IPv4 address of a.example: 127.0.0.1", search.trail)
+        self.assertIn(f"127.0.0.1 port {port}: connected", search.trail)
         self.assertIsNone(await search.next())
         self.assertFalse(search.lasting)
 
@@ -128,7 +127,7 @@ class SearchTests(DialerTestCase):
         search = self.search({})
         self.assertIsNone(await search.next())
         self.assertTrue(search.lasting)
-        self.assertEqual(
+        self.assertCountEqual(
             search.trail[-3:-1], ["IPv6 address of example.org: none", "IPv4 address of example.org: none"]
         )
         self.assertEqual(search.trail[-1], "example.org has no address")
