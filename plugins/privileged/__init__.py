@@ -37,7 +37,16 @@ from xmppd.api import (
 )
 from xmppd.api.components import ComponentChanged, ComponentConnected, IExternal
 from xmppd.api.events.network import ServerUnreachable
-from xmppd.plugins.privileged.permissions import NS, allows, any_of, encapsulated, forbidden, privilege, pushes
+from xmppd.plugins.privileged.permissions import (
+    NS,
+    allows,
+    any_of,
+    encapsulated,
+    forbidden,
+    privilege,
+    pushes,
+    subscription_in,
+)
 from xmppd.plugins.privileged.presences import Known
 from xmppd.wire.forward import NS as FORWARD
 from xmppd.wire.forward import forwarded, stanza_of
@@ -131,7 +140,21 @@ class Privileged(Plugin):
             raise forbidden(f"{component.jid} may not {iq.type} rosters")
         account = iq.recipient
         answer = await self.host.answer_as(iq.readdressed(from_=account))
+        await self._subscribe(account, iq, component)
         return Handled(also=[iq.result(answer.payload).along(iq)])
+
+    async def _subscribe(self, account: Jid, iq: Iq, component: IExternal) -> None:
+        """Let a component say how its own addresses are subscribed, as gateways do with the contacts of a user.
+
+        XEP-0356 leaves that open; XEP-0321, where it comes from, has it in its examples. A component could have asked
+        for as much and answered itself. In everybody else's subscriptions it has no say.
+        """
+        roster, wanted = self.roster, subscription_in(iq, component.jid.domain)
+        if roster is None or wanted is None:
+            return
+        item = (await roster.load(account)).items.get(wanted[0])
+        if item is not None and item.subscription != wanted[1]:
+            await roster.put(account, item.jid, item.name, item.groups, wanted[1])
 
     def _request(self, iq: Iq, component: IExternal) -> Verdict:
         """Make a request in the name of an account (6.3). Whatever else comes doesn't wait for the answer."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from xmppd.api import Condition, Iq, Jid, StanzaError, tag
+from xmppd.api import Condition, Iq, Jid, StanzaError, Subscription, tag
 from xmppd.api.components import IPrivileges
 from xmppd.wire.forward import stanza_of
 
-__all__ = ["NS", "allows", "any_of", "encapsulated", "forbidden", "privilege", "pushes"]
+__all__ = ["NS", "allows", "any_of", "encapsulated", "forbidden", "privilege", "pushes", "subscription_in"]
 
 NS = "urn:xmpp:privilege:2"
 _NONE = "none"
@@ -75,3 +75,14 @@ def encapsulated(request: Iq, granted: IPrivileges, account: Jid) -> Iq:
     if len(inner.elements) != 1 or not allows(granted.iq.get(inner.elements[0].uri, _NONE), inner.type):
         raise forbidden("there is no permission for the namespace of the iq in it")
     return inner
+
+
+def subscription_in(request: Iq, domain: str) -> tuple[Jid, Subscription] | None:
+    """Return the address in a roster set that was answered, if it is of that domain, and the subscription it names."""
+    if request.type != "set":
+        return None
+    item = next(child for child in request.request.elements() if child.name == "item")
+    contact, named = Jid.parse(item["jid"]), item.getAttribute("subscription")
+    if contact.domain != domain or named not in set(Subscription):
+        return None
+    return contact, Subscription(named)
