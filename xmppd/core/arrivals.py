@@ -34,15 +34,16 @@ class Readable(Protocol):
     def resume(self, why: str = "inbox") -> None: ...
 
 
-def handle(server: Server, stanza: Stanza) -> Awaitable[None] | None:
+def handle(server: Server, stanza: Stanza, unit: Unit | None = None) -> Awaitable[None] | None:
     """Handle a stanza with proven `from_`, and `to`, as a unit of work.
 
+    :param unit: which has been begun, and ends with this; a new one unless given.
     :returns: what to await before the next one from and to the same accounts is handled, if anything.
     """
     ledger = server.ledger
     if not ledger.used:
         return server.router.route(stanza)
-    unit = stanza.unit = Unit(octets=len(stanza.payload))
+    unit = stanza.unit = unit or Unit(octets=len(stanza.payload))
     begun = ledger.now()
     pending: Awaitable[None] | None = None
     try:

@@ -1,4 +1,4 @@
-"""A server whose streams to other servers exist in the test alone: it says when there is one, and when there is none."""
+"""A server whose streams to other servers exist in the test alone, which says when there is one, and when none."""
 
 from __future__ import annotations
 
@@ -128,9 +128,8 @@ class FederationTestCase(ServerTestCase):
         assert route is not None
         return route
 
-    @property
-    def told(self) -> list[str]:
-        """What plugins were told, and forget it."""
+    def heard(self) -> list[str]:
+        """Return what plugins were told of late."""
         plugin: Watching = self.plugin("watching")
         told, plugin.told = plugin.told, []
         return told

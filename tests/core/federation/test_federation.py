@@ -50,7 +50,7 @@ class RoadTests(FederationTestCase):
         self.assertEqual((self.connector.attempts, self.federation.remotes.route(PAIR)), (0, None))
         self.say(romeo, "one")
         self.assertEqual(self.connector.up().texts, ["one"])
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.heard(), [])
 
     def test_a_lost_stream_is_made_again_at_once(self) -> None:
         romeo = self.romeo()
@@ -58,7 +58,7 @@ class RoadTests(FederationTestCase):
         self.assertEqual(self.connector.wanted, [PAIR])
         self.say(romeo, "one")
         self.assertEqual(self.connector.up().texts, ["one"])
-        self.assertEqual(self.told, [f"{THERE} reachable"])
+        self.assertEqual(self.heard(), [f"{THERE} reachable"])
 
     def test_what_comes(self) -> None:
         romeo = self.romeo()

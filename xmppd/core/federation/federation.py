@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from xmppd.api.events.network import ServerReachable, ServerUnreachable
 from xmppd.api.waiting import settled
 from xmppd.core.arrivals import handle
+from xmppd.core.durable.units import Unit
 from xmppd.core.federation.contract import Conduit, Connector, LinkFailure, Pair
 from xmppd.core.federation.policy import Policy, policy_for
 from xmppd.core.federation.remote import Remote, Remotes
@@ -193,9 +194,17 @@ class Federation:
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Give a stanza back to its sender (RFC 6120 8.3), some time after it was taken."""
-        self.store.forget((stanza,))
         reply = self._refused(stanza, error)
-        pending = None if reply is None else handle(self._server, reply)
+        if reply is None:
+            self.store.forget((stanza,))
+            return
+        unit = Unit(octets=len(reply.payload))
+        self.store.forget_with(stanza, unit)
+        try:
+            pending = handle(self._server, reply, unit)
+        except Exception:
+            _log.failure("what was for {whom} could not be given back", whom=stanza.to)
+            return
         if pending is not None:
             self._server.spawn(settled(pending), f"giving back what was for {stanza.to}")
 
@@ -311,9 +320,9 @@ class Federation:
         The connector is there, if there is to be one. Until then everything waits.
         """
         self._open = True
-        if self.connector is not None:
-            self._server.ledger.used = True  # messages are stored, from the first one
         found, self._found = self._found, []
+        if self.connector is not None or found:
+            self._server.ledger.used = True  # messages are stored, from the first one
         early, self._early = self._early, []
         for pair, stanza in found:
             route = self._route(pair)

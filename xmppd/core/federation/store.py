@@ -8,7 +8,7 @@ it was delivered, but it is not lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, Column, Connection, LargeBinary, MetaData, Table, Text, delete, select
@@ -91,6 +91,12 @@ class Store:
         elif delivered and self._due is None:
             self._due = self._clock.callLater(_SOON, self._forget_now)
 
+    def forget_with(self, stanza: Stanza, unit: Unit) -> None:
+        """This is dealt with when that unit of work is: both are on disk, or neither."""
+        number = self._numbers.pop(stanza, None)
+        if number is not None:
+            unit.call(lambda connection: _delete(connection, (number,)))
+
     def _forget_now(self) -> None:
         self._due = None
         if self._delivered:
@@ -98,13 +104,7 @@ class Store:
 
     def _forget(self, where: Unit | Batch) -> None:
         numbers, self._delivered = self._delivered, []
-
-        def forget(connection: Connection) -> None:
-            for start in range(0, len(numbers), _AT_ONCE):
-                chosen = numbers[start : start + _AT_ONCE]
-                connection.execute(delete(MESSAGES).where(MESSAGES.c.number.in_(chosen)))
-
-        where.call(forget)
+        where.call(lambda connection: _delete(connection, numbers))
 
     def stop(self) -> None:
         """Have all written that is known now, and from now on without delay."""
@@ -132,6 +132,12 @@ class Store:
             self._next = max(self._next, number)
             found.append((Pair(local, remote), stanza))
         return found
+
+
+def _delete(connection: Connection, numbers: Sequence[int]) -> None:
+    for start in range(0, len(numbers), _AT_ONCE):
+        chosen = numbers[start : start + _AT_ONCE]
+        connection.execute(delete(MESSAGES).where(MESSAGES.c.number.in_(chosen)))
 
 
 def _parse(data: bytes) -> Stanza | None:
