@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from xmppd.app.docs import bundled_plugins
+from xmppd.app.docs_tables import tables
 from xmppd.core import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +29,9 @@ def text_of(*patterns: str) -> str:
 def declared() -> Iterator[tuple[str, str]]:
     """Yield the place and the name of every option."""
     models: list[tuple[str, type[BaseModel]]] = [(section.__name__, section) for section in SECTIONS]
-    models += [(plugin.name, plugin.Options) for plugin in bundled_plugins().values()]
+    for plugin in bundled_plugins().values():
+        models.append((plugin.name, plugin.Options))
+        models += [(f"{plugin.name}.{name}", table) for name, table in tables(plugin.Options)]
     for place, model in models:
         for name in model.model_fields:
             yield f"{place}.{name}", name

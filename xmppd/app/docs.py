@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from xmppd.api.plugin import Plugin
 from xmppd.app.docs_plugins import plugins_page, xeps_page
-from xmppd.app.docs_tables import fields, prose, rows, toml
+from xmppd.app.docs_tables import fields, prose, rows, tables, toml
 from xmppd.core.plugins.sources import PackageSource
 from xmppd.core.settings import Component, Delegation, Domain, Host, Privileges, Settings, Uplink
 
@@ -70,7 +70,10 @@ def reference(plugins: Mapping[str, type[Plugin]]) -> str:
 
 def _plugin(name: str, plugin: type[Plugin]) -> str:
     text = "\n\n".join(text for text in (prose(plugin), prose(plugin.Options)) if text)
-    return f'## [hosts."example.org".{name}]\n\n{text}\n\n{rows(plugin.Options)}'
+    parts = [f'## [hosts."example.org".{name}]\n\n{text}\n\n{rows(plugin.Options)}']
+    for key, table in tables(plugin.Options):
+        parts.append(f'### [hosts."example.org".{name}.{key}]\n\n{prose(table)}\n\n{rows(table)}')
+    return "\n".join(parts)
 
 
 def example() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from xmppd.api.operations import Operation, Parameter, operations_of
 from xmppd.api.plugin import Plugin
-from xmppd.app.docs_tables import prose, rows
+from xmppd.app.docs_tables import prose, rows, tables
 from xmppd.app.docs_xeps import CORE, XEPS
 
 __all__ = ["plugins_page", "xeps_page"]
@@ -52,6 +52,8 @@ def _plugin(name: str, plugin: type[Plugin]) -> str:
         parts.append("Not loaded unless the settings name it.")
     if plugin.Options.model_fields:
         parts.append(rows(plugin.Options).rstrip())
+        for key, table in tables(plugin.Options):
+            parts += [f"### {name}.{key}", prose(table), rows(table).rstrip()]
     # An instance to be looked at: it is not made ready, and nothing of it is run.
     operations = operations_of(plugin.__new__(plugin))
     if operations:

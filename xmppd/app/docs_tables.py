@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-__all__ = ["fields", "prose", "rows", "toml"]
+__all__ = ["fields", "prose", "rows", "tables", "toml"]
 
-_WORDS: Mapping[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
+_WORDS: Mapping[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path",
+                               SecretStr: "text"}  # fmt: skip
 
 
 def fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
@@ -34,10 +35,19 @@ def rows(model: type[BaseModel]) -> str:
     lines = ["| option | type | default | |", "|---|---|---|---|"]
     for key, field in fields(model):
         default = "required" if field.is_required() else f"`{toml(field.get_default(call_default_factory=True))}`"
-        default = "" if default == "`none`" else default
+        default = "" if default == "`none`" or _is_model(field.annotation) else default
         description = " ".join((field.description or "").split()).replace("|", "\\|")
         lines.append(f"| `{key}` | {_type(field.annotation)}{_bounds(field)} | {default} | {description} |")
     return "\n".join(lines) + "\n"
+
+
+def tables(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Return the tables inside a model, by name."""
+    return ((key, field.annotation) for key, field in fields(model) if _is_model(field.annotation))  # type: ignore[misc]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _type(annotation: Any) -> str:
@@ -78,4 +88,6 @@ def toml(value: Any) -> str:
         return "[" + ", ".join(toml(item) for item in value) + "]"
     if isinstance(value, BaseModel | dict):
         return "{ " + ", ".join(f"{key} = {toml(item)}" for key, item in dict(value).items()) + " }"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
     return json.dumps(str(value), ensure_ascii=False)
