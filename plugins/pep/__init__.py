@@ -5,7 +5,7 @@ Beside it XEP-0490, what of which chat was displayed, where the server takes par
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 
 from sqlalchemy import Connection
@@ -27,6 +27,7 @@ from xmppd.api import (
     Phase,
     Plugin,
     Replace,
+    ServerUnreachable,
     StanzaError,
     SubscriptionApproved,
     Verdict,
@@ -39,14 +40,17 @@ from xmppd.api import (
 )
 from xmppd.api.blocking import IBlocking
 from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, Item
+from xmppd.api.limits import Window
+from xmppd.api.presence import ContactAvailable, IContactDevices
 from xmppd.plugins.pep import displayed, store
 from xmppd.plugins.pep.access import visible
 from xmppd.plugins.pep.config import DEFAULTS, node_of
 from xmppd.plugins.pep.errors import unsupported
-from xmppd.plugins.pep.interest import Caps, Interests
+from xmppd.plugins.pep.interest import Caps, Interests, Kinds
 from xmppd.plugins.pep.notices import Notices, published
 from xmppd.plugins.pep.owner import Owner
 from xmppd.plugins.pep.requests import NS, OWNER, Wanted, fits, item_element, pubsub
+from xmppd.plugins.pep.visitors import Bounds, Visitors
 from xmppd.wire.rsm import page_set
 
 #: Parts of XEP-0060 that are not here: the feature that is lacking, by what asks for it.
@@ -78,6 +82,7 @@ class Pep(Plugin):
 
     roster = use(IRoster)
     blocking = use(IBlocking)
+    elsewhere = use(IContactDevices)
 
     class Options(Plugin.Options):
         """Limits for each account, and for what clients want to hear of."""
@@ -95,17 +100,40 @@ class Pep(Plugin):
             200, ge=1, description="Nodes that one device may hear of; their names have 100 characters on average."
         )
         remembered_clients: int = Field(2000, ge=1, description="How many kinds of clients (XEP-0115) are remembered.")
+        visitors: int = Field(
+            20_000,
+            ge=1,
+            description="Of how many devices of contacts on other servers it is remembered what they want.",
+        )
+        visits_per_minute: int = Field(
+            30, ge=1, description="How often in a minute one contact on another server is sent the last items."
+        )
+        questions: int = Field(50, ge=1, description="Devices on other servers that are asked at a time what they are.")
+        questions_per_server: int = Field(10, ge=1, description="The same for one server.")
+        questions_waiting: int = Field(1000, ge=1, description="Devices on other servers that may wait to be asked.")
 
     async def start(self) -> None:
-        self._notices = Notices(self.host, self.roster, self.blocking)
+        self._visits = Window(self.options.visits_per_minute, 60.0, 10_000)
+        self._find_kinds()
+        self._notices = Notices(self.host, self.roster, self.blocking, self.elsewhere, self._wanted_elsewhere)
         self._owner = Owner(self.host, self._notices, self._limits)
-        self._interests = Interests(self.host, self.options.remembered_clients, self.options.interests)
         for session in self.host.all_sessions():
             if session.presence is not None:
                 self._look_at(session, initial=False)
 
     async def reconfigured(self, options: object) -> None:
-        self._interests = Interests(self.host, self.options.remembered_clients, self.options.interests)
+        self._visits.set_limits(self.options.visits_per_minute, 60.0)
+        self._find_kinds()
+
+    def _find_kinds(self) -> None:
+        options = self.options
+        kinds = Kinds(self.host, options.remembered_clients, options.interests)
+        bounds = Bounds(options.visitors, options.questions, options.questions_per_server, options.questions_waiting)
+        self._interests = Interests(self.host, kinds)
+        self._visitors = Visitors(self.host, kinds, bounds, self._visited)
+
+    def _wanted_elsewhere(self, device: Jid) -> Collection[str]:
+        return self._visitors.wanted(device)
 
     def _limits(self) -> store.Limits:
         options = self.options
@@ -242,6 +270,22 @@ class Pep(Plugin):
     async def _learn(self, session: ISession, caps: Caps, initial: bool) -> None:
         if await self._interests.ask(session, caps) and initial:
             await self._notices.last_to(session)
+
+    @observe(ContactAvailable)
+    def contact_available(self, event: ContactAvailable) -> None:
+        """Find out what a device elsewhere wants to hear of; send it the last of it if it has come online."""
+        self._visitors.see(event.account, event.presence, event.new)
+
+    def _visited(self, account: Jid, device: Jid) -> None:
+        key, now = f"{account} {device.bare}", self.clock.seconds()
+        if self._visitors.wanted(device) and not self._visits.full(key, now):
+            self._visits.add(key, now)
+            self.host.spawn(self._notices.last_to_visitor(account, device), f"sending the last items to {device}")
+
+    @observe(ServerUnreachable)
+    def unreachable(self, event: ServerUnreachable) -> None:
+        """Forget who was there."""
+        self._visitors.forget(event.domain)
 
     @observe(SubscriptionApproved)
     async def approved(self, event: SubscriptionApproved) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Collection
 from itertools import accumulate
 from typing import NamedTuple
 
-from xmppd.api import Element, IHost, Iq, ISession, Presence, StanzaError, tag
+from xmppd.api import Condition, Element, IHost, Iq, ISession, Jid, Presence, StanzaError, tag
 from xmppd.api.disco import Identity, Info
 from xmppd.wire import ns
 from xmppd.wire.disco import INFO, form_type
 
-__all__ = ["STATE", "Caps", "Interests", "wanted"]
+__all__ = ["STATE", "Caps", "Interests", "Kinds", "wanted"]
 
 CAPS = "http://jabber.org/protocol/caps"
 SUFFIX = "+notify"
@@ -86,10 +86,10 @@ def nodes_of(info: Info, most: int) -> tuple[str, ...]:
     return tuple(node for node, length in zip(nodes, total, strict=True) if length <= most * AVERAGE)[:most]
 
 
-class Interests:
-    """Finds out what devices want.
+class Kinds:
+    """The kinds of clients that are known: by verification strings that have been verified.
 
-    :param remembered: how many verification strings are remembered.
+    :param remembered: how many are remembered.
     :param most: how many nodes a client may want.
     """
 
@@ -97,6 +97,39 @@ class Interests:
         self._host = host
         self._remembered, self._most = remembered, most
         self._known: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
+
+    def get(self, caps: Caps) -> tuple[str, ...] | None:
+        """Return the nodes that clients of such caps want to hear of; None if that is not known."""
+        nodes = self._known.get((caps.hash, caps.ver))
+        if nodes is not None:
+            self._known.move_to_end((caps.hash, caps.ver))
+        return nodes
+
+    async def ask(self, device: Jid, caps: Caps, timeout: float = 60.0) -> tuple[str, ...]:
+        """Ask a device what its caps stand for. Return the nodes that it wants to hear of.
+
+        :param timeout: seconds.
+        :raises StanzaError: it doesn't say.
+        """
+        query = tag("query", xmlns=INFO, node=f"{caps.node}#{caps.ver}")
+        request = Iq(to=device, from_=self._host.jid, type="get", payload=query)
+        element = (await self._host.request(request, timeout)).child(INFO, "query")
+        if element is None:
+            raise StanzaError(Condition.BAD_REQUEST)
+        info = read_info(element)
+        nodes = nodes_of(info, self._most)
+        if verified(caps, info):
+            self._known[caps.hash, caps.ver] = nodes
+            while len(self._known) > self._remembered:
+                self._known.popitem(last=False)
+        return nodes
+
+
+class Interests:
+    """Finds out what devices of our users want."""
+
+    def __init__(self, host: IHost, kinds: Kinds) -> None:
+        self._host, self._kinds = host, kinds
 
     def current(self, session: ISession, caps: Caps | None) -> bool:
         """Is all known about a device whose last presence had those caps? What can be said at once is noted."""
@@ -107,29 +140,18 @@ class Interests:
         state = session.state.get(STATE)
         if state is not None and tuple(state["caps"]) == caps:
             return True
-        nodes = self._known.get((caps.hash, caps.ver))
+        nodes = self._kinds.get(caps)
         if nodes is None:
             return False
-        self._known.move_to_end((caps.hash, caps.ver))
         self._note(session, caps, nodes)
         return True
 
     async def ask(self, session: ISession, caps: Caps) -> bool:
         """Ask a device what its caps stand for; false if it doesn't say, or has said something else meanwhile."""
-        query = tag("query", xmlns=INFO, node=f"{caps.node}#{caps.ver}")
         try:
-            answer = await self._host.request(Iq(to=session.jid, from_=self._host.jid, type="get", payload=query))
+            nodes = await self._kinds.ask(session.jid, caps)
         except StanzaError:
             return False
-        element = answer.child(INFO, "query")
-        if element is None:
-            return False
-        info = read_info(element)
-        nodes = nodes_of(info, self._most)
-        if verified(caps, info):
-            self._known[caps.hash, caps.ver] = nodes
-            while len(self._known) > self._remembered:
-                self._known.popitem(last=False)
         if self._host.session(session.jid) is not session or session.presence is None:
             return False
         if Caps.of(session.presence) != caps:

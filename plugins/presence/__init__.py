@@ -264,9 +264,9 @@ class PresencePlugin(Elsewhere, Plugin):
         sessions = self.host.sessions(account) if not to.resource else () if one is None else (one,)
         if asker.bare == account or _subscribed(view, asker.bare):
             shown = [s.presence.readdressed(asker) for s in sessions if s.presence is not None]
-            if self.host.serves(asker.domain):
+            if asker.domain != self.host.jid and self.host.serves(asker.domain):
                 self._asked_from_here(account, asker)
-                if asker.resource and not sessions:
+                if asker.resource and not shown:
                     return Handled()  # 4.3.2: to tell of nobody is not mandatory
             return Handled(also=shown or [Presence(to=asker, from_=to, type="unavailable")])
         # Who got directed presence may know that the device is still there, and nothing else.

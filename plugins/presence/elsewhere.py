@@ -76,7 +76,7 @@ class Elsewhere:
 
     def _asked_from_here(self, account: Jid, asker: Jid) -> None:
         """A device on another host of this server has come, and asks for an account's presence."""
-        session = self.host.session(asker) if asker.domain != self.host.jid else None
+        session = self.host.session(asker)
         if session is not None and session.presence is not None:
             self._tell_of(ContactAvailable(account, session.presence, new=True))
 

@@ -80,8 +80,8 @@ class RosterPlugin(Plugin, RosterOperations):
         again_per_second: int = Field(
             100,
             ge=1,
-            description="Subscription requests without an answer that are repeated in a second, when another server can "
-            "be reached again.",
+            description="Subscription requests without an answer that are repeated in a second when another server is "
+            "found again.",
         )
         removals_kept: int = Field(
             200, ge=1, description="How many removed contacts are remembered, for clients that know an older version."
