@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 
 from xmppd.api import (
+    ACCOUNT,
     HOST,
     NO_ACCOUNT,
     AvailabilityChanged,
@@ -128,11 +129,11 @@ class Privileged(Plugin):
             return self._request(iq, component)
         return None
 
-    @iq_get(NS, "privileged_iq", to=(HOST, NO_ACCOUNT))
-    @iq_set(NS, "privileged_iq", to=(HOST, NO_ACCOUNT))
+    @iq_get(NS, "privileged_iq", to=(HOST, ACCOUNT, NO_ACCOUNT))
+    @iq_set(NS, "privileged_iq", to=(HOST, ACCOUNT, NO_ACCOUNT))
     def refuse(self, request: Iq) -> Iq:
-        """Refuse requests in the name of who is no user (6.3)."""
-        raise forbidden("it is not for the bare address of a user")
+        """Refuse requests of those that are no component of ours, or in the name of who is no user (6.3)."""
+        raise forbidden("it is not for the bare address of a user, or not from a component of the user's host")
 
     async def _roster(self, iq: Iq, component: IExternal) -> Verdict:
         """Have a component read or change a roster as its owner would (4.3)."""
