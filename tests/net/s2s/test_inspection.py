@@ -38,15 +38,17 @@ class Peer(Protocol):
     transport: Any = None
     tls: Any = None
 
-    def __init__(self, tls: PeerTls, plain: Answers, encrypted: Answers) -> None:
+    def __init__(self, tls: PeerTls, plain: Answers, encrypted: Answers, later: bytes) -> None:
         self._tls = tls
-        self._plain, self._encrypted = plain, encrypted
+        self._plain, self._encrypted, self._later = plain, encrypted, later
 
     def dataReceived(self, data: bytes) -> None:
         for heard, answer in (self._plain if self.tls is None else self._encrypted).items():
             if heard in data:
                 if answer is not None:
                     self.transport.write(answer)
+                if answer == SUCCESS:
+                    self._encrypted = {b"<stream:stream": self._later or None}
                 if heard == b"<starttls" and answer is not None:
                     self._tls.start_receiving(self, None)
                 elif answer is None:
@@ -87,9 +89,9 @@ class InspectionTestCase(ResolverTestCase):
         self.tls = PeerTls(values, {"romeo.example": OURS})
         self.their_tls = PeerTls(values, {"example.org": THEIRS})
 
-    def listen(self, plain: Answers, encrypted: Answers | None = None, direct: bool = False) -> int:
+    def listen(self, plain: Answers, encrypted: Answers | None = None, direct: bool = False, later: bytes = b"") -> int:
         def build() -> Any:
-            peer = Peer(self.their_tls, plain, encrypted or {})
+            peer = Peer(self.their_tls, plain, encrypted or {}, later)
             return self.their_tls.wrap_receiving(peer) if direct else peer
 
         factory: Any = Factory()
@@ -124,6 +126,18 @@ class GoodTests(InspectionTestCase):
         steps = [row["step"] for row in found["steps"]]
         self.assertEqual(steps[-3], f"127.0.0.1 port {port}: connected")
         self.assertEqual(steps[-1], "127.0.0.1: its certificate for example.org was issued by Test Root")
+
+    async def test_what_it_offers_to_friends(self) -> None:
+        limits = tag("limits", tag("max-bytes", "20000"), xmlns="urn:xmpp:stream-limits:0")
+        later = header(limits, tag("sm", xmlns="urn:xmpp:sm:3"))
+        port = self.listen(
+            TO_TLS, {b"<stream:stream": header(EXTERNAL, dialback.FEATURE), b"<auth": SUCCESS}, later=later
+        )
+        found = await self.look(port)
+        self.assertEqual(
+            found["offers"],
+            "SASL EXTERNAL, dialback, stream management, stanzas of up to 20000 octets",
+        )
 
     async def test_direct_tls(self) -> None:
         port = self.listen({}, {b"<stream:stream": header(EXTERNAL), b"<auth": SUCCESS}, direct=True)
@@ -214,7 +228,11 @@ class BadTests(InspectionTestCase):
     async def test_wrong_certificate(self) -> None:
         self.their_tls = self.tls
         port = self.listen(TO_TLS, {b"<stream:stream": header(EXTERNAL), b"<auth": SUCCESS})
-        self.assertIn("accepts stanzas", await self.verdict(port))
+        self.assertEqual(
+            await self.verdict(port),
+            "example.org accepts stanzas from romeo.example, by EXTERNAL; "
+            "but its certificate is for romeo.example, not for example.org",
+        )
         strict = Policy(blocked=False, certificate_only=True, tls_required=True)
         self.assertEqual(
             await self.verdict(port, strict),

@@ -81,7 +81,8 @@ def _verdict(local: str, remote: str, seen: Seen | None, policy: Policy, steps: 
     if policy.certificate_only and seen.proof is not None and not seen.proof.proven:
         return f"{remote} can be reached, but {seen.proof.reason}; the settings require a certificate"
     if seen.accepted:
-        return f"{remote} accepts stanzas from {local}, by {seen.accepted}"
+        doubts = f"; but {seen.proof.reason}" if seen.proof is not None and not seen.proof.proven else ""
+        return f"{remote} accepts stanzas from {local}, by {seen.accepted}{doubts}"
     if seen.refusal:
         return f"{remote} can be reached, but {seen.refusal}"
     if serving:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -201,17 +202,26 @@ class Probe(XmlStream):
             self.write(tag("starttls", xmlns=ns.TLS))
             if (await self._next(ns.TLS)).name != "proceed":
                 raise _Ended("it refused to begin TLS, though it had offered it")
-            self.framer = Framer(_LIMITS)
-            self._frames.clear()
+            self._restart()
             self._tls.start_initiating(self, self._local, self._remote)
             await self._encrypted()
             opened, offered = await self._open()
         mechanisms = [str(child).strip() for child in offered.get(ns.SASL, Element(("", ""))).elements()]
-        self.seen.offers = list(_shown(opened, offered, mechanisms))
+        self.seen.offers = _shown(opened, offered, mechanisms)
         if "EXTERNAL" in mechanisms and await self._external():
+            with suppress(_Ended):  # it has accepted us; what it offers to friends is good to know
+                self._restart()
+                shown = _shown(*await self._open(), [])
+                known = self.seen.offers
+                known += [feature for feature in shown if feature not in known and not feature.startswith("dialback")]
             return
         if self._key is not None and (dialback.FEATURES in offered or _knows_dialback(opened)):
             await self._dialback(self._key(opened.id or ""))
+
+    def _restart(self) -> None:
+        """A new stream is about to begin (RFC 6120 4.3.3)."""
+        self.framer = Framer(_LIMITS)
+        self._frames.clear()
 
     async def _encrypted(self) -> None:
         while not self._secured:
@@ -270,6 +280,6 @@ def _shown(opened: StreamHeader, offered: dict[str, Element], mechanisms: list[s
         shown.append("dialback (not among its features)")
     shown += [name for name in (_FEATURES.get(uri, uri) for uri in offered) if name]
     octets = read_limit(offered.values())
-    if octets:
+    if octets and not mechanisms:  # before authentication, the limit is another one
         shown.append(f"stanzas of up to {octets} octets")
     return shown
