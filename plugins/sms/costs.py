@@ -86,8 +86,8 @@ class Costs:
         ):
             spent, limit = self.spent(account), round(cap * _UNIT)
             if limit and spent + amount > limit:
-                words = [in_words(one, options.currency) for one in (amount, spent, limit)]
-                text = f"This message costs {words[0]}, and {who} spent {words[1]} of {words[2]} this month."
+                costs, most = in_words(amount, options.currency), in_words(limit, options.currency)
+                text = f"This message costs {costs}, and {who} spent {spent / _UNIT:g} of {most} this month."
                 raise StanzaError(condition, ErrorType.WAIT, text)
 
     def spend(self, message: Outgoing, amount: int) -> None:

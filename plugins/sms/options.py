@@ -15,6 +15,7 @@ from xmppd.api.gateway import Gateway
 __all__ = ["Http", "Smpp", "SmsOptions", "Webhook"]
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
+_SHORT = re.compile(r"[0-9]{3,8}")
 _PLACEHOLDERS = frozenset(("to", "from", "text", "id", "parts"))
 
 
@@ -213,7 +214,7 @@ class SmsOptions(Gateway.Options):
 
     @model_validator(mode="after")
     def _prices(self) -> SmsOptions:
-        _prefixes(self.prices)
+        _prefixes(prefix for prefix in self.prices if not _SHORT.fullmatch(prefix))
         if any(price < 0 for price in self.prices.values()):
             raise ValueError("prices can't be negative")
         return self

@@ -26,18 +26,17 @@ class MailServer:
     :ivar mails: (envelope sender, recipient, content) of each.
     :ivar refuse: code and text for every recipient, or None.
     :ivar refuse_mail: the same for what is sent.
+    :ivar open: the connections.
     """
 
     def __init__(self) -> None:
         self.mails: list[tuple[str, str, bytes]] = []
         self.refuse: tuple[int, str] | None = None
         self.refuse_mail: tuple[int, str] | None = None
-        self.connections: list[Any] = []
+        self.open: set[Any] = set()
 
     def __call__(self) -> Any:
-        protocol = _Protocol(self)
-        self.connections.append(protocol)
-        return protocol
+        return _Protocol(self)
 
 
 class _Protocol(ESMTP):
@@ -49,6 +48,14 @@ class _Protocol(ESMTP):
         self.host = "mail.example.org"
         self.sender = ""
         self.answer: tuple[int, str] | None = None
+
+    def connectionMade(self) -> None:
+        self.server.open.add(self)
+        super().connectionMade()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.server.open.discard(self)
+        super().connectionLost(reason)
 
     def setTimeout(self, timeOut: int | None = None) -> None:
         """Have all the time there is."""
