@@ -125,6 +125,29 @@ class RosterTests(Case):
         component.send(f"<iq from='a@all.example.org' to='juliet@example.org' type='get' id='1'>{ROSTER}</iq>")
         component.expect("<iq type='error' id='1'>{...}<error type='cancel'>{...}</error></iq>")
 
+    def test_subscriptions_of_its_own_addresses(self) -> None:
+        """It says how those are subscribed, as gateways do; in all other subscriptions it has no say."""
+        component = self.privileged("all.example.org")
+        for contact, wanted, subscription in (
+            ("a@all.example.org", "both", "both"),
+            ("all.example.org", "from", "from"),
+            ("a@all.example.org", "to", "to"),
+            ("a@all.example.org", "frob", "to"),
+            ("a@get.example.org", "both", "none"),
+            ("b@example.org", "both", "none"),
+        ):
+            with self.subTest(contact=contact, wanted=wanted):
+                self.demand(component, "set", content=f"<item jid='{contact}' subscription='{wanted}'/>")
+                component.clear()
+                self.demand(component, "get")
+                (query,) = component.take().elements()
+                found = {item["jid"]: item["subscription"] for item in query.elements()}
+                self.assertEqual(found[contact], subscription)
+        self.demand(component, "set", content="<item jid='a@all.example.org' subscription='remove'/>")
+        component.clear()
+        self.demand(component, "get")
+        self.assertNotIn("a@all.example.org", component.received[-1])
+
     def test_bad_items(self) -> None:
         """It gets the errors that the owner would get."""
         component = self.privileged("all.example.org")

@@ -33,6 +33,8 @@ class Link:
         self.closed = False
         self.disconnecting = False
         self._producer: Any = None
+        self._paused = False
+        self._unread = b""
 
     def getPeer(self) -> IPv4Address:
         """See ITransport."""
@@ -69,9 +71,24 @@ class Link:
         self.disconnecting = True
         self._clock.callLater(0, self.cut, Failure(ConnectionDone()))
 
+    def loseWriteConnection(self) -> None:
+        """See ITCPTransport: the other end does the same in answer."""
+        self.loseConnection()
+
     def abortConnection(self) -> None:
         """See ITCPTransport."""
         self.cut()
+
+    def pauseProducing(self) -> None:
+        """See IPushProducer: what comes waits."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """See IPushProducer."""
+        self._paused = False
+        data, self._unread = self._unread, b""
+        if data:
+            self._clock.callLater(0, self._take, data)
 
     def cut(self, reason: Failure | None = None) -> None:
         """Lose the connection at both ends."""
@@ -81,7 +98,9 @@ class Link:
                 end._protocol.connectionLost(reason or Failure(ConnectionLost()))
 
     def _take(self, data: bytes) -> None:
-        if not self.closed:
+        if self._paused:
+            self._unread += data
+        elif not self.closed:
             self._protocol.dataReceived(data)
 
 
