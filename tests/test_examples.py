@@ -20,8 +20,8 @@ _URIS = "URIs that clients understand"
 
 #: How many examples there are, in the versions that docs/xeps.md names.
 EXAMPLES: Mapping[int, int] = {
-    12: 13, 13: 14, 30: 28, 49: 5, 50: 25, 54: 14, 59: 21, 77: 34, 82: 4, 92: 4, 114: 4, 115: 9, 128: 2, 133: 106, 157: 2,
-    160: 5, 163: 11, 175: 10, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 313: 29, 352: 4,
+    12: 13, 13: 14, 30: 28, 49: 5, 50: 25, 54: 14, 59: 21, 77: 34, 82: 4, 92: 4, 100: 55, 106: 50, 114: 4, 115: 9, 128: 2, 133: 106, 157: 2,
+    160: 5, 163: 11, 175: 10, 184: 4, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 313: 29, 352: 4,
     355: 37, 356: 16, 359: 6, 386: 4, 388: 15, 424: 7, 440: 2, 441: 5, 490: 10,
 }  # fmt: skip
 #: Extensions whose text has no numbered examples of anything that a server does.
@@ -33,6 +33,8 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     59: {"14": "pages are found by their index, too"},
     77: {"29 to 34": _URIS},
     82: {"1": "dates alone are not used", "4": "times alone are not used"},
+    100: {"2 and 4": "agent information is obsolete"},
+    106: {"16, 17, 23, 24, 30, 31 and 37": _URIS, "38, 39, 44 and 45": "there is no gateway to directories"},
     115: {"8 and 9": "caps optimization is not done"},
     133: {"37 to 44": "no blacklist, no whitelist", "89 to 102": "no welcome message; admins are in the settings"},
     163: {"8": "there are no other servers; example 7 is the same on one"},

@@ -122,7 +122,7 @@ class AimTestCase(ServerTestCase):
 
 class RegistrationTests(AimTestCase):
     def test_identity(self) -> None:
-        """XEP-0100, examples 1 and 3."""
+        """XEP-0100, examples 1 and 3; XEP-0106, examples 49 and 50."""
         info = "http://jabber.org/protocol/disco#info"
         self.romeo.send(f"<iq type='get' to='{AIM}' id='disco1'><query xmlns='{info}'/></iq>")
         self.romeo.expect(

@@ -40,6 +40,12 @@ XEPS: Mapping[int, tuple[str, str]] = {
     ),
     82: ("XMPP Date and Time Profiles", "Dates without a time, and times without a date: nothing here uses them."),
     92: ("Software Version", "The operating system is told only if an option says so."),
+    100: (
+        "Gateway Interaction",
+        "For gateways that are plugins. No agent information (section 4.1, obsolete), and no exchange of roster items"
+        " (XEP-0144). What a user filled in is not sent back with an error.",
+    ),
+    106: ("JID Escaping", "In addresses of people on other networks."),
     114: (
         "Jabber Component Protocol",
         "Accept, on either side; not connect. With STARTTLS for components that say they speak version 1.0, and ports"
@@ -71,6 +77,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Best Practices for Use of SASL EXTERNAL with Certificates",
         "Clients only. A certificate without an XMPP address lets nobody in.",
     ),
+    184: ("Message Delivery Receipts", "Gateways ask for them and send them; between users they are clients' affair."),
     191: ("Blocking Command", "There are no privacy lists (XEP-0016)."),
     198: (
         "Stream Management",
