@@ -59,10 +59,11 @@ class Cable:
         end = self.theirs if direction == 0 else self.ours
         self._clock.callLater(0, end.receive, data)
 
-    def cut(self) -> None:
-        """Both ends lose the connection."""
+    def lose(self) -> None:
+        """Both ends lose the connection, and all that is on its way."""
         for end in (self.ours, self.theirs):
-            end.cut()
+            if not end.closed:
+                end.cut()
 
 
 @dataclass(frozen=True)

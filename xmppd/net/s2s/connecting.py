@@ -8,6 +8,7 @@ link failed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -15,7 +16,8 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 
 from xmppd.core.federation.contract import LinkFailure, Pair
-from xmppd.net.s2s.initiating import Initiating, Redirected, Refused
+from xmppd.net.s2s.initiating import Initiating
+from xmppd.net.s2s.refusals import Redirected, Refused
 from xmppd.net.s2s.stream import ServerStream
 from xmppd.net.s2s.targets import Target, static_target
 from xmppd.wire.errors import Condition
@@ -80,6 +82,12 @@ class Connecting:
     async def connect(self, pair: Pair) -> ServerStream:
         """Return a stream on which stanzas may be sent for a pair. :raises LinkFailure: there is none to be had."""
         network = self._network
+        held = network.sessions.held(pair)
+        if held is not None and held.pair != pair:
+            await self._resumed(held.pair)
+        carrying = network.carrying(pair)
+        if carrying is not None:
+            return carrying
         shared = network.shareable(pair)
         if shared is not None:
             try:
@@ -104,6 +112,11 @@ class Connecting:
         except (LinkFailure, Refused) as error:
             self._close_unused(stream)
             raise self._failure(pair, stream.steps, error) from None
+
+    async def _resumed(self, pair: Pair) -> None:
+        """Resume a stream that carried other pairs as well, if that can be done (XEP-0198 5)."""
+        with suppress(LinkFailure):
+            await self.connect(pair)
 
     async def _authenticated(self, stream: Initiating, pair: Pair) -> Initiating:
         by = await stream.authenticate(pair)

@@ -13,9 +13,10 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
 from xmppd.core.federation.contract import LinkFailure, Pair
-from xmppd.net.s2s import limits, management
+from xmppd.net.s2s import limits, management, managing
 from xmppd.net.s2s.external import auth, failure_of
 from xmppd.net.s2s.receiving import BIDI, BIDI_FEATURE
+from xmppd.net.s2s.refusals import Redirected, Refused
 from xmppd.net.s2s.stream import ServerStream
 from xmppd.net.tls.peer import handshake_problem
 from xmppd.wire import dialback, ns, stream
@@ -29,28 +30,14 @@ if TYPE_CHECKING:
     from xmppd.core.federation.policy import Policy
     from xmppd.net.s2s.network import ServerNetwork
 
-__all__ = ["Initiating", "Redirected", "Refused"]
-
-
-class Refused(Exception):
-    """A stream could not be negotiated; the text says why. Another place to connect to may do."""
-
-
-class Redirected(Exception):
-    """The other server is somewhere else (RFC 6120 4.9.3.19).
-
-    :ivar address: ``HOST:PORT``, as it says.
-    """
-
-    def __init__(self, address: str) -> None:
-        super().__init__(f"it is at {address}")
-        self.address = address
+__all__ = ["Initiating"]
 
 
 class Initiating(ServerStream):
     """A stream that we have opened.
 
     :ivar policy: how the other server has to be dealt with.
+    :ivar proved_by: how we have proven who we are, in a word; "" if we haven't.
     :ivar trusted: does its certificate prove its domain?
     :ivar features: what it offers, by namespace.
     :ivar direct_tls: does TLS come first?
@@ -60,9 +47,9 @@ class Initiating(ServerStream):
     """
 
     __slots__ = (
-        "_authenticated", "_frames", "_knows_dialback", "_lock", "_lost", "_redirect", "_said", "_started", "_timeout",
-        "_waiting", "direct_tls", "external", "external_failed", "features", "policy", "steps",
-        "trusted",
+        "_authenticated", "_frames", "_knows_dialback", "_lock", "_lost", "_managing", "_redirect", "_said",
+        "_started", "_timeout", "_waiting", "direct_tls", "external", "external_failed", "features", "policy",
+        "proved_by", "steps", "trusted",
     )  # fmt: skip
 
     def __init__(self, network: ServerNetwork, pair: Pair, policy: Policy, direct_tls: bool) -> None:
@@ -71,6 +58,7 @@ class Initiating(ServerStream):
         self.policy = policy
         self.direct_tls = direct_tls
         self.trusted = False
+        self.proved_by = ""
         self.external = True
         self.steps: list[str] = []
         self.external_failed = ""
@@ -78,6 +66,7 @@ class Initiating(ServerStream):
         self._knows_dialback = False
         self._frames: deque[Frame] = deque()
         self._waiting: Deferred[Frame] | None = None
+        self._managing: Deferred[Nonza] | None = None
         self._started: Deferred[None] | None = None  # waits for TLS
         self._lock = DeferredLock()
         self._authenticated = False  # by SASL
@@ -115,7 +104,8 @@ class Initiating(ServerStream):
         super().let_go(lost)
         waiting, self._waiting = self._waiting, None
         started, self._started = self._started, None
-        for one in (waiting, started):
+        resuming, self._managing = self._managing, None
+        for one in (waiting, started, resuming):
             if one is not None:
                 one.errback(self._why())
 
@@ -161,7 +151,7 @@ class Initiating(ServerStream):
             if nonza.namespace == ns.DIALBACK:
                 self.dialback.receive(nonza)
             elif nonza.namespace == management.NS:
-                management.receive(self, nonza)
+                managing.receive(self, nonza)
             elif nonza.namespace in (ns.STREAM, ns.TLS, ns.SASL):
                 self._told(nonza)
             else:
@@ -270,6 +260,21 @@ class Initiating(ServerStream):
             self.abort()
             raise Refused(f"{proof.reason}, and only certificates are good enough for {self.remote}")
 
+    async def management_answer(self) -> Nonza:
+        """Return the answer to `<resume/>`. :raises Refused: the connection was lost."""
+        if self._closing:
+            raise self._why()
+        self._managing = Deferred()
+        return await self._managing
+
+    def management_answered(self, nonza: Nonza) -> None:
+        """See ServerStream."""
+        waiting, self._managing = self._managing, None
+        if waiting is not None:
+            waiting.callback(nonza)
+        else:
+            managing.enabled(self, nonza)
+
     @property
     def bidi_offered(self) -> bool:
         """XEP-0288 section 2: after TLS, before authentication."""
@@ -309,11 +314,12 @@ class Initiating(ServerStream):
                 await self._dialback(pair)
             if self._closing:
                 raise self._why()
+            self.proved_by = by
             self.carry(pair)
+            if self.acknowledged is None and management.NS in self.features and pair == (self.local, self.remote):
+                await managing.manage(self)
         finally:
             self._lock.release()
-        if self.acknowledged is None and management.NS in self.features:
-            management.enable(self)
         return by
 
     def _external_offered(self) -> bool:

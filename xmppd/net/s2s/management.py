@@ -10,7 +10,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xmppd.wire.errors import StreamCondition, StreamError
+from twisted.internet.defer import Deferred
+
+from xmppd.wire import ns
+from xmppd.wire.errors import Condition, StreamCondition, StreamError
 from xmppd.wire.stanza import Nonza, Stanza
 from xmppd.wire.xml import tag
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from xmppd.core.durable.units import Batch
     from xmppd.net.s2s.stream import ServerStream
 
-__all__ = ["FEATURE", "NS", "Acknowledged", "Acknowledging", "receive"]
+__all__ = ["FEATURE", "NS", "Acknowledged", "Acknowledging", "count_of", "failed", "wants_resumption"]
 
 NS = "urn:xmpp:sm:3"
 FEATURE = tag("sm", xmlns=NS)
@@ -29,10 +32,11 @@ _WRAP = 1 << 32
 class Acknowledging:
     """Counts what the other server sends."""
 
-    __slots__ = ("_come", "_marks", "_open", "_stream", "_wanted", "_wanted_since")
+    __slots__ = ("_come", "_idle", "_marks", "_open", "_wanted", "_wanted_since", "stream")
 
     def __init__(self, stream: ServerStream) -> None:
-        self._stream = stream
+        self.stream = stream
+        self._idle: list[Deferred[None]] = []
         self._come = 0  # how many stanzas have come
         self._open: dict[int, None] = {}  # numbers of those that are not on disk yet, in order
         self._marks: deque[tuple[int, list[int]]] = deque()  # batches, and the stanzas that are on disk with them
@@ -47,7 +51,7 @@ class Acknowledging:
 
     def handled(self, number: int) -> None:
         """A stanza is handled; it counts when what it has left behind is on disk."""
-        batch = self._stream.network.server.ledger.latest
+        batch = self.stream.network.server.ledger.latest
         if batch is None:
             del self._open[number]
             self._tell()
@@ -75,21 +79,34 @@ class Acknowledging:
         """The other server wants to know; it is told when what it has sent so far is on disk."""
         self._wanted = self._come
         if not self._wanted_since:
-            self._wanted_since = self._stream.clock.seconds()
+            self._wanted_since = self.stream.clock.seconds()
         self._tell()
 
     def _tell(self) -> None:
+        if self._idle and not self._open:
+            idle, self._idle = self._idle, []
+            for one in idle:
+                one.callback(None)
         if self._wanted_since and self.on_disk >= self._wanted:
             self._wanted_since = 0.0
             self.answer()
 
+    async def settled(self) -> int:
+        """Wait until all that has come is on disk; return how many stanzas that is, as the protocol counts."""
+        while self._open:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
+        self._wanted_since = 0.0
+        return self._come % _WRAP
+
     def answer(self) -> None:
         """Tell the other server how many of its stanzas are on disk."""
-        self._stream.write(tag("a", xmlns=NS, h=str(self.on_disk % _WRAP)))
+        self.stream.write(tag("a", xmlns=NS, h=str(self.on_disk % _WRAP)))
 
     def look(self, now: float) -> None:
         """Section 4: an answer must not be withheld for any condition other than a timeout."""
-        seconds = self._stream.network.server.settings.stream_management.answer_within_seconds
+        seconds = self.stream.network.server.settings.stream_management.answer_within_seconds
         if self._wanted_since and now - self._wanted_since >= seconds:
             self._wanted_since = now
             self.answer()
@@ -101,10 +118,10 @@ class Acknowledged:
     :ivar asked_at: since when an acknowledgement is owed; 0.0: none is.
     """
 
-    __slots__ = ("_acknowledged", "_after", "_queue", "_stream", "asked_at")
+    __slots__ = ("_acknowledged", "_after", "_queue", "asked_at", "stream")
 
     def __init__(self, stream: ServerStream) -> None:
-        self._stream = stream
+        self.stream = stream
         self._after = stream.network.server.settings.stream_management.request_after_stanzas
         self._acknowledged = 0
         self._queue: deque[Stanza] = deque()
@@ -120,33 +137,41 @@ class Acknowledged:
         queue.extend(stanzas)
         if len(queue) >= self._after:
             self.ask()
-            if len(queue) > self._stream.network.settings.unacknowledged_stanzas:
+            if len(queue) > self.stream.network.settings.unacknowledged_stanzas:
                 error = StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is not acknowledged")
-                self._stream.close(error)
+                self.stream.close(error)
 
     def ask(self) -> None:
         """Ask for an acknowledgement, unless one is owed."""
         if not self.asked_at:
-            self.asked_at = self._stream.clock.seconds()
-            self._stream.write(_REQUEST)
+            self.asked_at = self.stream.clock.seconds()
+            self.stream.write(_REQUEST)
 
     def receive(self, nonza: Nonza) -> None:
         """Take an acknowledgement. :raises StreamError: it makes no sense (section 6)."""
-        text = nonza.attributes.get("h", "")
-        if not (text.isascii() and text.isdigit() and len(text) <= 10):
-            raise StreamError(StreamCondition.INVALID_XML, "<a/> needs an attribute h, a number")
-        more = (int(text) - self._acknowledged) % _WRAP
+        self.take(count_of(nonza))
+
+    def take(self, h: int) -> None:
+        """The other server has so many stanzas. :raises StreamError: it was not sent so many."""
+        more = (h - self._acknowledged) % _WRAP
         if more > len(self._queue):
             sent = (self._acknowledged + len(self._queue)) % _WRAP
             raise StreamError(
                 StreamCondition.UNDEFINED_CONDITION,
-                f"You acknowledged {text} stanzas, but I only sent you {sent} so far.",
-                tag("handled-count-too-high", attributes={"h": text, "send-count": sent}, xmlns=NS),
+                f"You acknowledged {h} stanzas, but I only sent you {sent} so far.",
+                tag("handled-count-too-high", attributes={"h": h, "send-count": sent}, xmlns=NS),
             )
         self.asked_at = 0.0
         self._acknowledged = (self._acknowledged + more) % _WRAP
         if more:
-            self._stream.network.federation.delivered([self._queue.popleft() for _ in range(more)])
+            self.stream.network.federation.delivered([self._queue.popleft() for _ in range(more)])
+
+    def send_again(self) -> None:
+        """The other server is back, and has said what it has: the rest is sent once more (section 5)."""
+        self.asked_at = 0.0
+        if self._queue:
+            self.stream.write(b"".join([stanza.to_bytes() for stanza in self._queue]))
+            self.ask()
 
     def give_up(self, stopping: bool) -> None:
         """The connection is gone: what was not acknowledged goes back.
@@ -156,59 +181,38 @@ class Acknowledged:
         stanzas = list(self._queue)
         self._queue.clear()
         if stanzas and not stopping:
-            self._stream.network.federation.undelivered(stanzas)
+            self.stream.network.federation.undelivered(stanzas)
 
     def refused(self) -> None:
         """The other server does not want stream management after all."""
         stanzas = list(self._queue)
         self._queue.clear()
         if stanzas:
-            self._stream.network.federation.delivered(stanzas)
+            self.stream.network.federation.delivered(stanzas)
 
     def look(self, now: float) -> bool:
         """Ask about what was sent a while ago. False if an answer is owed for too long."""
         if self.asked_at:
-            limit = self._stream.network.server.settings.stream_management.acknowledge_within_seconds
+            limit = self.stream.network.server.settings.stream_management.acknowledge_within_seconds
             return now - self.asked_at < limit
         if self._queue:
             self.ask()
         return True
 
 
-def receive(stream: ServerStream, nonza: Nonza) -> None:
-    """Take an element of stream management. :raises StreamError: it makes no sense."""
-    name = nonza.name
-    if name == "r" and stream.acknowledging is not None:
-        stream.acknowledging.requested()
-    elif name == "a" and stream.acknowledged is not None:
-        stream.acknowledged.receive(nonza)
-    elif name == "enable" and stream.incoming:
-        _enable(stream)
-    elif name == "enabled" and stream.acknowledged is not None and not stream.incoming:
-        stream.acknowledging = stream.acknowledging or Acknowledging(stream)
-    elif name == "failed" and stream.acknowledged is not None and not stream.incoming:
-        acknowledged, stream.acknowledged = stream.acknowledged, None
-        acknowledged.refused()
-    elif name in ("r", "a", "resume"):
-        stream.write(tag("failed", tag("unexpected-request", xmlns=_ERRORS), xmlns=NS))
-    else:
-        raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{name}/> is not expected here")
+def failed(condition: Condition, handled: int | None = None) -> bytes:
+    """Return `<failed/>` (section 6)."""
+    return tag("failed", tag(condition.value, xmlns=ns.STANZA_ERRORS), xmlns=NS, h=handled)
 
 
-def _enable(stream: ServerStream) -> None:
-    """Section 3: once a domain is proven, and only once."""
-    if stream.proven and stream.acknowledging is None:
-        stream.acknowledging = Acknowledging(stream)
-        stream.write(tag("enabled", xmlns=NS))
-        stream.acknowledged = Acknowledged(stream)
-    else:
-        stream.write(tag("failed", tag("unexpected-request", xmlns=_ERRORS), xmlns=NS))
+def wants_resumption(nonza: Nonza) -> bool:
+    """Does `<enable/>` or `<enabled/>` say that the stream can be resumed?"""
+    return nonza.attributes.get("resume", "").strip() in ("true", "1")
 
 
-def enable(stream: ServerStream) -> None:
-    """Turn it on, on a stream that we have opened and that offers it; what is sent from now on counts."""
-    stream.write(tag("enable", xmlns=NS))
-    stream.acknowledged = Acknowledged(stream)
-
-
-_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+def count_of(nonza: Nonza) -> int:
+    """Return the attribute `h`. :raises StreamError: it is no number."""
+    text = nonza.attributes.get("h", "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise StreamError(StreamCondition.INVALID_XML, f"<{nonza.name}/> needs an attribute h, a number")
+    return int(text)

@@ -18,6 +18,7 @@ from xmppd.net.peers import Networks, PeerCounter
 from xmppd.net.s2s.connecting import Connecting, IDialer, Steps
 from xmppd.net.s2s.initiating import Initiating
 from xmppd.net.s2s.receiving import Receiving
+from xmppd.net.s2s.resumption import Sessions
 from xmppd.net.s2s.stream import ServerStream
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.framing import Limits, ScannerPool
@@ -69,6 +70,7 @@ class ServerNetwork:
         self._to_look_at: list[ServerStream] = []
         self._drained: Deferred[None] | None = None
         self.draining = False
+        self.sessions = Sessions(self)
         self.reconfigure()
 
     def reconfigure(self) -> None:
@@ -144,6 +146,10 @@ class ServerNetwork:
         steps = Steps()
         self.federation.remote(pair.remote).trail = steps
         return steps
+
+    def carrying(self, pair: Pair) -> ServerStream | None:
+        """Return a stream on which stanzas of a pair can be sent, if there is one."""
+        return next((s for s in self._to.get(pair.remote, ()) if pair in s.sending and not s.closing), None)
 
     def shareable(self, pair: Pair) -> ServerStream | None:
         """Return a stream with the other server on which one more domain of ours can be proven (XEP-0220 2.5)."""
@@ -283,6 +289,7 @@ class ServerNetwork:
         if self._next_look is not None and self._next_look.active():
             self._next_look.cancel()
         self._connecting.stop()
+        self.sessions.stop()
         owed = [stream for stream in self.streams if stream.acknowledged]
         for stream in owed:
             if stream.acknowledged is not None:

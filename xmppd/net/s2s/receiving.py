@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppd.net.s2s import limits, management
+from xmppd.net.s2s import limits, management, managing
 from xmppd.net.s2s.dialback import stream_id
 from xmppd.net.s2s.external import External
 from xmppd.net.s2s.stream import ServerStream
@@ -98,7 +98,7 @@ class Receiving(ServerStream):
         if namespace == ns.DIALBACK:
             self.dialback.receive(nonza)
         elif namespace == management.NS:
-            management.receive(self, nonza)
+            managing.receive(self, nonza)
         elif namespace == ns.SASL:
             self._external.receive(nonza)
         elif namespace == ns.TLS and nonza.name == "starttls":

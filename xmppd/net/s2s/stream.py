@@ -13,9 +13,12 @@ from twisted.logger import Logger
 
 from xmppd.core.federation.contract import Pair
 from xmppd.core.limits import TokenBucket
+from xmppd.net.s2s.conduit import StreamConduit
 from xmppd.net.s2s.dialback import Dialback
 from xmppd.net.s2s.lanes import Lanes
 from xmppd.net.s2s.management import Acknowledged, Acknowledging
+from xmppd.net.s2s.refusals import unproven
+from xmppd.net.s2s.resumption import Session
 from xmppd.net.stream import FAREWELL, XmlStream
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, Malformed, StreamEnd
@@ -23,39 +26,18 @@ from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
 
 if TYPE_CHECKING:
+    from xmppd.api.interfaces import IDelayedCall
     from xmppd.net.s2s.network import ServerNetwork
     from xmppd.net.tls.identity import Proof
 
-__all__ = ["ServerStream", "StreamConduit"]
+__all__ = ["ServerStream"]
 
 _log = Logger()
 _STANZAS = frozenset((Message, Presence, Iq))
+#: Seconds after which a server whose stream can be resumed is not expected to do so any more.
+_RESUMES_WITHIN = 5.0
 #: What ends a stream without taking back what is on its way to us.
 _IN_PEACE = (StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.HOST_GONE, StreamCondition.RESET)
-
-
-class StreamConduit:
-    """A stream as :mod:`xmppd.core.federation` sees it."""
-
-    __slots__ = ("send", "stream")
-
-    def __init__(self, stream: ServerStream) -> None:
-        self.stream = stream
-        self.send = stream.send
-
-    @property
-    def peer(self) -> str:
-        """See Conduit."""
-        return self.stream.peer
-
-    @property
-    def secured(self) -> bool:
-        """See Conduit."""
-        return self.stream.tls is not None
-
-    def close(self, error: StreamError | None = None) -> None:
-        """See Conduit."""
-        self.stream.close(error)
 
 
 class ServerStream(XmlStream):
@@ -77,9 +59,9 @@ class ServerStream(XmlStream):
     """
 
     __slots__ = (
-        "_bucket", "_deaf", "_lanes", "_proofs", "acknowledged", "acknowledging", "active", "begun_at", "bidi",
-        "conduit", "counted", "dialback", "id", "idle_since", "local", "most_octets", "network", "proof_of", "proven",
-        "received", "remote", "sending", "sent",
+        "_bucket", "_deaf", "_fate", "_lanes", "_postponed", "_proofs", "_release_at", "acknowledged",
+        "acknowledging", "active", "begun_at", "bidi", "conduit", "counted", "dialback", "id", "idle_since", "local",
+        "most_octets", "network", "proof_of", "proven", "received", "remote", "sending", "sent", "session",
     )  # fmt: skip
     incoming = False
 
@@ -98,6 +80,10 @@ class ServerStream(XmlStream):
         self.received = self.sent = 0
         self.acknowledging: Acknowledging | None = None
         self.acknowledged: Acknowledged | None = None
+        self.session: Session | None = None
+        self._postponed: list[Pair] | None = None
+        self._release_at: IDelayedCall | None = None
+        self._fate: bool | None = None  # once it has ended: was the connection lost?
         self.most_octets = 0
         self.active = False
         self.counted = False
@@ -121,6 +107,12 @@ class ServerStream(XmlStream):
 
     def let_go(self, lost: bool) -> None:
         """See XmlStream."""
+        if self._fate is None:
+            self._fate = lost
+            if self.session is not None:
+                self.session.proven, self.session.sending = set(self.proven), set(self.sending)
+        self._postponed = None
+        self.release()
         self.network.silenced(self)
         pairs = list(self.sending)
         self.sending.clear()
@@ -129,11 +121,16 @@ class ServerStream(XmlStream):
         self.dialback.stop("the stream was closed" if not lost else "the connection was lost")
 
     def ended(self) -> None:
-        """See XmlStream: what was not acknowledged never will be."""
+        """See XmlStream: what was not acknowledged will be on another connection, or never."""
         self._lanes.stop()
-        acknowledged, self.acknowledged = self.acknowledged, None
-        if acknowledged is not None:
-            acknowledged.give_up(self.network.draining)
+        session = self.session
+        if session is not None and session.stream is self:
+            if self._fate and not self.network.draining:
+                self.network.sessions.lost(session)
+            else:
+                self.network.sessions.end(session)
+        elif session is None and self.acknowledged is not None:
+            self.acknowledged.give_up(self.network.draining)
         self.network.left(self)
 
     def close(self, error: StreamError | None = None) -> None:
@@ -159,7 +156,7 @@ class ServerStream(XmlStream):
                 if to is not None and from_ is not None and (from_.domain, to.domain) in proven:
                     self._arrived(frame)
                     continue
-                self._unproven(frame)
+                self.close(unproven(frame, self.proven))
             else:
                 self.receive(frame)
             if self._closing or self.framer is not framer:
@@ -211,22 +208,9 @@ class ServerStream(XmlStream):
         if isinstance(frame, Malformed):
             self._malformed(frame)
         elif isinstance(frame, Stanza):
-            self._unproven(frame)
+            self.close(unproven(frame, self.proven))
         elif isinstance(frame, Nonza):
             raise NotImplementedError
-
-    def _unproven(self, stanza: Stanza) -> None:
-        """Close the stream for a stanza whose addresses this stream has not proven (RFC 6120 8.1.1.2, 8.1.2.2)."""
-        from_, to = stanza.from_, stanza.to
-        condition, text = StreamCondition.IMPROPER_ADDRESSING, "a stanza between servers needs to and from"
-        if not self.proven:
-            condition, text = StreamCondition.NOT_AUTHORIZED, "this stream has not proven any domain"
-        elif from_ is not None and to is not None:
-            if all(remote != from_.domain for remote, _ in self.proven):
-                condition, text = StreamCondition.INVALID_FROM, f"this stream has not proven {from_.domain}"
-            else:
-                condition, text = StreamCondition.HOST_UNKNOWN, f"this stream is not for {to.domain}"
-        self.close(StreamError(condition, text))
 
     def _malformed(self, frame: Malformed) -> None:
         """Take a stanza one of whose addresses is none: an error if it is `to` (RFC 6120 8.3.3.8)."""
@@ -237,7 +221,7 @@ class ServerStream(XmlStream):
             return
         local = next((ours for theirs, ours in self.proven if theirs == from_.domain), None)
         if local is None:
-            self._unproven(frame.stanza.readdressed(from_=from_, to=Jid.parse(self.local or from_.domain)))
+            self.close(unproven(frame.stanza.readdressed(from_=from_, to=from_), self.proven))
             return
         self.received += 1
         if self.acknowledging is not None:
@@ -285,8 +269,32 @@ class ServerStream(XmlStream):
         self.framer.limits = self.network.limits_after
         self.network.proven(self, remote, local, by)
         if self.bidi:
-            self.carry(Pair(local, remote))
-            self.network.federation.up(Pair(local, remote), self.conduit)
+            self._carry_back(Pair(local, remote))
+
+    def _carry_back(self, pair: Pair) -> None:
+        """Stanzas may go against the direction in which the connection was made (XEP-0288).
+
+        If others were sent on a connection that was lost, and may be sent again on this one, they come first.
+        """
+        self.carry(pair)
+        if self.session is not None or self.network.sessions.held(pair) is None:
+            self.network.federation.up(pair, self.conduit)
+        elif self._postponed is None:
+            self._postponed = [pair]
+            self._release_at = self.clock.callLater(_RESUMES_WITHIN, self.release, wait=False)
+        else:
+            self._postponed.append(pair)
+
+    def release(self, wait: bool = True) -> None:
+        """What could be resumed on this stream is; what waited for that can go, unless `wait` and more is owed."""
+        postponed = self._postponed or []
+        owed = [pair for pair in postponed if wait and self.network.sessions.owes(pair)]
+        self._postponed = owed or None
+        if not owed and self._release_at is not None and self._release_at.active():
+            self._release_at.cancel()
+        for pair in postponed:
+            if pair not in owed and pair in self.sending:
+                self.network.federation.up(pair, self.conduit)
 
     def carry(self, pair: Pair) -> None:
         """Stanzas for this pair may go over this stream; with bidi, those from there may come as well."""
@@ -340,12 +348,20 @@ class ServerStream(XmlStream):
         self._lanes.when_idle(self._acknowledge)
 
     def _acknowledge(self) -> None:
-        self.network.server.ledger.settled().addCallback(self._acknowledged)
+        self.network.server.ledger.settled().addCallback(self._all_on_disk)
 
-    def _acknowledged(self, _: None) -> None:
+    def _all_on_disk(self, _: None) -> None:
         if self.acknowledging is not None:
             self.acknowledging.answer()
         self.close()
+
+    def lost_by(self, error: StreamError | None) -> bool:
+        """See XmlStream: nothing was wrong, but the connection."""
+        return error is not None and error.condition is StreamCondition.CONNECTION_TIMEOUT
+
+    def management_answered(self, nonza: Nonza) -> None:
+        """Take an answer of stream management, on a stream that we have not opened. :raises StreamError: always."""
+        raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{nonza.name}/> is not expected here")
 
     def peer_failed(self, error: StreamError) -> None:
         """See XmlStream."""

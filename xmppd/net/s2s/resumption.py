@@ -1,0 +1,125 @@
+"""Streams between servers that go on after their connection was lost (XEP-0198 section 5).
+
+Either side may make the new connection, since either may have something to send. What both keep meanwhile is in memory:
+a server that was restarted knows nothing of it, and says so.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from xmppd.core.federation.contract import Pair
+from xmppd.net.s2s.management import Acknowledged, Acknowledging
+
+if TYPE_CHECKING:
+    from xmppd.api.interfaces import IDelayedCall
+    from xmppd.net.s2s.network import ServerNetwork
+    from xmppd.net.s2s.stream import ServerStream
+
+__all__ = ["Session", "Sessions", "new_id"]
+
+
+class Session:
+    """What survives a connection.
+
+    :ivar id: which both sides know it by.
+    :ivar pair: of the header of the stream.
+    :ivar bidi: do stanzas flow in both directions?
+    :ivar ours: have we made the last connection?
+    :ivar stream: the stream, or None while there is none.
+    :ivar asking: is it on its way to be resumed on a connection of ours?
+    :ivar proven: see ServerStream. :ivar sending: see there.
+    """
+
+    def __init__(self, id: str, stream: ServerStream, acknowledging: Acknowledging, acknowledged: Acknowledged) -> None:
+        self.id = id
+        self.pair = Pair(stream.local, stream.remote)
+        self.bidi = stream.bidi
+        self.ours = not stream.incoming
+        self.stream: ServerStream | None = stream
+        self.asking = False
+        self.acknowledging = acknowledging
+        self.acknowledged = acknowledged
+        self.proven: set[tuple[str, str]] = set()
+        self.sending: set[Pair] = set()
+        self.expiry: IDelayedCall | None = None
+
+    def fits(self, stream: ServerStream) -> bool:
+        """Can it be resumed on this stream, which has proven the same domains?"""
+        if self.bidi != stream.bidi or self.stream is stream:
+            return False
+        return (self.pair.remote, self.pair.local) in stream.proven or self.pair in stream.sending
+
+
+class Sessions:
+    """All that can be resumed."""
+
+    def __init__(self, network: ServerNetwork) -> None:
+        self._network = network
+        self._by_id: dict[str, Session] = {}
+        self._held: dict[Pair, list[Session]] = {}  # those without a connection, by all pairs that they carried
+
+    def add(self, session: Session) -> None:
+        """A stream can be resumed from now on, should its connection be lost."""
+        self._by_id[session.id] = session
+
+    def get(self, id: str) -> Session | None:
+        """Return the session of that id."""
+        return self._by_id.get(id)
+
+    def held(self, pair: Pair) -> Session | None:
+        """Return a session that carried stanzas of a pair, and has no connection now; one that owes some, if any does.
+
+        There is more than one if both sides have made a connection at the same time.
+        """
+        sessions = self._held.get(pair, ())
+        return next((session for session in sessions if session.acknowledged), sessions[0] if sessions else None)
+
+    def owes(self, pair: Pair) -> bool:
+        """Are there stanzas of a pair that may have to be sent again before others are sent?"""
+        held = self.held(pair)
+        return held is not None and bool(held.acknowledged)
+
+    def lost(self, session: Session) -> None:
+        """The connection of a session is lost: it waits, but not for ever."""
+        session.stream = None
+        session.asking = False
+        for pair in {session.pair, *session.sending}:
+            self._held.setdefault(pair, []).append(session)
+        seconds = self._network.settings.resume_seconds
+        session.expiry = self._network.clock.callLater(seconds, self.end, session)
+
+    def take(self, session: Session, stream: ServerStream) -> None:
+        """A session goes on, on a stream."""
+        self._release(session)
+        session.stream, session.ours, session.asking = stream, not stream.incoming, False
+        session.acknowledging.stream = session.acknowledged.stream = stream
+        stream.session, stream.acknowledging, stream.acknowledged = session, session.acknowledging, session.acknowledged
+
+    def end(self, session: Session) -> None:
+        """A session will not be resumed: what was not acknowledged goes back."""
+        self._release(session)
+        self._by_id.pop(session.id, None)
+        session.acknowledged.give_up(self._network.draining)
+
+    def _release(self, session: Session) -> None:
+        for pair in {session.pair, *session.sending}:
+            sessions = self._held.get(pair, [])
+            if session in sessions:
+                sessions.remove(session)
+                if not sessions:
+                    del self._held[pair]
+        if session.expiry is not None and session.expiry.active():
+            session.expiry.cancel()
+        session.expiry = None
+
+    def stop(self) -> None:
+        """End all that have no connection."""
+        for session in {session for sessions in self._held.values() for session in sessions}:
+            self.end(session)
+
+
+def new_id() -> str:
+    """Return an id that nobody can guess."""
+    return secrets.token_urlsafe(18)
