@@ -49,7 +49,7 @@ class XmppdWithComponents(server.Xmppd):
         self.config.write_text(text + f'[components."{ECHO}"]\nsecret = "{SECRET}"\n')
 
 
-class Echo(ComponentXMPP):  # type: ignore[misc]  # slixmpp's types are loose
+class Echo(ComponentXMPP):
     """A component of slixmpp that says everything again."""
 
     def __init__(self, port: int, secret: str = SECRET) -> None:
