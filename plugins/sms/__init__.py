@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+from twisted.internet.defer import DeferredLock
+
 from xmppd.api import Condition, Jid, JidError, OperationError, Result, StanzaError, operation
 from xmppd.api.gateway import Gateway, Outgoing
 from xmppd.api.http import Request, Response, http_post
@@ -71,6 +73,7 @@ class Sms(Gateway):
         self.costs = Costs(self)
         self.writers = Writers(self)
         self.parts = Parts(self)
+        self._senders: dict[str, DeferredLock] = {}
         self.guard = Guard(options.webhook)
         self.provider = self._make_provider()
         self.concurrency = self.provider.concurrency
@@ -174,11 +177,21 @@ class Sms(Gateway):
         )
 
     async def received(self, source: str, destination: str, text: str, *, key: str | None = None) -> None:
-        """Take a message that has come.
+        """Take a message that has come. Those of one sender are delivered in the order in which they came.
 
         :param key: a name for it, by which it is known if it comes once more.
         :raises Nobody: it is for nobody.
         """
+        lock = self._senders.setdefault(source, DeferredLock())
+        await lock.acquire()
+        try:
+            await self._received(source, destination, text, key)
+        finally:
+            lock.release()
+            if not lock.locked:
+                self._senders.pop(source, None)
+
+    async def _received(self, source: str, destination: str, text: str, key: str | None) -> None:
         users = await self.recipients_of(source, destination)
         contact = self._contact(source)
         try:

@@ -129,7 +129,9 @@ class Session:
         sequence = self._sequence
         data = encode(command, sequence, **fields)
         answer: Deferred[Pdu] = Deferred()
-        timer = self._clock.callLater(self._options.response_seconds, self._unanswered, sequence, command)
+        longest = self._options.response_seconds
+        seconds = min(longest, _FAREWELL) if command == "unbind" else longest
+        timer = self._clock.callLater(seconds, self._unanswered, sequence, command)
         self._waiting[sequence] = answer, timer
         self._transport.write(data)
         try:

@@ -166,3 +166,14 @@ class WrongOptions(SynchronousTestCase):
             plugin._options = Sms.Options(**options)
             with self.assertRaisesRegex(ValueError, "numbers, or fallback"):
                 plugin._build_sms()
+
+
+class Secrets(SmsCase):
+    smpp: ClassVar = {"password": "s3cret"}
+    options: ClassVar = {"http": {"headers": {"Authorization": "s3cret"}}, "webhook": {"secret": "s3cret"}}
+
+    def test_nobody_sees_them(self) -> None:
+        shown = self.wait(self.server.server.operations.run("plugin info", {"name": "sms"}))
+        self.assertIn("system_id", str(shown))
+        self.assertNotIn("s3cret", str(shown))
+        self.assertNotIn("s3cret", repr(self.plugin("sms").options))

@@ -7,6 +7,7 @@ from typing import ClassVar
 from hypothesis import given
 from hypothesis import strategies as st
 from smpplib import consts
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.sms_kit import NUMBER, SmsCase
@@ -58,6 +59,30 @@ class Incoming(SmsCase):
         self.send()
         self.deliver(b"again")
         self.romeo.expect(f"<message {FROM} type='chat'><body>again</body></message>")
+
+    def test_in_order(self) -> None:
+        """However long it takes to find out whom the first one is for."""
+        self.send()
+        sms = self.plugin("sms")
+        waiting: list[Deferred[None]] = []
+        find = sms.recipients_of
+
+        async def slowly(source: str, destination: str) -> list[Jid]:
+            if not waiting:
+                waiting.append(Deferred())
+                await waiting[0]
+            found: list[Jid] = await find(source, destination)
+            return found
+
+        self.patch(sms, "recipients_of", slowly)
+        for text in (b"1", b"2"):
+            self.centre.session.deliver(text)
+        self.pump(1)
+        self.romeo.expect_nothing()
+        waiting[0].callback(None)
+        self.pump(1)
+        for text in "12":
+            self.romeo.expect(f"<message {FROM} type='chat'><body>{text}</body></message>")
 
     def test_nobody(self) -> None:
         self.assertEqual(self.deliver(b"hello", OTHER), REJECTED)

@@ -140,6 +140,14 @@ class Binding(LinkCase):
         self.centre.mute = {"bind_transceiver"}
         self.start()
 
+    def test_a_centre_that_does_not_take_leave(self) -> None:
+        self.centre.mute = {"unbind"}
+        self.start()
+        stopped = ensureDeferred(self.link.stop())
+        self.pump(6)
+        self.successResultOf(stopped)
+        self.assertTrue(self.centre.session.over)
+
     def test_we_take_leave(self) -> None:
         self.start()
         self.stop()
