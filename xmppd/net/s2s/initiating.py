@@ -37,7 +37,6 @@ class Initiating(ServerStream):
     """A stream that we have opened.
 
     :ivar policy: how the other server has to be dealt with.
-    :ivar proved_by: how we have proven who we are, in a word; "" if we haven't.
     :ivar trusted: does its certificate prove its domain?
     :ivar features: what it offers, by namespace.
     :ivar direct_tls: does TLS come first?
@@ -49,7 +48,7 @@ class Initiating(ServerStream):
     __slots__ = (
         "_authenticated", "_frames", "_knows_dialback", "_lock", "_lost", "_managing", "_redirect", "_said",
         "_started", "_timeout", "_waiting", "direct_tls", "external", "external_failed", "features", "policy",
-        "proved_by", "steps", "trusted",
+        "steps", "trusted",
     )  # fmt: skip
 
     def __init__(self, network: ServerNetwork, pair: Pair, policy: Policy, direct_tls: bool) -> None:
@@ -58,7 +57,6 @@ class Initiating(ServerStream):
         self.policy = policy
         self.direct_tls = direct_tls
         self.trusted = False
-        self.proved_by = ""
         self.external = True
         self.steps: list[str] = []
         self.external_failed = ""
@@ -276,6 +274,11 @@ class Initiating(ServerStream):
             managing.enabled(self, nonza)
 
     @property
+    def proved_by(self) -> str:
+        """How we have proven our domain: in a word, or "" if we haven't."""
+        return "EXTERNAL" if self._authenticated else "dialback" if self.sending else ""
+
+    @property
     def bidi_offered(self) -> bool:
         """XEP-0288 section 2: after TLS, before authentication."""
         return BIDI_FEATURE in self.features and (self.tls is not None or not self.policy.tls_required)
@@ -314,7 +317,6 @@ class Initiating(ServerStream):
                 await self._dialback(pair)
             if self._closing:
                 raise self._why()
-            self.proved_by = by
             self.carry(pair)
             if self.acknowledged is None and management.NS in self.features and pair == (self.local, self.remote):
                 await managing.manage(self)
