@@ -16,9 +16,11 @@ from typing import Any
 from tests.interop.device import PATIENCE
 from tests.interop.network.person import Person
 from tests.interop.network.servers import Prosody, Site, Xmppd
-from tests.interop.network.stage import Domain, Stage
+from tests.interop.network.stage import S2S_TLS_PORT, Domain, Stage
 
 PASSWORD = "wherefore art thou"
+# Of ours: what can't be delivered is known to be so before a test loses its patience.
+SETTINGS = "queue_seconds = 5.0\n"
 _numbers = itertools.count(1)
 
 
@@ -126,8 +128,11 @@ class Federation(StageCase):
     there: Site
     ours: Domain
     ours_self: Domain
+    ours_direct: Domain
     theirs: Domain
     theirs_self: Domain
+    theirs_direct: Domain
+    theirs_bidi: Domain
 
     @classmethod
     def build(cls) -> None:
@@ -136,10 +141,16 @@ class Federation(StageCase):
         stage, name = cls.stage, cls.there_class.name
         cls.ours = stage.domain("ours.example")
         cls.ours_self = stage.domain("self.ours.example", self_signed=True)
+        cls.ours_direct = stage.domain("direct.ours.example")
         cls.theirs = stage.domain(f"{name}.example")
         cls.theirs_self = stage.domain(f"self.{name}.example", self_signed=True)
-        cls.here = here(stage, [cls.ours, cls.ours_self])
-        cls.there = cls.there_class(stage, [cls.theirs, cls.theirs_self])
+        cls.theirs_direct = stage.domain(f"direct.{name}.example")
+        cls.theirs_bidi = stage.domain(f"bidi.{name}.example", bidi=True)
+        theirs = [cls.theirs, cls.theirs_self, cls.theirs_direct, cls.theirs_bidi]
+        cls.here = here(stage, [cls.ours, cls.ours_self, cls.ours_direct], SETTINGS if here is Xmppd else "")
+        cls.there = cls.there_class(stage, theirs)
+        for site, domain in ((cls.here, cls.ours_direct), (cls.there, cls.theirs_direct)):
+            stage.publish(domain.name, site.address, port=None, tls_port=S2S_TLS_PORT)
         cls.add(cls.here)
         cls.add(cls.there)
 
@@ -214,6 +225,10 @@ class Federation(StageCase):
         """They can't trust our certificate, so dialback has to prove us."""
         await self._conversation(self.ours_self, self.theirs)
 
+    async def test_conversation_over_direct_tls(self) -> None:
+        """Both publish nothing but _xmpps-server (XEP-0368)."""
+        await self._conversation(self.ours_direct, self.theirs_direct)
+
     # ---- leaving
 
     async def test_logging_out_is_seen(self) -> None:
@@ -284,3 +299,40 @@ class Federation(StageCase):
         await juliet.expect(kind="presence", type="available", from_=romeo.full)
         await romeo.expect(kind="presence", type="available", from_=juliet.full)
         await self._talk(romeo, juliet)
+
+    async def test_our_server_is_stopped(self) -> None:
+        """Who was there is gone for everybody; afterwards things are as before."""
+        self._needs_us()
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        await asyncio.to_thread(self.here.stop)
+        await juliet.expect(kind="presence", type="unavailable", from_=romeo.full)
+        await self._restart(self.here)
+        romeo = await self.person(self.here, "romeo", self.ours, register=False)
+        await juliet.expect(kind="presence", type="available", from_=romeo.full)
+        await romeo.expect(kind="presence", type="available", from_=juliet.full)
+
+    async def test_who_was_there_when_our_server_died_is_gone(self) -> None:
+        """Romeo does not come back after kill -9, and Juliet learns that he is away."""
+        self._needs_us()
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        self.here.cut()
+        await self._restart(self.here)
+        await juliet.expect(kind="presence", type="unavailable", from_=romeo.full)
+
+    async def test_whose_server_is_gone_is_gone(self) -> None:
+        """When it can't be reached, its users are taken for unavailable, until they show that they are there."""
+        self._needs_us()
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        await asyncio.sleep(self.settle)
+        self.there.cut()
+        romeo.message(juliet.bare, "are you there?")
+        await romeo.expect(kind="message", type="error", bare=juliet.bare)
+        await romeo.expect(kind="presence", type="unavailable", from_=juliet.full)
+        await self._restart(self.there)
+        juliet = await self.person(self.there, "juliet", self.theirs, register=False)
+        await romeo.expect(kind="presence", type="available", from_=juliet.full)
+        await juliet.expect(kind="presence", type="available", from_=romeo.full)
+
+    def _needs_us(self) -> None:
+        if not isinstance(self.here, Xmppd):
+            self.skipTest("more than others do")
