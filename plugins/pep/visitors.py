@@ -60,6 +60,7 @@ class Visitors:
         self._contents: OrderedDict[bytes, Caps | None] = OrderedDict()
         self._waiting: OrderedDict[Jid, _Question] = OrderedDict()
         self._asked: dict[Jid, Caps] = {}
+        self._kinds_asked: set[tuple[str, str]] = set()
         self._servers: Counter[str] = Counter()
         self._going = False
 
@@ -120,38 +121,40 @@ class Visitors:
         if question is None or question.caps != caps:
             if question is None and len(self._waiting) >= self.bounds.questions_waiting:
                 return  # it will be asked when it is seen again
-            question = self._waiting[device] = _Question(caps, {} if question is None else question.accounts)
-        if account is not None:
+            accounts: dict[Jid, None] = {} if question is None else question.accounts
+            question = self._waiting[device] = _Question(caps, accounts)
+            if account is not None:
+                accounts[account] = None
+            self._begin(device, question)
+        elif account is not None:
             question.accounts[account] = None
-        self._go_on()
+
+    def _begin(self, device: Jid, question: _Question) -> None:
+        """Ask a device now, if so many may be asked; of those with the same caps one after the other."""
+        caps = question.caps
+        if (
+            device not in self._asked
+            and (caps.hash, caps.ver) not in self._kinds_asked
+            and len(self._asked) < self.bounds.questions
+            and self._servers[device.domain] < self.bounds.questions_per_server
+        ):
+            self._asked[device] = caps
+            self._kinds_asked.add((caps.hash, caps.ver))
+            self._servers[device.domain] += 1
+            self._host.spawn(self._find_out(device, caps), f"asking {device} for its capabilities")
 
     def _go_on(self) -> None:
-        """Ask as many as may be asked at a time; of devices with the same caps one after the other."""
+        """Ask those who wait, as many as may be asked."""
         if self._going:
             return  # the answer to a question came at once: whoever asked goes on
         self._going = True
-        try:
-            while self._ask_some():
-                pass
-        finally:
-            self._going = False
-
-    def _ask_some(self) -> bool:
-        """Go through those that wait once. Return whether it has to be done again: somebody has answered at once."""
-        kinds = {(caps.hash, caps.ver) for caps in self._asked.values()}
-        waiting = len(self._waiting)
-        for device, question in list(self._waiting.items()):
-            if len(self._asked) >= self.bounds.questions:
-                break
-            kind = (question.caps.hash, question.caps.ver)
-            if self._waiting.get(device) is not question or device in self._asked or kind in kinds:
-                continue
-            if self._servers[device.domain] < self.bounds.questions_per_server:
-                kinds.add(kind)
-                self._asked[device] = question.caps
-                self._servers[device.domain] += 1
-                self._host.spawn(self._find_out(device, question.caps), f"asking {device} for its capabilities")
-        return 0 < len(self._waiting) < waiting
+        before = len(self._waiting) + 1
+        while 0 < len(self._waiting) < before and len(self._asked) < self.bounds.questions:
+            before = len(self._waiting)
+            for device, question in list(self._waiting.items()):
+                if self._waiting.get(device) is question:
+                    self._begin(device, question)
+        self._going = False
 
     async def _find_out(self, device: Jid, caps: Caps) -> None:
         nodes: tuple[str, ...] | None
@@ -161,6 +164,7 @@ class Visitors:
             # Who refuses to say is not asked again; it may never have come to others.
             nodes = None if error.condition in _UNKNOWN else ()
         self._asked.pop(device, None)
+        self._kinds_asked.discard((caps.hash, caps.ver))
         self._servers[device.domain] -= 1
         if not self._servers[device.domain]:
             del self._servers[device.domain]

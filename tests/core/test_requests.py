@@ -120,3 +120,9 @@ class Asking(ServerTestCase):
         self.question()
         self.restart()
         self.assertEqual(self.outcomes, ["remote-server-timeout"])
+
+    def test_nothing_is_asked_after_that(self) -> None:
+        self.server.server.requests.stop()
+        self.ask()
+        self.romeo.expect_nothing()
+        self.assertEqual(self.outcomes, ["remote-server-timeout"])

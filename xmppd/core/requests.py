@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from itertools import count
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from xmppd.api.interfaces import IClock, IDelayedCall
@@ -29,6 +29,7 @@ class Requests:
         self._waiting: dict[Key, tuple[Deferred[Iq], IDelayedCall]] = {}
         self._run = secrets.token_urlsafe(6)  # late answers to requests of an earlier run match none of these
         self._numbers = count(1)
+        self._stopped = False
 
     def send(
         self, iq: Iq, timeout: float, route: Callable[[Stanza], Awaitable[None] | None] | None = None
@@ -37,6 +38,8 @@ class Requests:
 
         :param route: sends it some other way than usual.
         """
+        if self._stopped:
+            return fail(_no_answer())
         request = Iq(iq.to, iq.from_, f"{self._run}-{next(self._numbers)}", iq.type, iq.lang, iq.payload)
         key = (request.to, request.id)
         answer: Deferred[Iq] = Deferred()
@@ -73,7 +76,8 @@ class Requests:
             entry[0].errback(error)
 
     def stop(self) -> None:
-        """Give up on all of them."""
+        """Give up on all of them, and send no more."""
+        self._stopped = True
         for key in list(self._waiting):
             self._fail(key, _no_answer())
 
