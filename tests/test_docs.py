@@ -240,7 +240,7 @@ class Commands(unittest.TestCase):
         folder = folder_with(self, WRITING.files())
         for source in (PackageSource("xmppd.plugins"), DirectorySource(folder / "my-plugins")):
             for name in source.names():
-                plugin: Plugin = source.load(name)(Mock())
+                plugin: Plugin = source.load(name)(Mock(jid="example.org"))
                 for operation in operations_of(plugin):
                     yield describe(Entry(operation.name, operation))
 
