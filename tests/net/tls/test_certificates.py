@@ -30,9 +30,10 @@ from xmppd.net.tls.certificates import (
     read,
     read_key,
     self_signed,
+    services,
     write,
 )
-from xmppd.net.tls.context import xmpp_addresses
+from xmppd.net.tls.identity import xmpp_addresses
 
 HOST = "example.org"
 
@@ -84,6 +85,23 @@ class FindTests(FolderTestCase):
         settings = self.settings(extra)
         self.assertEqual(find(settings, "example.net"), CertificateFiles(self.folder / "c", self.folder / "k"))
         self.assertEqual(find(settings, "example.com"), CertificateFiles(self.folder / "c", self.folder / "c"))
+
+
+class ServiceTests(FolderTestCase):
+    def test_beneath_hosts_and_of_components(self) -> None:
+        settings = self.settings('[components."sms.example"]\nsecret = "x"', hosts=(HOST, "bücher.example"))
+        self.assertEqual(list(services(settings)), [])
+        for name in (
+            "example.org.crt", "conference.example.org.crt", "conference.example.org.key",
+            "irc.example.org/fullchain.pem",
+            "empty.example.org/README", "a.xn--bcher-kva.example.pem", "sms.example.pem", "xmpp.example.com.pem",
+            "notexample.org.pem", "README",
+        ):  # fmt: skip
+            self.touch(name)
+        self.assertEqual(
+            list(services(settings)),
+            ["a.xn--bcher-kva.example", "conference.example.org", "irc.example.org", "sms.example"],
+        )
 
 
 class EnsureTests(FolderTestCase):

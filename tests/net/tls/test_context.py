@@ -15,8 +15,9 @@ from OpenSSL import SSL
 
 from tests.net.tls_peers import NOW, Application, Client, connect, issue, make_settings, xmpp_name
 from xmppd.core.options import SettingsError
-from xmppd.net.tls.certificates import self_signed
-from xmppd.net.tls.context import end_point, xmpp_addresses
+from xmppd.net.tls.certificates import CertificateFiles, self_signed, write
+from xmppd.net.tls.context import end_point
+from xmppd.net.tls.identity import xmpp_addresses
 from xmppd.net.tls.transport import ServerTls, TlsTransport
 
 
@@ -41,6 +42,11 @@ class ContextTestCase(unittest.TestCase):
 
 
 class ServerNameTests(ContextTestCase):
+    def prepare(self) -> None:
+        path = self.folder / "certs/irc.example.net.pem"
+        path.parent.mkdir()
+        write(CertificateFiles(path, path), self_signed("irc.example.net", NOW))
+
     def shown_for(self, server_name: str | None) -> str:
         client = Client(server_name)
         self.connect(client)
@@ -55,6 +61,9 @@ class ServerNameTests(ContextTestCase):
             ("EXAMPLE.net", "CN=example.net"),
             ("xn--bcher-kva.example", "CN=xn--bcher-kva.example"),
             ("other.example", "CN=example.org"),
+            ("conference.example.net", "CN=example.net"),
+            ("a.b.example.net", "CN=example.net"),
+            ("irc.example.net", "CN=irc.example.net"),
             ("b\xfccher", "CN=example.org"),
             (None, "CN=example.org"),
         ):

@@ -132,8 +132,12 @@ class HandshakeTests(PeerTestCase):
         self.assertTrue(self.info(self.initiator).proof("other.example").proven)
 
     def test_a_host_without_a_certificate_of_its_own_shows_the_first(self) -> None:
-        self.starttls(local="irc.example.org")
+        self.starttls(local="elsewhere.example")
         self.assertTrue(self.info(self.receiver).proof("example.org").proven)
+
+    def test_a_service_beneath_a_host_shows_that_of_the_host(self) -> None:
+        self.starttls(local="irc.example.net")
+        self.assertTrue(self.info(self.receiver).proof("example.net").proven)
 
     def test_who_asks_for_another_protocol_is_refused(self) -> None:
         client = Client("peer.example", [ALPN_CLIENT])

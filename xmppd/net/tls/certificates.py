@@ -75,8 +75,8 @@ def a_label(domain: str) -> str:
 
 def find(settings: Settings, host: str) -> CertificateFiles | None:
     """Return the files for `host`, a served domain: those it names, those in the folder, or those for every host."""
-    own = settings.hosts[host]
-    if own.certificate:
+    own = settings.hosts.get(host)
+    if own is not None and own.certificate:
         return CertificateFiles(own.certificate, own.key or own.certificate)
     for files in candidates(settings.tls.certificate_dir, host):
         if files.certificate.exists():
@@ -84,6 +84,16 @@ def find(settings: Settings, host: str) -> CertificateFiles | None:
     if settings.tls.certificate:
         return CertificateFiles(settings.tls.certificate, settings.tls.key or settings.tls.certificate)
     return None
+
+
+def services(settings: Settings) -> Iterator[str]:
+    """Yield the domains beneath hosts, and those of components, that have a certificate of their own in the folder."""
+    folder = settings.tls.certificate_dir
+    names = {path.name if path.is_dir() else path.stem for path in folder.iterdir()} if folder.is_dir() else set()
+    for name in sorted(names - set(settings.hosts)):
+        beneath = any(name.endswith(f".{form}") for host in settings.hosts for form in (host, a_label(host)))
+        if (beneath or name in settings.components) and any(f.certificate.exists() for f in candidates(folder, name)):
+            yield name
 
 
 def candidates(folder: Path, host: str) -> Iterator[CertificateFiles]:

@@ -69,15 +69,23 @@ class Contexts:
         self._default = next(iter(self._contexts.values()))
 
     def get(self, host: str | None) -> HostContext:
-        """Return the context of `host`, or of the first host if it is None or unknown."""
-        return self._contexts.get(a_label(host), self._default) if host else self._default
+        """Return the context of `host`, or of the nearest domain above it; of the first host if there is none."""
+        return (nearest(self._contexts, a_label(host)) if host else None) or self._default
 
     def _choose(self, connection: SSL.Connection) -> None:
         # The name is the client's: bytes that are not an A-label are simply no host of ours.
         name = (connection.get_servername() or b"").decode("ascii", "replace").lower().rstrip(".")
-        context = self._contexts.get(name)
+        context = nearest(self._contexts, name)
         if context is not None and context is not connection.get_context():
             connection.set_context(context)
+
+
+def nearest(contexts: Mapping[str, HostContext], name: str) -> HostContext | None:
+    """Return the context of a domain (as A-labels), or else of the nearest one above it, whose certificate may well
+    be for services beneath it too; None if there is none."""
+    while name and name not in contexts:
+        name = name.partition(".")[2]
+    return contexts.get(name)
 
 
 def _authorities(settings: Tls) -> list[x509.Certificate]:

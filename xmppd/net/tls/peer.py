@@ -15,7 +15,7 @@ from OpenSSL import SSL
 
 from xmppd.core.settings import Settings
 from xmppd.net.tls.certificates import Credentials, a_label
-from xmppd.net.tls.context import ALPN_SERVER, Contexts, HostContext, make_context
+from xmppd.net.tls.context import ALPN_SERVER, Contexts, HostContext, make_context, nearest
 from xmppd.net.tls.identity import Roots
 from xmppd.net.tls.transport import Securable, TlsTransport
 
@@ -79,8 +79,8 @@ class InitiatingTransport(TlsTransport):
 class PeerTls:
     """TLS with other servers, by the certificates of our hosts; they can be replaced while it is in use.
 
-    :param credentials: by host, as :func:`xmppd.net.tls.transport.load_credentials` reads them. The first one is for
-        connections on which no host, or one without a certificate of its own, is named.
+    :param credentials: by host, as :func:`xmppd.net.tls.transport.load_credentials` reads them. A domain
+        without one shows that of the nearest domain above it, or else the first.
     :raises SettingsError: a setting can't be used.
     """
 
@@ -120,8 +120,7 @@ class PeerTls:
         return TlsTransport(protocol, self._direct.get(None))
 
     def _context(self, local: str) -> HostContext:
-        found = self._initiating.get(a_label(local))
-        return next(iter(self._initiating.values())) if found is None else found
+        return nearest(self._initiating, a_label(local)) or next(iter(self._initiating.values()))
 
 
 def _initiating(settings: Settings, credentials: Credentials, roots: Roots) -> HostContext:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
-from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read
+from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read, services
 from xmppd.net.tls.context import Contexts, HostContext, peer_addresses
 from xmppd.net.tls.identity import Proof, prove
 from xmppd.wire.jid import Jid
@@ -303,8 +303,8 @@ class ServerTls:
     """The TLS of all client ports, by the certificates there are; certificates can be replaced while it serves.
 
     :ivar notices: what the operator should know of the certificates that were loaded last, in plain words.
-    :ivar credentials: the certificates, by host.
-    :ivar ends: when they end, in seconds since the epoch, by host.
+    :ivar credentials: the certificates, by domain.
+    :ivar ends: when they end, in seconds since the epoch, by domain.
     :raises SettingsError: a certificate, a key, or a setting can't be used; names every one of them.
     """
 
@@ -341,15 +341,15 @@ class ServerTls:
 
 
 def load_credentials(settings: Settings, now: datetime) -> tuple[dict[str, Credentials], list[str]]:
-    """Read the certificate of every host, and make a self-signed one for those that have none.
+    """Read the certificate of every host, and make a self-signed one for those that have none; read those of services.
 
-    :returns: credentials by host, and what the operator should know of them.
+    :returns: credentials by domain, and what the operator should know of them.
     :raises SettingsError: some can't be read, or don't fit.
     """
     credentials: dict[str, Credentials] = {}
     notices: list[str] = []
     problems: list[str] = []
-    for host in settings.hosts:
+    for host in (*settings.hosts, *services(settings)):
         try:
             files, new = ensure(settings, host, now)
             credentials[host] = read(files)
