@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from xmppd.api import Message, Plugin, ServerReachable, ServerUnreachable, StanzaError, observe
-from xmppd.core.federation.contract import LinkFailure, Pair
+from xmppd.core.federation.contract import LinkFailure, Pair, StreamFacts
 from xmppd.core.federation.federation import Federation
 from xmppd.core.federation.route import Route
 from xmppd.testing import ServerTestCase
@@ -59,12 +59,16 @@ class Connector:
 
     :ivar wanted: the pairs that streams were asked for and that nothing has come of yet.
     :ivar attempts: how many were asked for in all.
+    :ivar conduits: the streams there have been.
+    :ivar streams: what is said of streams.
     """
 
     def __init__(self, federation: Federation) -> None:
         self.federation = federation
         self.wanted: list[Pair] = []
         self.attempts = 0
+        self.conduits: list[Conduit] = []
+        self.streams: list[StreamFacts] = []
 
     def connect(self, pair: Pair) -> None:
         assert pair not in self.wanted, f"{pair} is wanted twice"
@@ -74,11 +78,21 @@ class Connector:
     async def drain(self) -> None:
         self.wanted.clear()
 
+    def facts(self) -> list[StreamFacts]:
+        return self.streams
+
+    def close(self, domain: str) -> int:
+        closing = [conduit for conduit in self.conduits if conduit.pair.remote == domain and not conduit.closed]
+        for conduit in closing:
+            conduit.close()
+        return len(closing)
+
     def up(self, pair: Pair = PAIR, managed: bool = False) -> Conduit:
         """There is a stream for a pair that is wanted, or that the other side has opened."""
         if pair in self.wanted:
             self.wanted.remove(pair)
         conduit = Conduit(self.federation, pair, managed)
+        self.conduits.append(conduit)
         self.federation.up(pair, conduit)
         return conduit
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from xmppd.wire.errors import Condition, StanzaError, StreamError
 from xmppd.wire.stanza import Stanza
 
-__all__ = ["Conduit", "Connector", "LinkFailure", "Pair"]
+__all__ = ["Conduit", "Connector", "LinkFailure", "Pair", "StreamFacts"]
 
 
 class Pair(NamedTuple):
@@ -41,6 +42,46 @@ class Conduit(Protocol):
         """Close the stream, with all that is between its two domains."""
 
 
+@dataclass(frozen=True)
+class StreamFacts:
+    """What a stream tells of itself, for people.
+
+    :ivar local, remote: the domains that its header names; "" as long as nobody has said.
+    :ivar incoming: did the other server connect to us?
+    :ivar state: ``negotiating``, ``open`` (it has proven a pair of domains) or ``closing``.
+    :ivar address: the network address of the other end.
+    :ivar takes: pairs whose stanzas are taken from it.
+    :ivar sends: pairs that it is used for.
+    :ivar proven_by: how the other side has proven its domains: by domain, in a word.
+    :ivar we_proved: how we have proven ours, in a word; "" if we haven't.
+    :ivar encryption: version and cipher suite; "" if there is none.
+    :ivar certificate: what the other side's certificate says, by what it is that it says.
+    :ivar since: since when there is the connection, in seconds since the epoch.
+    :ivar quiet_since: since when no stanza has come or gone, or a few seconds later.
+    :ivar received, sent: stanzas.
+    :ivar unacknowledged: stanzas sent and not acknowledged; None without stream management.
+    :ivar bidi: does one connection serve both directions?
+    """
+
+    local: str
+    remote: str
+    incoming: bool
+    state: str
+    address: str
+    takes: Sequence[Pair]
+    sends: Sequence[Pair]
+    proven_by: Mapping[str, str]
+    we_proved: str
+    encryption: str
+    certificate: Mapping[str, str]
+    since: float
+    quiet_since: float
+    received: int
+    sent: int
+    unacknowledged: int | None
+    bidi: bool
+
+
 class Connector(Protocol):
     """Makes streams."""
 
@@ -49,6 +90,12 @@ class Connector(Protocol):
 
     async def drain(self) -> None:
         """The server stops: make no more streams, and end those there are."""
+
+    def facts(self) -> Sequence[StreamFacts]:
+        """Return what there is to say of every stream there is."""
+
+    def close(self, domain: str) -> int:
+        """Close all streams with a domain of another server; return how many there were."""
 
 
 class LinkFailure(Exception):

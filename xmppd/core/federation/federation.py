@@ -262,7 +262,7 @@ class Federation:
         delay = _AGAIN * 2 ** min(route.attempts - 1, 10)
         if not failure.lasting and now + delay < route.since + settings.queue_seconds:
             _log.debug("{pair} failed, trying again in {delay} s: {why}", pair=route, delay=delay, why=failure.text)
-            route.again = self._clock.callLater(delay, self._seek_again, route)
+            route.again, route.again_at = self._clock.callLater(delay, self._seek_again, route), now + delay
             return
         _log.warn("{domain} can't be reached: {why}", domain=pair.remote, why=failure.text)
         route.given_up(failure, now, settings.retry_seconds, settings.retry_at_most_seconds)

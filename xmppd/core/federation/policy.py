@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xmppd.core.settings import Domain, S2s
 
-__all__ = ["Policy", "policy_for"]
+__all__ = ["Policy", "policy_for", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,29 @@ def policy_for(domain: str, settings: S2s) -> Policy:
     )
 
 
+def source_of(domain: str, settings: S2s) -> str:
+    """Say where the policy for a domain is written."""
+    name = _name(domain, settings)
+    if name is not None and settings.domains[name].policy is not None:
+        return f'[s2s.domains."{name}"]'
+    return "[s2s]" if "policy" in settings.model_fields_set else "the default"
+
+
 def _table(domain: str, settings: S2s) -> Domain:
-    found = settings.domains.get(domain)
+    name = _name(domain, settings)
+    return _NOTHING if name is None else settings.domains[name]
+
+
+def _name(domain: str, settings: S2s) -> str | None:
+    """Return the name of the table that is for a domain, if there is one."""
+    if domain in settings.domains:
+        return domain
     above = domain
-    while found is None and "." in above:
+    while "." in above:
         above = above.partition(".")[2]
-        found = settings.domains.get(f"*.{above}")
-    return found or _NOTHING
+        if f"*.{above}" in settings.domains:
+            return f"*.{above}"
+    return None
 
 
 _NOTHING = Domain()

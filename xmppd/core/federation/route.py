@@ -47,12 +47,13 @@ class Route(InTurn[Stanza]):
     :ivar octets: the size of that.
     :ivar sent: stanzas that were handed to streams.
     :ivar again: when the next attempt is due.
+    :ivar again_at: that moment, in seconds since the epoch.
     :ivar deadline: when those that wait have waited long enough.
     """
 
     __slots__ = (
-        "_federation", "_waiting", "again", "attempts", "conduit", "connecting", "deadline", "failure", "failures",
-        "octets", "pair", "queue", "refused_until", "remote", "sent", "since", "up_since",
+        "_federation", "_waiting", "again", "again_at", "attempts", "conduit", "connecting", "deadline", "failure",
+        "failures", "octets", "pair", "queue", "refused_until", "remote", "sent", "since", "up_since",
     )  # fmt: skip
     #: See :class:`xmppd.core.durable.turn.Recipient`.
     account: ClassVar[None] = None
@@ -73,6 +74,7 @@ class Route(InTurn[Stanza]):
         self.octets = 0
         self.sent = 0
         self.again: IDelayedCall | None = None
+        self.again_at = 0.0
         self.deadline: IDelayedCall | None = None
         self._waiting = None
 

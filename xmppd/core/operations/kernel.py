@@ -16,6 +16,7 @@ from xmppd.core.operations.components import ComponentOperations
 from xmppd.core.operations.links import LinkTest, Probing
 from xmppd.core.operations.plugins import PluginOperations
 from xmppd.core.operations.plugins_offline import OfflinePluginOperations
+from xmppd.core.operations.s2s import LinkOperations
 from xmppd.core.operations.server import ServerOperations
 from xmppd.core.operations.sessions import SessionOperations, end_sessions
 from xmppd.core.operations.users import UserOperations
@@ -75,6 +76,7 @@ def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistr
         PluginOperations(server),
         ServerOperations(server),
         LinkTest(server.hosts.keys, lambda: server.probing),
+        LinkOperations(server),
         ComponentOperations(server),
     )
     return OperationRegistry(kernel, loaded)
@@ -90,6 +92,7 @@ def declared_operations() -> OperationRegistry:
             PluginOperations(nothing),
             ServerOperations(nothing),
             LinkTest(nothing, nothing),
+            LinkOperations(nothing),
             ComponentOperations(nothing),
         )
     )

@@ -11,11 +11,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from xmppd.api.waiting import settled
-from xmppd.core.federation.contract import LinkFailure, Pair
+from xmppd.core.federation.contract import LinkFailure, Pair, StreamFacts
 from xmppd.core.federation.policy import Policy
 from xmppd.core.settings import LOOPBACK
 from xmppd.net.peers import Networks, PeerCounter
 from xmppd.net.s2s.connecting import Connecting, IDialer, Steps
+from xmppd.net.s2s.facts import facts_of
 from xmppd.net.s2s.initiating import Initiating
 from xmppd.net.s2s.receiving import Receiving
 from xmppd.net.s2s.resumption import Sessions
@@ -272,10 +273,14 @@ class ServerNetwork:
         if stream.must_speak and stream.idle >= ping_at + max(1, round(s2s.answer_seconds / _LOOK)):
             stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "nothing was heard for too long"))
 
+    def facts(self) -> list[StreamFacts]:
+        """See Connector."""
+        return [facts_of(stream) for stream in self.streams]
+
     # The end
 
     def close(self, domain: str) -> int:
-        """Close all streams with a domain; return how many. What is sent to it later makes new ones."""
+        """See Connector. What is sent to the domain later makes new ones."""
         closed = 0
         for stream in list(self.streams):
             if stream.remote == domain or any(remote == domain for remote, _ in stream.proven):
