@@ -126,7 +126,8 @@ class Database(Section):
 
 class Tls(Section):
     """TLS for every host. A host's own certificate is `certificate` under the host, or else `HOST.crt` and
-    `HOST.key` in `certificate_dir`."""
+    `HOST.key` in `certificate_dir`. Domains beneath a host and components show the certificate of the nearest host
+    above them, unless they have one of their own in that folder."""
 
     certificate_dir: Annotated[Path, Field(strict=False)] = Path("certs")
     """Folder searched for `HOST.crt` (with intermediates) and `HOST.key`, `HOST.pem` (both in one file), or
