@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from service_identity import VerificationError
 from smpplib import consts
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -85,6 +86,8 @@ class Session:
 
     def connectionLost(self, reason: Any) -> None:
         """See IProtocol."""
+        if reason.check(VerificationError):
+            self.reason = self.reason or "the certificate of the message centre is for another name"
         self._end(self.reason or f"the connection was lost: {reason.value}")
 
     async def ended(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from smpplib import consts
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.interop.server import write_certificate
 from tests.plugins.smsc import Centre, CentreSession
 from xmppd.net.network import Network
 from xmppd.plugins.sms.link import Link, NotConnected
@@ -405,3 +407,39 @@ class OverTcp(TestCase):
         self.assertIn(b"id:m1", (await got).fields["short_message"])
         await link.stop()
         self.assertEqual(centre.commands()[-1], "unbind")
+
+    def test_tls(self) -> Deferred[None]:
+        return ensureDeferred(self._tls())
+
+    async def _tls(self) -> None:
+        network, centre = Network(reactor), Centre()
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        write_certificate(folder, "smsc.example")
+        (folder / "server.crt").rename(folder / "server.pem")
+        files = f"privateKey={folder}/server.key:certKey={folder}/server.pem"
+        port = await network.listen(f"ssl:0:interface=127.0.0.1:{files}", centre)
+        self.addCleanup(port.stopListening)
+        number = port.getHost().port
+        for name, trusted, bound in (("smsc.example", True, True), ("other.example", True, False),
+                                     ("smsc.example", False, False)):  # fmt: skip
+            roots = f":trustRoots={folder}" if trusted else ""
+            endpoint = f"tls:{name}:{number}:endpoint=tcp\\:127.0.0.1\\:{number}{roots}"
+            self.assertEqual(await self.outcome(network, endpoint), bound, endpoint)
+
+    async def outcome(self, network: Network, endpoint: str) -> bool:
+        """Is the link there in the end?"""
+        clock: Any = reactor
+
+        async def deliver(pdu: Pdu) -> int:
+            return 0
+
+        link = Link(network, clock, Smpp(endpoint=endpoint, reconnect_seconds=60), deliver, lambda: None)
+        link.start()
+        while link.state == "connecting":
+            await deferLater(clock, 0.01)
+        bound = link.state == "bound"
+        await link.stop()
+        if not bound:
+            self.assertIn("certificate", link.problem)
+        return bound
