@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import text
 from twisted.internet.defer import Deferred
 
-from xmppd.api import Condition, Jid, StanzaError
+from xmppd.api import Condition, Jid, OperationError, StanzaError
 from xmppd.api.gateway import Gateway, Outgoing, RegistrationField, TryAgain
+from xmppd.api.operations import operations_of
 from xmppd.api.waiting import as_deferred
 from xmppd.testing import ServerTestCase
 
@@ -502,3 +503,28 @@ class DomainTests(PagerTestCase):
         self.assertEqual(dict(self.pager.registrations), {})
         self.wait(self.host.registry.reconfigure("pager", {}))
         self.assertEqual(list(self.pager.registrations), [ROMEO])
+
+
+class OperationTests(PagerTestCase):
+    def operate(self, name: str, **arguments: Any) -> Any:
+        chosen = next(o for o in operations_of(self.pager) if o.name == name)
+        return self.wait(chosen.run(arguments))
+
+    def test_users(self) -> None:
+        self.pager.does["a"] = TryAgain("busy")
+        self.send("a")
+        row = {"account": ROMEO, "since": "2026-01-01T12:00:00Z", "waiting": 1, "today": 1, "month": 1}
+        self.assertEqual(self.operate("pager users"), [row])
+
+    def test_remove(self) -> None:
+        self.assertEqual(self.operate("pager remove", user=ROMEO), f"{ROMEO} is not registered any more.")
+        self.assertEqual(self.operate("pager users"), [])
+        with self.assertRaises(OperationError):
+            self.operate("pager remove", user=ROMEO)
+
+    def test_retry(self) -> None:
+        self.pager.does["a"] = TryAgain("busy")
+        self.send("a")
+        self.bodies()
+        self.assertEqual(self.operate("pager retry"), "Trying 1 message.")
+        self.assertEqual(self.bodies(), ["a"])

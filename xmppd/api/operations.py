@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import UnionType
 from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -203,7 +203,8 @@ def operation(
 ) -> Callable[[F], F]:
     """Declare an async method an operation.
 
-    :param name: subject and verb, such as ``roster list``.
+    :param name: subject and verb, such as ``roster list``. In those of a base class of plugins, ``{plugin}`` stands for
+        the plugin's name.
     :param permission: who may run it.
     :param offline: can it be run while the server doesn't? For operations of the kernel only.
     :param examples: arguments as one would write them behind the name, such as ``juliet@example.org``.
@@ -222,7 +223,8 @@ def operations_of(owner: object) -> list[Operation]:
     for attribute in dir(type(owner)):
         mark = getattr(getattr(type(owner), attribute, None), _ATTRIBUTE, None)
         if isinstance(mark, _Mark):
-            found.append(_describe(mark, getattr(owner, attribute)))
+            name = mark.name.replace("{plugin}", getattr(owner, "name", ""))
+            found.append(_describe(replace(mark, name=name), getattr(owner, attribute)))
     return sorted(found, key=lambda operation: operation.name)
 
 

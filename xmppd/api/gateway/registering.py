@@ -1,0 +1,105 @@
+"""How users register with a gateway, and unregister (XEP-0100 sections 4.1 to 4.3, XEP-0077)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from xmppd.api.events.accounts import AccountDeleted
+from xmppd.api.gateway import fields as forms
+from xmppd.api.gateway.hooks import Hooks
+from xmppd.api.gateway.members import Members, Registration
+from xmppd.api.gateway.presence import Presences
+from xmppd.api.gateway.queue import Queue
+from xmppd.api.gateway.quota import Quota
+from xmppd.api.hooks import iq_get, iq_set, observe
+from xmppd.wire.errors import Condition, StanzaError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Iq
+
+__all__ = ["Registering"]
+
+
+class Registering(Hooks):
+    """The part of :class:`~xmppd.api.gateway.Gateway` that knows its users."""
+
+    members: Members
+    queue: Queue
+    quota: Quota
+    presences: Presences
+
+    @property
+    def registrations(self) -> Mapping[Jid, Registration]:
+        """Who is registered, by bare address."""
+        return self.members.registrations
+
+    def find(self, field: str, value: str) -> Sequence[Jid]:
+        """Return the users who have registered that value of a field."""
+        return self.members.find(field, value)
+
+    def contacts(self, user: Jid) -> Collection[str]:
+        """Return the contacts whose presence a user sees."""
+        return self.members.contacts(user)
+
+    @iq_get(forms.NS, "query")
+    def registration(self, request: Iq) -> Iq:
+        """Say what has to be filled in, or what has been (XEP-0100 sections 4.1 and 4.2)."""
+        user = request.sender.bare
+        known = self.registrations.get(user)
+        if known is None:
+            self._check_allowed(user)
+        values = None if known is None else known.values
+        return request.result(forms.registration_query(self.identities[0][2], self.instructions, self.fields, values))
+
+    @iq_set(forms.NS, "query")
+    async def change_registration(self, request: Iq) -> Iq:
+        """Register a user, change that, or unregister (XEP-0100 sections 4.1 to 4.3)."""
+        user = request.sender.bare
+        try:
+            submitted = forms.read(request.request)
+            if submitted.kind == "data":
+                await self._register(user, submitted.values)
+            elif not await self.remove_user(user):
+                raise StanzaError(Condition.REGISTRATION_REQUIRED)
+        except StanzaError as error:  # what was sent, which may hold a password, is not sent back
+            return Iq(request.from_, request.to, request.id, "error", None, error.to_bytes())
+        return request.result()
+
+    async def _register(self, user: Jid, given: Mapping[str, str]) -> None:
+        self._check_allowed(user)
+        known = self.registrations.get(user)
+        if known is None and len(self.registrations) >= self.options.registrations:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="no more users can be registered")
+        values = forms.checked(self.fields, given, {} if known is None else known.values)
+        values = dict(await self.register(user, values) or values)
+        for field in self.fields:
+            if field.unique and set(self.find(field.name, values.get(field.name, ""))) - {user}:
+                raise StanzaError(Condition.CONFLICT, text=f"{field.label}: somebody else has registered this")
+        await self.members.put(Registration(user, values, self.clock.seconds() if known is None else known.since))
+        if known is None:
+            self.later(0.0, lambda: self.presences.registered(user))  # behind the answer
+
+    def _check_allowed(self, user: Jid) -> None:
+        users = self.options.users or (str(self.host.jid),)
+        if not {"*", user.domain, str(user)} & set(users):
+            raise StanzaError(Condition.FORBIDDEN, text="you may not use this gateway")
+
+    async def remove_user(self, user: Jid) -> bool:
+        """Delete everything that is kept of a user, and end all subscriptions; false if nobody is registered."""
+        if user not in self.registrations:
+            return False
+        contacts = list(self.contacts(user))
+        await self._forget(user)
+        self.later(0.0, lambda: self.presences.unregistered(user, contacts))  # behind the answer
+        return True
+
+    async def _forget(self, user: Jid) -> None:
+        await self.members.remove(user)
+        self.queue.forget(user)
+        self.quota.forget(str(user))
+        await self.unregistered(user)
+
+    @observe(AccountDeleted)
+    async def account_deleted(self, event: AccountDeleted) -> None:
+        """Delete what is kept of a user of the host."""
+        self.presences.forget(event.account)
+        await self._forget(event.account)
