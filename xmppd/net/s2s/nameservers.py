@@ -144,7 +144,8 @@ class SystemNameservers:
 def system_nameservers(text: str) -> list[tuple[str, int]]:
     """Return the nameservers in the text of a resolv.conf(5); the local one if there is none."""
     words = (line.split() for line in text.splitlines())
-    found = [(line[1], dns.PORT) for line in words if len(line) > 1 and line[0] == "nameserver"]
+    named = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
+    found = [(literal, dns.PORT) for literal in map(ip_literal, named) if literal is not None]
     return found or [("127.0.0.1", dns.PORT)]
 
 
