@@ -126,7 +126,7 @@ class PresencePlugin(Elsewhere, Plugin):
             self._show_own_devices(session, presence, initial, pending)
             self._broadcast(session, presence, view, pending)
             if initial:
-                self._probe(session, view, pending)
+                self._probe(session, presence, view, pending)
         else:
             told: IRosterView | None = None
             if event.previous is not None:
@@ -194,7 +194,7 @@ class PresencePlugin(Elsewhere, Plugin):
 
     # Probes
 
-    def _probe(self, session: ISession, view: IRosterView, pending: Pending) -> None:
+    def _probe(self, session: ISession, presence: Presence, view: IRosterView, pending: Pending) -> None:
         """Find out the presence of the contacts the user is subscribed to (4.2.2, 4.3.1)."""
         here, account = self.host.jid, session.account
         for contact in view.subscriptions:
@@ -211,7 +211,8 @@ class PresencePlugin(Elsewhere, Plugin):
                     continue
             elif not self.host.serves(contact.domain):
                 self._repairs.missed(contact.domain, account)
-            _add(pending, self.host.route(Presence(to=contact, from_=session.jid, type="probe")))
+            probe = Presence(to=contact, from_=session.jid, type="probe").along(presence)  # and behind it
+            _add(pending, self.host.route(probe))
 
     def _show(self, sessions: Iterable[ISession], to: Jid, pending: Pending) -> None:
         """Send the present presence of these devices."""

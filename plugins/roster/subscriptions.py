@@ -84,7 +84,7 @@ class Subscriptions:
             await self._changed(account, change)
         if rule.route:
             # 3.1.2 and the like: stamped with the bare address, and for the bare address.
-            await settled(self._host.route(stanza.readdressed(to=contact, from_=account)))
+            await settled(self._host.route(_between(stanza, account, contact)))
         if stanza.type == rules.SUBSCRIBED:
             await self._changed(account, change)
             if rule.route:
@@ -105,7 +105,7 @@ class Subscriptions:
         contact = stanza.sender.bare
         if contact == account:
             return Handled()
-        stanza = stanza.readdressed(to=account, from_=contact)
+        stanza = _between(stanza, contact, account)
         rule = rules.inbound(State.NONE, stanza.type)
 
         def decide(roster: Roster) -> Change:
@@ -178,6 +178,15 @@ class Subscriptions:
     async def _changed(self, account: Jid, change: Change) -> None:
         if change.visible:
             await settled(self._host.notify(RosterChanged(account, change.contact, change.before, change.after)))
+
+
+def _between(stanza: Presence, from_: Jid, to: Jid) -> Presence:
+    """Return a subscription stanza between bare addresses.
+
+    What it stands for is on disk by then. It needs not wait for what else its handling leaves behind, which would let
+    roster pushes and the presence that comes of it arrive before it.
+    """
+    return Presence(to, from_, stanza.id, stanza.type, stanza.lang, stanza.payload, extra=stanza.extra)
 
 
 def _item(before: RosterItem | None, contact: Jid, state: State, approved: bool | None) -> RosterItem | None:
