@@ -176,3 +176,24 @@ class SubscriptionTests(ServerTestCase):
     def test_stranger_probes(self) -> None:
         self.irc.send(f"<presence from='b@{IRC}' to='juliet@example.org' type='probe'/>")
         self.irc.expect(f"<presence from='juliet@example.org' to='b@{IRC}' type='unsubscribed'/>")
+
+    def test_the_component_goes_and_returns(self) -> None:
+        """Its users are taken for unavailable after a while; presence is exchanged anew when it is back."""
+        self.juliet.send(f"<presence to='a@{IRC}' type='subscribe'/>")
+        self.irc.send(f"<presence from='a@{IRC}' to='juliet@example.org' type='subscribed'/>")
+        self.irc.send(f"<presence from='a@{IRC}' to='juliet@example.org' type='subscribe'/>")
+        self.juliet.send(f"<presence to='a@{IRC}' type='subscribed'/>")
+        self.irc.send(f"<presence from='a@{IRC}/x' to='juliet@example.org'/>")
+        self.juliet.clear()
+        self.irc.disconnect()
+        self.pump(29)
+        self.juliet.expect_nothing()
+        self.pump(2)
+        self.juliet.expect(f"<presence from='a@{IRC}/x' type='unavailable'>{{any}}</presence>")
+        again = self.component(IRC)
+        self.pump(60)
+        again.expect_all(
+            f"<presence from='{{juliet}}' to='a@{IRC}'/>", f"<presence from='{{any}}' to='a@{IRC}' type='probe'/>"
+        )
+        again.send(f"<presence from='a@{IRC}/x' to='juliet@example.org'/>")
+        self.juliet.expect(f"<presence from='a@{IRC}/x'/>")
