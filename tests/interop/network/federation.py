@@ -325,8 +325,6 @@ class Federation(StageCase):
         romeo, juliet = await self.pair(self.ours, self.theirs)
         await asyncio.sleep(self.settle)
         self.there.cut()
-        romeo.message(juliet.bare, "are you there?")
-        await romeo.expect(kind="message", type="error", bare=juliet.bare)
         await romeo.expect(kind="presence", type="unavailable", from_=juliet.full)
         await self._restart(self.there)
         juliet = await self.person(self.there, "juliet", self.theirs, register=False)
