@@ -22,7 +22,7 @@ PROCESS = {
 
 def figures_in(text: str) -> set[str]:
     """Return the names of figures in a text; those of a histogram's parts stand for it."""
-    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\b(?:xmppd|process)_[a-z_]+\b", text)}
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\b(?:xmppd|process)_[a-z0-9_]+\b", text)}
 
 
 class PageTests(unittest.TestCase):

@@ -113,7 +113,9 @@ class XmppdService(MultiService):
         assembly.server.reload = self._reload
         admin = AdminService(self._reactor, settings.server.admin_socket, assembly.server.operations)
         admin.setServiceParent(self)
-        self._servers = await Servers.open(assembly, self._reactor, self._tls)
+        self._servers = servers = await Servers.open(assembly, self._reactor, self._tls)
+        if servers is not None:
+            web.figures.servers, web.figures.resolver = servers.network, servers.resolver
         await self._listen(settings, listener, components)
         await assembly.server.federation.start()
         listener.start()

@@ -21,6 +21,8 @@ from xmppd.app.web import WebServer
 from xmppd.core.storage import Database, migrate, open_engines
 from xmppd.core.turns import Turns
 from xmppd.net.http.metrics import database_figures, registry_of
+from xmppd.net.s2s.network import ServerNetwork
+from xmppd.net.s2s.resolver import Resolver
 from xmppd.testing import ServerTestCase
 
 EVERYTHING = {
@@ -46,6 +48,8 @@ EVERYTHING = {
     "xmppd_database_waiting_writes",
     "xmppd_database_writable",
     "xmppd_database_writes_total",
+    "xmppd_dns_queries_total",
+    "xmppd_dns_query_seconds",
     "xmppd_ledger_bytes_total",
     "xmppd_ledger_commit_seconds",
     "xmppd_ledger_failures_total",
@@ -58,6 +62,22 @@ EVERYTHING = {
     "xmppd_plugin_seconds_total",
     "xmppd_plugin_slowest_call_seconds",
     "xmppd_reactor_delay_seconds",
+    "xmppd_s2s_attempts_total",
+    "xmppd_s2s_authentications_total",
+    "xmppd_s2s_certificates_total",
+    "xmppd_s2s_dialback_refused_total",
+    "xmppd_s2s_domains",
+    "xmppd_s2s_messages_stored",
+    "xmppd_s2s_stanzas_received_total",
+    "xmppd_s2s_stanzas_returned_total",
+    "xmppd_s2s_stanzas_sent_total",
+    "xmppd_s2s_stream_errors_total",
+    "xmppd_s2s_streams",
+    "xmppd_s2s_streams_encryption",
+    "xmppd_s2s_unacknowledged_stanzas",
+    "xmppd_s2s_waiting_bytes",
+    "xmppd_s2s_waiting_seconds",
+    "xmppd_s2s_waiting_stanzas",
     "xmppd_session_journal_bytes",
     "xmppd_sessions",
     "xmppd_stanzas_received_total",
@@ -89,6 +109,9 @@ class FiguresTests(ServerTestCase):
         self.figures.clients = self._listener
         assert self._listener is not None
         self.figures.tls = self._listener.tls
+        nobody: Any = None
+        self.figures.servers = ServerNetwork(self.server.server, nobody, b"secret")
+        self.figures.resolver = Resolver(self.clock, self.server.server.settings.s2s)
 
     def value(self, name: str, **labels: str) -> float | None:
         return registry_of(self.figures).get_sample_value(name, labels)
@@ -227,7 +250,7 @@ class FiguresTests(ServerTestCase):
     def test_every_figure_is_explained(self) -> None:
         for family in self.figures.collect():
             self.assertRegex(family.documentation, r"\A[A-Z1].*\.\Z", family.name)
-            self.assertRegex(family.name, r"\Axmppd_[a-z_]+\Z")
+            self.assertRegex(family.name, r"\Axmppd_[a-z0-9_]+\Z")
 
     def test_nothing_is_global(self) -> None:
         self.assertNotIn(b"xmppd_", generate_latest(REGISTRY))

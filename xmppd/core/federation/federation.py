@@ -56,6 +56,8 @@ class Federation:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._clock = server.clock
+        #: The time, in seconds since the epoch.
+        self.now = server.clock.seconds
         self.connector: Connector | None = None
         self.remotes = Remotes()
         self.store = Store(server.db, server.ledger, server.clock)

@@ -121,6 +121,7 @@ class Connecting:
     async def _authenticated(self, stream: Initiating, pair: Pair) -> Initiating:
         by = await stream.authenticate(pair)
         stream.steps.append(f"{pair.remote} accepts stanzas from {pair.local}, by {by}")
+        self._network.count(f"out: {'certificate' if by == 'EXTERNAL' else by}")
         return stream
 
     def _close_unused(self, stream: Initiating) -> None:

@@ -7,6 +7,7 @@ asked once, however many wait for its answer. Nothing here blocks, and no thread
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random, SystemRandom
@@ -16,6 +17,7 @@ from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.names import dns
 from twisted.python.failure import Failure
 
+from xmppd.core.histogram import Histogram
 from xmppd.core.lru import Lru
 from xmppd.core.options import SettingsError
 from xmppd.core.settings.network import S2s
@@ -24,7 +26,7 @@ from xmppd.net.s2s.hosts_file import HostsFile
 from xmppd.net.s2s.nameservers import Nameservers, parse_nameserver
 from xmppd.net.s2s.targets import PORT, Target, Unresolvable, dns_name, ip_literal, ordered
 
-__all__ = ["Resolver"]
+__all__ = ["RESULTS", "Resolver"]
 
 _LONGEST = 86_400.0  # seconds an answer is remembered at most
 _LONGEST_NEGATIVE = 900.0  # and that there is none
@@ -40,6 +42,10 @@ class _Remembered:
     until: float
 
 
+RESULTS = ("found", "empty", "unknown", "failed")
+"""How a question ends: there are records, or none, or no such name; or there is no answer that can be used."""
+
+
 class Resolver:
     """Finds the servers of domains, and the addresses of machines.
 
@@ -48,6 +54,8 @@ class Resolver:
     :param random: chooses among servers by their weights.
     :param hosts: the system's hosts file, which counts unless the settings name nameservers.
     :raises SettingsError: a nameserver in the settings is not valid.
+    :ivar results: how questions to nameservers ended; see :data:`RESULTS`.
+    :ivar seconds: how long they took.
     """
 
     def __init__(
@@ -57,6 +65,8 @@ class Resolver:
         self._random = random or SystemRandom()
         self._waiting: dict[Question, list[Deferred[Answer]]] = {}
         self._nameservers: Nameservers | None = None
+        self.results = Counter(dict.fromkeys(RESULTS, 0))
+        self.seconds = Histogram()
         self._hosts = hosts or HostsFile(reactor)
         self.reconfigure(settings)
 
@@ -146,7 +156,8 @@ class Resolver:
         waiting = self._waiting.get(question)
         if waiting is None:
             waiting = self._waiting[question] = []
-            Deferred.fromCoroutine(self._find(question)).addBoth(self._found, question)
+            begun = self._reactor.seconds()
+            Deferred.fromCoroutine(self._find(question)).addBoth(self._found, question, begun)
         result: Deferred[Answer] = Deferred()
         waiting.append(result)
         return result
@@ -164,7 +175,9 @@ class Resolver:
             name = reply.name
         raise LookupFailed("the name is an alias of an alias, and so on")
 
-    def _found(self, outcome: Answer | Failure, question: Question) -> None:
+    def _found(self, outcome: Answer | Failure, question: Question, begun: float) -> None:
+        self.seconds.observe(max(0.0, self._reactor.seconds() - begun))
+        self.results[_result(outcome)] += 1
         if isinstance(outcome, Answer):
             self._remember(question, outcome, outcome.seconds)
         elif isinstance(outcome.value, LookupFailed):
@@ -182,6 +195,12 @@ class Resolver:
             seconds = min(seconds, _LONGEST_NEGATIVE if nothing else _LONGEST)
             if seconds > 0:
                 self._cache.put(question, _Remembered(outcome, self._reactor.seconds() + seconds))
+
+
+def _result(outcome: Answer | Failure) -> str:
+    if not isinstance(outcome, Answer):
+        return "failed"
+    return "found" if outcome.records else "empty" if outcome.exists else "unknown"
 
 
 def _again(error: LookupFailed) -> LookupFailed:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from xmppd.core.arrivals import Arrivals
 from xmppd.core.federation.contract import Pair
 from xmppd.core.limits import TokenBucket
 from xmppd.net.s2s.conduit import StreamConduit
 from xmppd.net.s2s.dialback import Dialback
-from xmppd.net.s2s.lanes import Lanes
 from xmppd.net.s2s.management import Acknowledged, Acknowledging
 from xmppd.net.s2s.refusals import unproven
 from xmppd.net.s2s.resumption import Session
@@ -59,7 +59,7 @@ class ServerStream(XmlStream):
     """
 
     __slots__ = (
-        "_bucket", "_deaf", "_fate", "_lanes", "_postponed", "_proofs", "_release_at", "acknowledged",
+        "_arrivals", "_bucket", "_deaf", "_fate", "_postponed", "_proofs", "_release_at", "acknowledged",
         "acknowledging", "active", "begun_at", "bidi", "conduit", "counted", "dialback", "id", "idle_since", "local",
         "most_octets", "network", "proof_of", "proven", "received", "remote", "sending", "sent", "session",
     )  # fmt: skip
@@ -90,7 +90,8 @@ class ServerStream(XmlStream):
         self.begun_at = self.idle_since = network.clock.seconds()
         self.dialback = Dialback(self)
         self.conduit = StreamConduit(self)
-        self._lanes = Lanes(network.federation.arrived, self._handled, network.answered)
+        most = network.settings.input_queue_stanzas
+        self._arrivals = Arrivals(network.server, self, most, network.federation.arrived, self._acknowledge_later)
         self._proofs: dict[str, Proof] = {}
         self._deaf = True  # once we have closed our side: is nothing taken any more?
         self._bucket: TokenBucket | None = None
@@ -122,7 +123,7 @@ class ServerStream(XmlStream):
 
     def ended(self) -> None:
         """See XmlStream: what was not acknowledged will be on another connection, or never."""
-        self._lanes.stop()
+        self._arrivals.forget()
         session = self.session
         if session is not None and session.stream is self:
             if self._fate and not self.network.draining:
@@ -188,20 +189,12 @@ class ServerStream(XmlStream):
         self.received += 1
         self.active = True
         acknowledging = self.acknowledging
-        lanes = self._lanes
-        lanes.take(stanza, 0 if acknowledging is None else acknowledging.number())
-        if lanes.waiting >= self.network.settings.input_queue_stanzas:
-            self.pause("lanes")
+        self._arrivals.take(stanza, 0 if acknowledging is None else acknowledging.number())
 
-    def _handled(self, number: int) -> None:
-        """A stanza is handled; stream management knows it by that number, if there is any."""
-        if number and self.acknowledging is not None:
+    def _acknowledge_later(self, number: int) -> None:
+        """A stanza is handled, which stream management knows by that number."""
+        if self.acknowledging is not None:
             self.acknowledging.handled(number)
-        ledger = self.network.server.ledger
-        if ledger.crowded and not self._closing:
-            ledger.pause(self)
-        if self._paused and self._lanes.waiting < self.network.settings.input_queue_stanzas:
-            self.resume("lanes")
 
     def take(self, frame: Frame) -> None:
         """See XmlStream: what both directions understand."""
@@ -311,6 +304,9 @@ class ServerStream(XmlStream):
         found = self._proofs.get(domain)
         if found is None:
             found = self._proofs[domain] = self.tls.proof(domain)
+            self.network.count(
+                f"certificate: {'proven' if found.proven else 'refused' if found.certificate else 'none'}"
+            )
         return found
 
     @property
@@ -345,7 +341,7 @@ class ServerStream(XmlStream):
             self.close()
             return
         self.close_within(FAREWELL)
-        self._lanes.when_idle(self._acknowledge)
+        self._arrivals.when_idle(self._acknowledge)
 
     def _acknowledge(self) -> None:
         self.network.server.ledger.settled().addCallback(self._all_on_disk)
