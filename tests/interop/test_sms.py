@@ -88,7 +88,7 @@ class Sms(scenario.LiveCase):
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session: CentreSession = self.centre()
         self.writers.append(writer)
-        session.makeConnection(_Transport(writer))  # type: ignore[arg-type]
+        session.makeConnection(_Transport(writer))
         while data := await reader.read(4096):
             session.dataReceived(data)
         writer.close()
@@ -137,7 +137,7 @@ class Sms(scenario.LiveCase):
         self.romeo.message(NUMBER, "hello")
         await self.until(lambda: self.centre.submitted)
         body = json.dumps({"from": "+491701234567", "text": "by HTTP"}).encode()
-        sign = signature(Webhook(secret=SECRET), body)  # type: ignore[arg-type]
+        sign = signature(Webhook(secret=SECRET), body)
         self.assertEqual(await asyncio.to_thread(self.call, body, sign), 200)
         await self.romeo.inbox.expect(kind="message", bare=NUMBER, text="by HTTP")
         self.assertEqual(await asyncio.to_thread(self.call, body, sign[::-1]), 401)

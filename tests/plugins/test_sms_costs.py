@@ -163,7 +163,8 @@ class WrongOptions(SynchronousTestCase):
         plugin = Sms.__new__(Sms)
         for options in ({"numbers": {"abc": "romeo@example.org"}}, {"numbers": {"+491701234567": "@"}},
                         {"fallback": ("@",)}):  # fmt: skip
-            plugin._options = Sms.Options(**options)
+            given: Any = Sms.Options(**options)
+            plugin._options = given
             with self.assertRaisesRegex(ValueError, "numbers, or fallback"):
                 plugin._build_sms()
 

@@ -75,8 +75,8 @@ class Incoming(SmsCase):
             return found
 
         self.patch(sms, "recipients_of", slowly)
-        for text in (b"1", b"2"):
-            self.centre.session.deliver(text)
+        for octets in (b"1", b"2"):
+            self.centre.session.deliver(octets)
         self.pump(1)
         self.romeo.expect_nothing()
         waiting[0].callback(None)

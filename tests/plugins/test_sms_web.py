@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -114,12 +115,13 @@ class Json(WebCase):
         self.assertEqual(len(self.requests()), 1)
 
     def test_later(self) -> None:
-        answers = [Response(503), Response(401), Response.text("wait", 429), NoConnection("cut")]
+        answers: list[Any] = [Response(503), Response(401), Response.text("wait", 429), NoConnection("cut")]
 
         def answer(request: Request) -> Response:
-            found = answers.pop(0) if answers else Response.json({"messages": [{"id": "x1"}]})
+            found: Any = answers.pop(0) if answers else Response.json({"messages": [{"id": "x1"}]})
             if isinstance(found, Exception):
                 raise found
+            assert isinstance(found, Response)
             return found
 
         self.answer = answer
@@ -177,11 +179,15 @@ class Form(WebCase):
             (Response.json({"status": "rejected"}, 202), True),
             (Response.text("queued", 202), True),
         ):
-            self.answer = lambda request, answer=answer: answer
+            self.answer = partial(self.given, answer)
             self.send()
             self.pump(3)
             self.assertEqual("not-acceptable" in "".join(self.romeo.received[-1:]), refused)
             self.romeo.clear()
+
+    @staticmethod
+    def given(answer: Response, request: Request) -> Response:
+        return answer
 
     def test_pace(self) -> None:
         self.answer = lambda request: Response.json({"status": "queued"}, 202)
@@ -354,6 +360,6 @@ class Anything(SynchronousTestCase):
 
     @given(st.text(max_size=100), st.text(max_size=20))
     def test_headers(self, given: str, time: str) -> None:
-        options = Webhook(secret="x", timestamp_header="X-Time")  # type: ignore[arg-type]
+        options = Webhook(secret="x", timestamp_header="X-Time")
         headers = Headers({"X-Signature": given, "X-Time": time})
         self.assertRaises(HttpError, Guard(options).check, Request("POST", "/", headers=headers), 0.0)
