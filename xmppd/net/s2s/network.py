@@ -23,7 +23,7 @@ from xmppd.net.s2s.resumption import Sessions
 from xmppd.net.s2s.stream import ServerStream
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.framing import Limits, ScannerPool
-from xmppd.wire.stanza import Iq, Stanza
+from xmppd.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IDelayedCall
@@ -220,12 +220,6 @@ class ServerNetwork:
     def count(self, what: str) -> None:
         """Count an event."""
         self.counts[what] += 1
-
-    def answered(self, stanza: Stanza) -> bool:
-        """Take a stanza if it is the answer to a request of the server."""
-        if not isinstance(stanza, Iq) or stanza.answerable or stanza.to not in self.server.hosts:
-            return False
-        return self.server.requests.answered(stanza)
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Give a stanza back to its sender."""

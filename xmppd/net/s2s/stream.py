@@ -231,6 +231,8 @@ class ServerStream(XmlStream):
             return
         if self.most_octets:
             stanzas = [stanza for stanza in stanzas if self._fits(stanza)]
+            if not stanzas:
+                return
         self.active = True
         self.sent += len(stanzas)
         self.write(stanzas[0].to_bytes() if len(stanzas) == 1 else b"".join([s.to_bytes() for s in stanzas]))
