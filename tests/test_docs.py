@@ -43,7 +43,9 @@ from xmppd.core.settings_file import parse
 
 PATIENCE = 300.0  # seconds until a test gives up; nothing is measured by it
 BIN = Path(sys.executable).parent
-README, WRITING, TESTING = (Page(ROOT / name) for name in ("README.md", "docs/writing-a-plugin.md", "docs/testing.md"))
+README, WRITING, TESTING, GATEWAYS = (
+    Page(ROOT / name) for name in ("README.md", "docs/writing-a-plugin.md", "docs/testing.md", "docs/gateways.md")
+)
 #: Programs of others that the documents mention.
 FOREIGN = {
     "cp", "createdb", "createuser", "curl", "df", "install", "journalctl", "openssl", "sqlite3", "ss", "systemctl",
@@ -168,8 +170,11 @@ class Code(unittest.TestCase):
     def test_testing(self) -> None:
         self.run_page(TESTING, 2)
 
+    def test_gateways(self) -> None:
+        self.run_page(GATEWAYS, 5)
+
     def test_all_python_is_run(self) -> None:
-        run = {README.path, WRITING.path, TESTING.path}
+        run = {README.path, WRITING.path, TESTING.path, GATEWAYS.path}
         for page in pages():
             if page.path not in run:
                 self.assertEqual([str(block) for block in page.blocks("python")], [])
