@@ -296,16 +296,16 @@ class Sms(Gateway):
         return [*rows, {"account": "(all)", "today": total[0], "month": total[1], "spent": spent}]
 
     @operation("sms reset", examples=("romeo@example.org",))
-    async def reset_usage(self, account: Jid) -> Result:
+    async def reset_usage(self, user: Jid) -> Result:
         """Let a user begin anew: what was sent and spent is forgotten.
 
-        :param account: bare address of the user.
+        :param user: bare address of the user, who may be one of another server.
         """
-        if account not in self.registrations:
-            raise OperationError(f"{account} is not registered", Condition.ITEM_NOT_FOUND)
-        await self.quota.reset(str(account))
-        await self.costs.forget(str(account))
-        return f"{account} begins anew."
+        if user not in self.registrations:
+            raise OperationError(f"{user} is not registered", Condition.ITEM_NOT_FOUND)
+        await self.quota.reset(str(user))
+        await self.costs.forget(str(user))
+        return f"{user} begins anew."
 
     @operation("sms route", examples=("+491701234567 72524",))
     async def show_route(self, source: str, destination: str = "") -> Result:

@@ -23,8 +23,10 @@ class OnPostgres(test_postgres.OnPostgres):
     def setUp(self) -> None:
         engines = self.open()
 
-        def assemble(settings: Any, clock: Any, sources: Any, known: Any = None, database: Any = None) -> Any:
-            return assemble_on(settings, clock, sources, known or engines, database)
+        def assemble(
+            settings: Any, clock: Any, sources: Any, known: Any = None, database: Any = None, network: Any = None
+        ) -> Any:
+            return assemble_on(settings, clock, sources, known or engines, database, network)
 
         self.patch(case, "assemble_on", assemble)
         super().setUp()  # type: ignore[misc]
