@@ -9,11 +9,18 @@ from collections.abc import Callable
 
 DOMAIN = "localhost"
 PASSWORD = "secret"
-HEADER = (
-    b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
-    b"xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>"
-)
 PATIENCE = 60.0
+
+
+def header(domain: str) -> bytes:
+    """Return the header of a stream to a domain."""
+    return (
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+        f"xmlns:stream='http://etherx.jabber.org/streams' to='{domain}' version='1.0'>"
+    ).encode()
+
+
+HEADER = header(DOMAIN)
 
 
 def trusting() -> ssl.SSLContext:
@@ -27,7 +34,8 @@ def trusting() -> ssl.SSLContext:
 class Session(asyncio.Protocol):
     """One connection. While logging in it waits for tokens; afterwards `received` gets what comes in."""
 
-    def __init__(self) -> None:
+    def __init__(self, domain: str = DOMAIN) -> None:
+        self.domain = domain
         self.transport: asyncio.Transport
         self.jid = ""
         self.received: Callable[[bytes], None] | None = None
@@ -73,7 +81,7 @@ class Session(asyncio.Protocol):
         """STARTTLS, RFC 6120 section 5."""
         await self.ask(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", b"<proceed")
         loop = asyncio.get_running_loop()
-        secured = await loop.start_tls(self.transport, self, context, server_hostname=DOMAIN)
+        secured = await loop.start_tls(self.transport, self, context, server_hostname=self.domain)
         assert secured is not None
         self.transport = secured
 
@@ -84,10 +92,10 @@ class Session(asyncio.Protocol):
 
     async def authenticate(self, user: str, context: ssl.SSLContext | None) -> None:
         """Negotiate TLS when there is a context, then SASL PLAIN, up to the features of the stream after it."""
-        await self.ask(HEADER, b"</stream:features>")
+        await self.ask(header(self.domain), b"</stream:features>")
         if context is not None:
             await self.start_tls(context)
-            await self.ask(HEADER, b"</stream:features>")
+            await self.ask(header(self.domain), b"</stream:features>")
         token = base64.b64encode(f"\0{user}\0{PASSWORD}".encode())
         answer = await self.ask(
             b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + token + b"</auth>",
@@ -95,7 +103,7 @@ class Session(asyncio.Protocol):
         )
         if b"<success" not in answer:
             raise ConnectionError(f"{user} was not let in: {answer!r}")
-        await self.ask(HEADER, b"</stream:features>")
+        await self.ask(header(self.domain), b"</stream:features>")
 
     async def login(self, user: str, context: ssl.SSLContext | None) -> None:
         """Authenticate, and bind the resource "b"."""
@@ -105,7 +113,7 @@ class Session(asyncio.Protocol):
             b"<resource>b</resource></bind></iq>",
             b"</iq>",
         )
-        self.jid = f"{user}@{DOMAIN}/b"
+        self.jid = f"{user}@{self.domain}/b"
 
     async def leave(self) -> None:
         """End the stream and wait until the server has closed the connection."""
