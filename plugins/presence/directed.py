@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from xmppd.api import ISession, Jid
 
@@ -92,12 +92,16 @@ class Directed:
 
     # Recipients that can't be reached
 
-    def lose(self, session: ISession, domain: str) -> list[tuple[Jid, bool]]:
-        """Return the recipients in a domain that can't be reached, with whether they are rooms; once each."""
+    def lose(self, session: ISession, domain: str, unless: Callable[[Jid], bool]) -> list[tuple[Jid, bool]]:
+        """Return the recipients in a domain that can't be reached, with whether they are rooms; once each.
+
+        :param unless: says whom it does not concern: who is subscribed is sent presence anyway.
+        """
         recipients = self._of(session)
         if recipients is None:
             return []
-        lost = [(r, value == _ROOM) for r, value in recipients.items() if r.domain == domain and value != _GONE]
+        there = [(r, value) for r, value in recipients.items() if r.domain == domain and value != _GONE]
+        lost = [(r, value == _ROOM) for r, value in there if value == _ROOM or not unless(r)]
         for recipient, _ in lost:
             recipients[recipient] = _GONE
             session.keep(STATE + recipient, _GONE)

@@ -32,7 +32,7 @@ _REMOVED = tag(
     xmlns=_MUC_USER,
 )
 #: What it costs to look at a session of which nothing has to be done, in steps.
-_LOOK = 0.02
+_LOOK = 0.05
 #: Accounts by which it is tried again to reach a domain.
 _WITNESSES = 8
 #: Domains of which is remembered when they were last repaired.
@@ -170,8 +170,13 @@ class Repairs:
 
     def _lose_directed(self, session: ISession, name: str, status: bytes) -> int:
         """Tell a session that it is in no room there any more, so that it enters it again when it can (XEP-0045)."""
-        told = 0
-        for recipient, room in self._known.directed.lose(session, name):
+        told, view = 0, self._roster.cached(session.account)
+
+        def in_roster(recipient: Jid) -> bool:
+            item = None if view is None else view.items.get(recipient.bare)
+            return item is not None and item.from_
+
+        for recipient, room in self._known.directed.lose(session, name, in_roster):
             if not self._known.blocks(session.account, recipient):
                 payload = _REMOVED + status if room else status
                 told += self._show([session], Presence(session.jid, recipient, type="unavailable", payload=payload))
@@ -249,7 +254,8 @@ class Repairs:
 
         for who, recipient in self._known.departures.take(name):
             session = self._host.session(who)
-            if session is None or session.presence is None:
+            here = session is not None and session.presence is not None
+            if not here and not self._known.blocks(who.bare, recipient):
                 self._host.send(Presence(recipient, who, type="unavailable"))
                 await self._pace.step()
         heard: _Heard = {}
@@ -257,7 +263,8 @@ class Repairs:
         asked: set[Jid] = set()
         for session in self._host.all_sessions():
             for recipient in self._known.directed.take_lost(session, name):
-                self._host.send(Presence(recipient, session.jid, type="unavailable"))
+                if not self._known.blocks(session.account, recipient):
+                    self._host.send(Presence(recipient, session.jid, type="unavailable"))
             await self._tell_and_ask(session, concerns, asked)
             if domain.job is not job:
                 self._hear_no_more(heard)

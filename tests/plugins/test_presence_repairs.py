@@ -215,6 +215,29 @@ class Rooms(RepairTestCase):
         self.romeo.expect(f"<presence type='unavailable' from='nurse@example.net' to='{ORCHARD}'>{LOST}</presence>")
         self.romeo.expect_nothing()
 
+    def test_a_subscriber_is_sent_presence_anyway(self) -> None:
+        self.romeo.send("<presence to='verona@example.net/romeo' type='unavailable'/>")
+        self.romeo.send("<presence to='juliet@example.net/balcony'/>")
+        self.quiet(self.romeo)
+        self.lose()
+        self.romeo.expect_nothing()
+        self.find()
+        self.net.expect(f"<presence from='{ORCHARD}' to='juliet@example.net'/>", "<presence type='probe'/>")
+        self.net.expect_nothing()
+
+    def test_one_that_is_blocked(self) -> None:
+        self.romeo.send("<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='example.net'/></block></iq>")
+        self.quiet(self.romeo)
+        self.lose()
+        self.romeo.expect_nothing()
+        self.find()
+        self.net.expect_nothing()
+        self.romeo.close()
+        self.quiet()
+        self.pump(30)
+        self.find()
+        self.net.expect_nothing()
+
     def test_who_asks_meanwhile_is_told_as_if_he_were_a_stranger(self) -> None:
         self.lose()
         self.romeo.clear()
