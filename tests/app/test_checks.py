@@ -41,16 +41,16 @@ class SettingsTests(CheckCase):
 
     def test_what_is_dubious(self) -> None:
         toml = (
-            '[server]\nplain_without_tls = true\n[tls]\nrequired = false\n[listen]\nc2s = []\ns2s = ["tcp:5269"]\n'
-            '[hosts."example.org"]\n'
+            "[server]\nplain_without_tls = true\n[tls]\nrequired = false\n[listen]\nc2s = []\n"
+            '[hosts."example.org"]\n[components."irc.example.org"]\nsecret = "s"\n'
         )
         self.assertEqual(
             self.levels(check_settings(self.settings(toml)))[1:],
             [
-                ("warning", "[listen] s2s has no effect in this version"),
                 ("warning", "plain_without_tls lets passwords go over loopback connections unencrypted"),
                 ("warning", "clients may log in without TLS"),
                 ("error", "no port for clients is configured"),
+                ("warning", "there are components in the settings, but no port that they could connect to"),
             ],
         )
 

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from xmppd.core.options import SettingsError
-from xmppd.core.settings import MECHANISMS, Settings, needs_restart, not_served
+from xmppd.core.settings import MECHANISMS, Settings, needs_restart
 from xmppd.core.settings_file import database_url, load, parse
 
 HOST = '[hosts."example.org"]\n'
@@ -68,10 +68,15 @@ class GoodTests(unittest.TestCase):
             HOST + '[components."irc.b"]\nsecret = "s3cret"\n[database]\nurl = "postgresql://a:s3cret@h/d"'
         )
         self.assertNotIn("s3cret", repr(found))
-        self.assertEqual(not_served(found), ['[components."irc.b"]'])
+        self.assertNotIn("s3cret", repr(settings(HOST + '[uplinks."irc.b"]\naddress = "b:1"\nsecret = "s3cret"')))
 
-    def test_not_served(self) -> None:
-        self.assertEqual(not_served(settings(f'{HOST}[listen]\ncomponent = ["tcp:5347"]')), ["[listen] component"])
+    def test_components(self) -> None:
+        found = settings(
+            HOST + '[components."irc.b"]\nsecret = "s"\nfederate = false\nprivileges = { roster = "get" }\n'
+            '[[components."irc.b".delegations]]\nnamespace = "urn:x"\nattributes = ["a"]\n'
+        ).components["irc.b"]
+        self.assertEqual((found.privileges.roster, found.delegations[0].attributes), ("get", ("a",)))
+        self.assertEqual((found.federate, found.queue_stanzas, found.input_queue_stanzas), (False, 1000, 256))
 
     def test_other_domains(self) -> None:
         found = settings(
@@ -173,6 +178,33 @@ class RefusedTests(unittest.TestCase):
             HOST + '[http]\noperator_networks = ["127.0.0.0/8", "everybody"]',
             "x.toml: [http]: operator_networks: 'everybody' does not appear to be an IPv4 or IPv6 network",
         )
+
+    def test_bad_components(self) -> None:
+        for options, problem in (
+            ('addresses = ["x"]', "addresses: 'x' does not appear to be an IPv4 or IPv6 network"),
+            ('plain_networks = ["10.0.0.1/8"]', "plain_networks: 10.0.0.1/8 has host bits set"),
+            ('hosts = ["b"]', "hosts: b is not served"),
+            ('privileges = { presence = "roster" }',
+             'privileges: presence = "roster" needs roster to be "get" or "both"'),
+            ('delegations = [{ namespace = "urn:xmpp:delegation:2" }]',
+             "delegations: urn:xmpp:delegation:2 can't be delegated"),
+        ):  # fmt: skip
+            with self.subTest(options=options):
+                self.assertRefused(
+                    f'{HOST}[components."irc.b"]\nsecret = "s"\n{options}\n', f'x.toml: [components."irc.b"]: {problem}'
+                )
+
+    def test_bad_uplinks(self) -> None:
+        uplink = 'address = "b:1"\nsecret = "s"'
+        self.assertRefused(
+            f'{HOST}[uplinks."example.org"]\n{uplink}\n',
+            "x.toml: an uplink is for the domain of a plugin, but example.org is a host or an external component",
+        )
+        for address in ("b", "b:x", ":1"):
+            self.assertRefused(
+                f'{HOST}[uplinks."irc.b"]\naddress = "{address}"\nsecret = "s"\n',
+                f'x.toml: [uplinks."irc.b"]: address: HOST:PORT is expected, not {address}',
+            )
 
     def test_limits_have_the_bound_of_the_rfc(self) -> None:
         self.assertRefused(
