@@ -50,7 +50,9 @@ class Sms(Gateway):
 
     async def start(self) -> None:
         """Connect to the message centre."""
-        self._build_sms()
+        self._take_options()
+        self.provider = self._make_provider()
+        self.concurrency = self.provider.concurrency
         await super().start()
         await self.costs.load()
         await self.writers.expire()
@@ -58,7 +60,7 @@ class Sms(Gateway):
         self.every(_MINUTE, self._deliver_incomplete)
         self.provider.start()
 
-    def _build_sms(self) -> None:
+    def _take_options(self) -> None:
         options = self.options
         try:
             from xmppd.plugins.sms import numbers
@@ -75,8 +77,7 @@ class Sms(Gateway):
         self.parts = Parts(self)
         self._senders: dict[str, DeferredLock] = {}
         self.guard = Guard(options.webhook)
-        self.provider = self._make_provider()
-        self.concurrency = self.provider.concurrency
+        self._network_options = (options.provider, options.smpp, options.http, options.max_parts)
 
     def _make_provider(self) -> Provider:
         options = self.options
@@ -98,13 +99,16 @@ class Sms(Gateway):
         await self.provider.stop()
 
     async def reconfigured(self, options: Any) -> None:
-        """Take other options: the link is made anew."""
-        old = self.provider
-        self._build_sms()
-        await old.stop()
+        """Take other options: the link is made anew if they are about it."""
+        before = self._network_options
+        self._take_options()
+        if before != self._network_options:
+            await self.provider.stop()
+            self.provider = self._make_provider()
+            self.concurrency = self.provider.concurrency
+            self.provider.start()
         await super().reconfigured(options)
         await self.costs.load()
-        self.provider.start()
 
     # What users send
 

@@ -296,6 +296,10 @@ class Troubles(SmsCase):
         self.assertEqual(self.centre.heard[-1].fields["system_id"], b"other")  # type: ignore[union-attr]
         self.send()
         self.assertEqual(self.last().text("source_addr"), "43123456789")
+        self.wait(self.host.registry.reconfigure("sms", {**table, "sender": "xmppd"}), 10)
+        self.assertEqual(len(self.centre.sessions), 2)  # which has nothing to do with the link
+        self.send()
+        self.assertEqual(self.last().text("source_addr"), "xmppd")
 
 
 class NoNetwork(SmsCase):

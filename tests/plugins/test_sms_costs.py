@@ -166,7 +166,7 @@ class WrongOptions(SynchronousTestCase):
             given: Any = Sms.Options(**options)
             plugin._options = given
             with self.assertRaisesRegex(ValueError, "numbers, or fallback"):
-                plugin._build_sms()
+                plugin._take_options()
 
 
 class Secrets(SmsCase):
