@@ -42,6 +42,19 @@ class HostsFileTests(TestCase):
         }
         self.assertEqual(read_hosts(TEXT), found)
 
+    def test_names_are_found(self) -> None:
+        hosts = self.hosts(TEXT + "192.0.2.5 org\n192.0.2.6 www.example.org")
+        for name, expected in (
+            ("localhost", ["127.0.0.1", "::1"]),
+            ("example.org", ["192.0.2.1"]),
+            ("www.example.org", ["192.0.2.1", "192.0.2.6"]),
+            ("org", ["192.0.2.5"]),
+            ("xn--bcher-kva.example", ["192.0.2.4"]),
+            ("xn--a", ()),
+            ("example.net", ()),
+        ):
+            self.assertEqual(hosts.addresses(name), expected, name)
+
     def test_read_again_when_it_has_changed(self) -> None:
         clock = Clock()
         hosts = self.hosts(TEXT, clock)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
+
+import idna
 
 from xmppd.net.s2s.targets import Unresolvable, dns_name, ip_literal
 
@@ -26,7 +28,7 @@ class HostsFile:
         self._file = file
         self._looked = -_LOOK
         self._changed: float | None = None
-        self._names: Mapping[str, Sequence[str]] = {}
+        self._text = ""
 
     def addresses(self, name: str) -> Sequence[str]:
         """Return the IP addresses of a name (as A-labels, in lower case); none if it is not in the file."""
@@ -35,14 +37,32 @@ class HostsFile:
             self._looked = now
             with suppress(OSError):
                 self._read()
-        return self._names.get(name, ())
+        # Some have a hundred thousand lines, against advertisements: only those with the name in them are parsed.
+        lines = [line for form in {name, _u_label(name)} for line in _lines_with(form, self._text)]
+        return read_hosts("\n".join(lines)).get(name, ())
 
     def _read(self) -> None:
         changed = os.stat(self._file).st_mtime
         if changed != self._changed:
             with open(self._file, encoding="utf-8", errors="replace") as file:
-                self._names = read_hosts(file.read(_LONGEST))
+                self._text = file.read(_LONGEST).lower()
             self._changed = changed
+
+
+def _u_label(name: str) -> str:
+    try:
+        return idna.decode(name)
+    except UnicodeError:
+        return name
+
+
+def _lines_with(name: str, text: str) -> Iterator[str]:
+    at = text.find(name)
+    while at >= 0:
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        yield text[text.rfind("\n", 0, at) + 1 : end]
+        at = text.find(name, end)
 
 
 def read_hosts(text: str) -> dict[str, list[str]]:
