@@ -23,7 +23,9 @@ NOT_SERVED = {"Listen.component", "Component.secret"}
 
 
 def text_of(*patterns: str) -> str:
-    return "\n".join(path.read_text("utf-8") for pattern in patterns for path in sorted(ROOT.glob(pattern)))
+    """Return the sources that fit; what is hidden is others', such as an environment for a test."""
+    paths = (path for pattern in patterns for path in sorted(ROOT.glob(pattern)))
+    return "\n".join(path.read_text("utf-8") for path in paths if "/." not in str(path.relative_to(ROOT)))
 
 
 def declared() -> Iterator[tuple[str, str]]:
