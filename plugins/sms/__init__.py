@@ -176,7 +176,7 @@ class Sms(Gateway):
             own,
             numbers=self.owned,
             writers=await self.writers.to(contact),
-            watchers=[user for user in self.registrations if contact in self.contacts(user)],
+            watchers=(user for user in self.registrations if contact in self.contacts(user)),
             fallback=self.fallback,
         )
 

@@ -16,7 +16,7 @@ __all__ = ["Http", "Smpp", "SmsOptions", "Webhook"]
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _SHORT = re.compile(r"[0-9]{3,8}")
-_PLACEHOLDERS = frozenset(("to", "from", "text", "id", "parts"))
+_PLACEHOLDERS = frozenset(("to", "from", "text", "id", "parts", "secret"))
 
 
 def _prefixes(values: Iterable[str]) -> Any:
@@ -111,10 +111,12 @@ class Smpp(Options):
 
 class Http(Options):
     """A provider's HTTP interface, if `provider` is `http`. In `url` and in the values of `body` stand for what is
-    sent: `{to}`, `{from}`, `{text}`, `{id}` (the same if it is sent again) and `{parts}` (how many short messages)."""
+    sent: `{to}`, `{from}`, `{text}`, `{id}` (the same if it is sent again), `{parts}` (how many short messages), and
+    `{secret}`."""
 
     method: Literal["POST", "PUT", "GET"] = Field("POST", description="The method.")
     url: Annotated[str, AfterValidator(_template)] = Field("", description="The address, with https.")
+    secret: SecretStr = Field(SecretStr(""), description="What `{secret}` stands for, so that it isn't shown.")
     headers: dict[str, SecretStr] = Field({}, description='More fields, as `Authorization = "Bearer ..."`.')
     format: Literal["json", "form"] = Field("json", description="What `body` is sent as.")
     body: Annotated[dict[str, Any], AfterValidator(_templates)] = Field({}, description="The content, as a table.")

@@ -96,7 +96,8 @@ class WebProvider:
         options = self._options
         number = str if options.plus else number_of
         values = {"to": number(short.number), "from": number(short.source), "text": short.text,
-                  "id": short.message.key, "parts": str(short.parts)}  # fmt: skip
+                  "id": short.message.key, "parts": str(short.parts),
+                  "secret": options.secret.get_secret_value()}  # fmt: skip
         url = options.url.format(**{name: quote(value, safe="") for name, value in values.items()})
         headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         content = filled(options.body, values)

@@ -204,12 +204,18 @@ class Form(WebCase):
 
 
 class Text(WebCase):
-    http: ClassVar = {"method": "GET", "url": "https://sms.example/?to={to}", "id_pattern": "OK: ([0-9]+)"}
+    http: ClassVar = {
+        "method": "GET",
+        "url": "https://sms.example/?to={to}&key={secret}",
+        "secret": "O Romeo",
+        "id_pattern": "OK: ([0-9]+)",
+    }
 
     def test_names_in_texts(self) -> None:
         self.answer = lambda request: Response.text("OK: 4711")
         self.send(more=RECEIPT)
         self.assertEqual((self.requests()[0].method, self.requests()[0].body), ("GET", b""))
+        self.assertTrue(self.requests()[0].path.endswith("&key=O%20Romeo"))
         self.call("/sms/report", b'{"id": 4711, "status": "delivered"}')
         self.assertIn("<received ", self.romeo.received[-1])
 

@@ -29,6 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 #: Of RFC 9110 section 9.3 and RFC 5789. HEAD is answered wherever GET is.
+_OURS = frozenset(("/metrics", "/health", "/ready"))  # the operator's pages
 _METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 
@@ -139,12 +140,14 @@ def http(method: str, path: str) -> Callable[[F], F]:
 
     :param method: in capitals.
     :param path: beginning with ``/``; ending with it, it stands for everything beneath.
-    :raises ValueError: if it is no such method, or no such path.
+    :raises ValueError: if it is no such method, or no such path, or one that the server has a page at.
     """
     if method not in _METHODS:
         raise ValueError(f"{method} is no method that plugins answer")
     if not path.startswith("/") or "//" in path or "?" in path:
         raise ValueError(f"{path} is no path")
+    if f"/{path.split('/')[1]}" in _OURS:
+        raise ValueError(f"{path} is the server's own")
     return mark(HttpMark(method, path))
 
 

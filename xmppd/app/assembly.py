@@ -34,6 +34,7 @@ class Assembly:
     db: Database | DirectDatabase
     accounts: Accounts
     server: Server
+    network: Network | None = None
 
     async def start(self) -> ClientListener:
         """Bring the tables up to date, start the plugins, and return what client ports are made with.
@@ -47,6 +48,8 @@ class Assembly:
     async def stop(self) -> None:
         """Stop the plugins and the database; everything that was accepted is on disk afterwards."""
         await self.server.stop()
+        if self.network is not None:
+            await self.network.close()
         await self.db.stop()
         self.engines.dispose()
 
@@ -66,7 +69,10 @@ def assemble_live(settings: Settings, reactor: Any) -> Assembly:
         return turns.during(deferToThreadPool(reactor, reactor.getThreadPool(), fn))
 
     sources = find_sources(settings.server.plugin_paths)
-    return _assemble(settings, reactor, engines, db, run_in_thread, sources, Network(reactor))
+    network = Network(reactor)
+    assembly = _assemble(settings, reactor, engines, db, run_in_thread, sources, network)
+    assembly.network = network
+    return assembly
 
 
 def assemble_on(

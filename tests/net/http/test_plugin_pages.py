@@ -184,6 +184,14 @@ class Declarations(ServerTestCase):
             self.wait(self.host.registry.enable("pen"))
 
     def test_what_can_not_be_declared(self) -> None:
-        for method, path in (("GET", "paper"), ("GET", "/a?b"), ("GET", "/a//b"), ("HEAD", "/a"), ("get", "/a")):
+        for method, path in (
+            ("GET", "paper"),
+            ("GET", "/a?b"),
+            ("GET", "/a//b"),
+            ("GET", "/health"),
+            ("POST", "/ready/x"),
+            ("HEAD", "/a"),
+            ("get", "/a"),
+        ):
             with self.subTest(path=path):
                 self.assertRaises(ValueError, http, method, path)

@@ -203,17 +203,18 @@ def _subject(mark: object) -> str:
     return "bound element" if isinstance(mark, BoundMark) else "stream feature"
 
 
+def _place(tables: Tables, mark: IqMark | NonzaMark | BindFeatureMark | HttpMark) -> tuple[dict[Any, Handler], object]:
+    if isinstance(mark, IqMark):
+        return tables.iq[mark.scope], f"{mark.type}{mark.namespace}{SEPARATOR}{mark.name}"
+    if isinstance(mark, HttpMark):
+        return tables.http, (mark.method, mark.path)
+    table = tables.nonzas if isinstance(mark, NonzaMark) else tables.bind_features
+    return table, f"{mark.namespace}{SEPARATOR}{mark.name}"
+
+
 def _claim(tables: Tables, handler: Handler, mark: IqMark | NonzaMark | BindFeatureMark | HttpMark) -> None:
     """Enter a handler where there can be one only."""
-    table: dict[Any, Handler]
-    key: object
-    if isinstance(mark, IqMark):
-        table, key = tables.iq[mark.scope], f"{mark.type}{mark.namespace}{SEPARATOR}{mark.name}"
-    elif isinstance(mark, HttpMark):
-        table, key = tables.http, (mark.method, mark.path)
-    else:
-        table = tables.nonzas if isinstance(mark, NonzaMark) else tables.bind_features
-        key = f"{mark.namespace}{SEPARATOR}{mark.name}"
+    table, key = _place(tables, mark)
     other = table.get(key)
     if other is not None:
         raise Conflict(f"plugins {other.plugin.name} and {handler.plugin.name} both answer {_subject(mark)}")
