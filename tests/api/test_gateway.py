@@ -237,6 +237,16 @@ class RegistrationTests(AimTestCase):
         juliet.send(REGISTER.format(ACCOUNT))
         juliet.expect(f"<iq type='error' id='r'>{ERROR.format('cancel', 'conflict')}</iq>")
 
+    def test_unique_at_the_same_time(self) -> None:
+        juliet = self.login("juliet@montague.lit/balcony")
+        self.disk.stopped = True
+        juliet.send(REGISTER.format(ACCOUNT))
+        self.romeo.send(REGISTER.format(ACCOUNT))
+        self.disk.go_on()
+        self.pump(1)
+        self.assertEqual(list(self.plugin("aim").registrations), ["juliet@montague.lit"])
+        self.romeo.expect(f"<iq type='error' id='r'>{ERROR.format('cancel', 'conflict')}</iq>")
+
     def test_restart(self) -> None:
         self.register()
         self.restart()

@@ -268,6 +268,45 @@ class KillTests(PagerTestCase):
         self.assertEqual([(m.body, m.uncertain) for m in self.pager.sent], [("a", False), ("b", False)])
         self.assertEqual(self.rows("queue"), 0)
 
+    def test_a_sender_who_has_gone(self) -> None:
+        """A message is stored in the moment in which everything of its sender is deleted."""
+        self.pager.does["a"] = TryAgain("busy")
+        self.send("a")
+        with self.server.engines.write.begin() as connection:
+            connection.execute(text("DELETE FROM pager_users"))
+        self.kill()
+        self.pump()
+        self.assertEqual((self.bodies(), self.rows("queue")), ([], 0))
+
+    def test_a_row_that_is_broken(self) -> None:
+        self.pager.does["a"] = TryAgain("busy")
+        self.send("a", "b")
+        with self.server.engines.write.begin() as connection:
+            first = "(SELECT min(number) FROM pager_queue)"
+            connection.execute(text(f"UPDATE pager_queue SET header = 'x' WHERE number = {first}"))
+        self.pump(60)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+        self.assertEqual(self.bodies(), ["a"])
+
+    def test_answers_wait_for_the_disk(self) -> None:
+        """Also to the first message of all since the server was started."""
+        self.kill()
+        self.romeo = self.login("romeo@example.org/orchard")
+        self.disk.stopped = True
+        self.send("a")
+        self.romeo.send("<iq type='get' id='later'><query xmlns='jabber:iq:roster'/></iq>")
+        self.romeo.expect_nothing()
+        self.disk.go_on()
+        self.romeo.expect("<iq type='result' id='later'>{any}</iq>")
+
+    def test_still_uncertain(self) -> None:
+        """If nobody knows whether it was sent, nobody knows it after another attempt."""
+        self.pager.does["a"] = TryAgain("no answer", uncertain=True)
+        self.send("a")
+        self.pager.does["a"] = TryAgain("busy")
+        self.pump(60)
+        self.assertEqual([message.uncertain for message in self.pager.sent], [False, True, True])
+
     def test_killed_while_it_is_sent(self) -> None:
         self.pager.does["a"] = Deferred()
         self.send("a")

@@ -209,6 +209,8 @@ class Session(Keeping, InTurn[bytes]):
         unit, self._unit = self._unit, None
         if unit is not None:
             self._handled(unit)
+        elif self._stored is None and self.managed is None:
+            self._stored = self.host.server.ledger.latest  # it was the first of all to leave something, after a wait
 
     def _next(self, item: Item) -> Awaitable[None] | None:
         try:

@@ -301,6 +301,8 @@ class Gateway(Operating):
         outgoing = Outgoing(self.queue.next_number(), user, contact, message, self.clock.seconds(), cost=cost)
         self._check_limits(outgoing)
         await self.check(user, contact, outgoing)
+        if user not in self.registrations:  # not any more
+            raise StanzaError(Condition.REGISTRATION_REQUIRED)
         self._check_limits(outgoing)  # there may have been others meanwhile
         outgoing = replace(outgoing, number=self.queue.next_number())
         self.queue.add(outgoing)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
+from twisted.internet.defer import DeferredLock
 
 from xmppd.api.gateway.tables import GatewayTables, execute
 from xmppd.api.storage import IDatabase
@@ -35,6 +36,7 @@ class Members:
 
     :param gateway: its domain.
     :ivar registrations: by the users' bare addresses.
+    :ivar changing: held by whoever changes them.
     """
 
     def __init__(self, db: IDatabase, tables: GatewayTables, gateway: str) -> None:
@@ -42,6 +44,7 @@ class Members:
         self._tables = tables
         self._gateway = gateway
         self.registrations: dict[Jid, Registration] = {}
+        self.changing = DeferredLock()
         self._contacts: dict[Jid, set[str]] = {}
 
     async def load(self) -> None:

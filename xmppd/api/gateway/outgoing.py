@@ -53,7 +53,7 @@ class Outgoing:
     :ivar message: the stanza; `from_` is the full address of the device that sent it.
     :ivar accepted_at: when it was accepted, in seconds since the epoch.
     :ivar tries: how many times sending it has been tried before.
-    :ivar uncertain: the last attempt may have sent it: the server was killed in the middle of it, for example. If the
+    :ivar uncertain: an earlier attempt may have sent it: the server was killed in the middle of it, for example. If the
         other network can't recognize it by :attr:`key`, the gateway has to choose between sending it twice and, by
         raising an error, perhaps not at all.
     :ivar note: what the gateway has noted about it with :meth:`~xmppd.api.gateway.Gateway.note`, or "".

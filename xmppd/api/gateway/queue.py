@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError
 
 from xmppd.api.gateway.outgoing import Outgoing, TryAgain, from_row, header_of
@@ -64,7 +64,10 @@ class Queue:
     # Life
 
     async def load(self) -> None:
-        """Read which messages wait. They are sent when :meth:`go` is called."""
+        """Read which messages wait; they are sent when :meth:`go` is called. Those of users who have gone are deleted.
+
+        (A message may have been accepted in the very moment in which everything of its sender was deleted.)
+        """
         c = self._tables.queue.c
 
         def read(connection: Connection) -> tuple[list[tuple[int, str, str]], int]:
@@ -75,7 +78,11 @@ class Queue:
 
         rows, self._number = await self._gateway.db.read(read)
         for number, account, contact in sorted(rows):
-            self._enter(number, Jid.parse(account), contact)
+            user = Jid.parse(account)
+            if user in self._gateway.registrations:
+                self._enter(number, user, contact)
+            else:
+                await execute(self._gateway.db, delete(self._tables.queue).filter_by(gateway=self._jid, number=number))
 
     def _enter(self, number: int, user: Jid, contact: str) -> _Lane:
         lane = self._lanes.get((user, contact))
@@ -174,7 +181,7 @@ class Queue:
         try:
             while lane.numbers and not self._stopped and lane.numbers[0] not in self._uncommitted:
                 number = lane.numbers[0]
-                delay = await self._try(number)
+                delay = await self._try_surely(number)
                 if delay is not None:
                     if lane.numbers and not self._stopped:
                         lane.timer = self._gateway.later(delay, lambda: self._wake(lane))
@@ -198,6 +205,14 @@ class Queue:
         if self._counts.get(lane.user) == 0:
             del self._counts[lane.user]
 
+    async def _try_surely(self, number: int) -> float | None:
+        try:
+            return await self._try(number)
+        except Exception:  # nothing that should happen; it must not happen all the time
+            self._gateway.log.failure("message {number} of {gateway} is stuck", number=number, gateway=self._jid)
+            longest: float = self._gateway.options.retry_max_seconds
+            return longest
+
     async def _try(self, number: int) -> float | None:
         """Try to send a message; return seconds to wait before the next attempt, or None if it is dealt with."""
         try:
@@ -216,7 +231,9 @@ class Queue:
         except StorageUnavailable as error:
             return await self._failed(message, TryAgain(error.reason))
         except CancelledError:
-            return 0.0  # the gateway is stopped
+            if self._stopped:
+                return 0.0
+            return await self._failed(message, TryAgain("it was cancelled", uncertain=True))
         except Exception as error:
             self._gateway.log.failure("{number} could not be sent through {gateway}", number=number, gateway=self._jid)
             return await self._failed(message, TryAgain(f"internal error: {type(error).__name__}", uncertain=True))
@@ -262,7 +279,7 @@ class Queue:
             "{gateway}: message {key} of {user} has to wait: {reason}",
             gateway=self._jid, key=message.key, user=message.user, reason=error.reason,
         )  # fmt: skip
-        if not error.uncertain:
+        if not error.uncertain and not message.uncertain:  # once nobody knows, nobody ever will
             await self._surely(partial(self._not_begun, message.number))
         longest: float = options.retry_max_seconds
         delay = min(longest, options.retry_seconds * 2 ** min(message.tries, 30))

@@ -67,10 +67,18 @@ class Registering(Hooks):
     async def _register(self, user: Jid, given: Mapping[str, str]) -> None:
         self._check_allowed(user)
         known = self.registrations.get(user)
-        if known is None and len(self.registrations) >= self.options.registrations:
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="no more users can be registered")
         values = forms.checked(self.fields, given, {} if known is None else known.values)
         values = dict(await self.register(user, values) or values)
+        await self.members.changing.acquire()  # what is unique has to stay so while it is stored
+        try:
+            await self._enter(user, values)
+        finally:
+            self.members.changing.release()
+
+    async def _enter(self, user: Jid, values: Mapping[str, str]) -> None:
+        known = self.registrations.get(user)
+        if known is None and len(self.registrations) >= self.options.registrations:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="no more users can be registered")
         for field in self.fields:
             if field.unique and set(self.find(field.name, values.get(field.name, ""))) - {user}:
                 raise StanzaError(Condition.CONFLICT, text=f"{field.label}: somebody else has registered this")
