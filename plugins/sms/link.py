@@ -22,6 +22,8 @@ __all__ = ["Link", "NotConnected"]
 _log = Logger(namespace="xmppd.plugins.sms")
 #: How many times in a row a short message is submitted when the centre says that it is too much.
 _ATTEMPTS = 8
+#: The optional parameter congestion_state, and from where on it means congestion (SMPP 5.0 section 4.8.4.18).
+_CONGESTION_STATE, _CONGESTED = 0x0428, 90
 
 
 class NotConnected(Exception):
@@ -102,7 +104,7 @@ class Link:
             raise NotConnected(self.problem or "there is no link to the message centre")
         self.submitted += 1
         answer = await self._session.request("submit_sm", **fields)
-        if answer.status in THROTTLING:
+        if answer.status in THROTTLING or _congested(answer):
             _log.info("the message centre is overloaded ({why}); nothing is sent for {seconds} seconds",
                       why=consts.DESCRIPTIONS.get(answer.status), seconds=self.pace.throttled())  # fmt: skip
         else:
@@ -154,3 +156,8 @@ class Link:
     def _set(self, state: str) -> None:
         self.state = state
         self.since = self._clock.seconds()
+
+
+def _congested(answer: Pdu) -> bool:
+    state = answer.optional.get(_CONGESTION_STATE, b"")
+    return len(state) == 1 and state[0] >= _CONGESTED

@@ -18,7 +18,7 @@ from xmppd.net.network import Network
 from xmppd.plugins.sms.link import Link, NotConnected
 from xmppd.plugins.sms.options import Smpp
 from xmppd.plugins.sms.pace import Pace
-from xmppd.plugins.sms.pdus import Pdu
+from xmppd.plugins.sms.pdus import Pdu, encode
 from xmppd.plugins.sms.session import SessionLost
 from xmppd.testing.network import MemoryNetwork
 
@@ -245,6 +245,22 @@ class Submitting(LinkCase):
         self.pump(20)
         self.assertEqual(self.successResultOf(submitted).status, ESME_RTHROTTLED)
         self.assertEqual(len(self.centre.submitted), 8)
+
+    def test_congestion(self) -> None:
+        """SMPP 5.0: this one was taken, but the next ones had better wait."""
+        self.start(throttle_seconds=5.0, version="5.0")
+        self.centre.mute = {"submit_sm"}
+        for state, pause in ((89, False), (90, True)):
+            submitted = self.submit()
+            number = self.centre.submitted[-1].sequence
+            answer = encode("submit_sm_resp", number, message_id="x") + b"\x04\x28\0\x01" + bytes([state])
+            self.centre.session.transport.write(len(answer).to_bytes(4) + answer[4:])
+            self.pump()
+            self.assertEqual(self.successResultOf(submitted).status, 0)
+            sent = len(self.centre.submitted)
+            self.submit().addErrback(lambda failure: None)  # which nobody waits for
+            self.pump(1)
+            self.assertEqual(len(self.centre.submitted) == sent, pause)
 
     def test_everybody_pauses(self) -> None:
         self.start(throttle_seconds=5.0)
