@@ -6,6 +6,7 @@ encodings and malformed headers give readable text, and what would take too long
 
 from __future__ import annotations
 
+import codecs
 import email
 import re
 from collections.abc import Iterator
@@ -27,13 +28,17 @@ _MAX_BOUNDARIES = 2_000  # lines that may begin a part
 _MAX_HEADERS = 1_000
 _MAX_LINES = 100_000
 _MAX_DEPTH = 20
+_MAX_TEXT = 200_000  # characters that are looked at
 _MAX_HEADER = 2_000  # characters of one header that are looked at
 _MAX_STRUCTURED = 16_000  # octets of a header with parameters
 _STRUCTURED = re.compile(rb"^content-[a-z-]+:[^\n]*(?:\n[ \t][^\n]*)*", re.MULTILINE | re.IGNORECASE)
 _BLANK = re.compile(rb"^\r?\n", re.MULTILINE)
 _BOUNDARY = re.compile(rb"^--", re.MULTILINE)
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{3,250}>")
-_LINE = re.compile(r"\s+")
+_LINE = re.compile(r"[\s\x00-\x1f\x7f]+")
+#: Codecs that nobody writes mail in; with some of them a mail can take as long as it likes to.
+_NO_CHARSETS = frozenset({"punycode", "idna", "unicode_escape", "raw_unicode_escape", "unicode-escape",
+                          "raw-unicode-escape", "charmap", "undefined", "utf-7"})  # fmt: skip
 
 
 class BadMail(Exception):
@@ -128,6 +133,7 @@ def _text(content: bytes | str, charset: str | None) -> str:
     """Decode, whatever it says it is: text in UTF-8 is known for that, the rest as well as it goes."""
     if isinstance(content, str):
         return content
+    charset = _known(charset)
     for name in (charset or "utf-8", "utf-8"):
         try:
             return content.decode(name)
@@ -137,6 +143,15 @@ def _text(content: bytes | str, charset: str | None) -> str:
         return content.decode(charset or "latin-1", "replace")
     except (LookupError, ValueError, TypeError):
         return content.decode("latin-1")
+
+
+def _known(charset: str | None) -> str | None:
+    """Return a charset that mail may be written in, or None."""
+    try:
+        name = codecs.lookup(charset or "").name
+    except (LookupError, ValueError, TypeError):
+        return None
+    return None if name in _NO_CHARSETS else name
 
 
 def message_ids(text: str) -> list[str]:
@@ -155,7 +170,7 @@ def read_letter(mail: Mail) -> Letter:
         sender=sender,
         name=name,
         subject=header(mail, "Subject"),
-        text=without_quotes(text),
+        text=without_quotes(text[:_MAX_TEXT]),
         attachments=tuple(attachments),
         id=own,
         answers=tuple(dict.fromkeys([*answered, *reversed(references)])),

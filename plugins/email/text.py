@@ -18,6 +18,7 @@ _MANY_LINES = re.compile(r"\n{3,}")
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]{0,20})(?=[\s/>])")
 _CLOSING = re.compile(rf"</(?:{'|'.join(sorted(_HIDDEN))})\b", re.IGNORECASE)
 _HREF = re.compile(r"""\bhref\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
+_HUGE = re.compile(r"&#\d{8,};?")  # no character has such a number, and Python refuses to read longer ones
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
 #: Lines after which only what was quoted comes.
 _ORIGINAL = re.compile(
@@ -27,7 +28,7 @@ _ORIGINAL = re.compile(
 )
 _RULER = re.compile(r"_{10,}\Z")
 _OUTLOOK = re.compile(r"(?:From|Von|De|Da|Van|Fra): \S")
-_MAX_HTML = 500_000  # characters that are looked at
+_MAX_HTML = 200_000  # characters that are looked at
 _MAX_TAG = 2_000  # of a tag
 _MAX_QUOTED = 5  # levels of quotations that are shown
 _ATTRIBUTION_LINES = 3  # that an attribution ("On Monday Romeo wrote:") may be wrapped to
@@ -84,7 +85,8 @@ class _Reader:
                 self.out.append("* ")
         elif name == "a":
             match = _HREF.search(attributes)
-            self._link = (unescape(match[1].strip("\"'")) if match else "", len(self.out))
+            target = _HUGE.sub("\ufffd", match[1].strip("\"'")) if match else ""
+            self._link = (unescape(target), len(self.out))
 
     def _close(self, name: str) -> None:
         if name in _BLOCKS:
@@ -100,7 +102,7 @@ class _Reader:
                 self.out.append(f" <{target}>" if shown else target)
 
     def _text(self, data: str) -> None:
-        text = _SPACE.sub(" ", unescape(data))
+        text = _SPACE.sub(" ", unescape(_HUGE.sub("\ufffd", data)))
         if not self.out or self.out[-1].endswith("\n"):
             text = text.lstrip(" ")
             if text and self._quoted:

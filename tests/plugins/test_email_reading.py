@@ -106,6 +106,11 @@ class ReadingTests(unittest.TestCase):
                 read = letter(f"From: {line}\n\nhi")
                 self.assertEqual((read.name, read.sender), (name, sender))
 
+    def test_control_characters(self) -> None:
+        """A database may not take them."""
+        read = letter(b"Subject: a\x00b=?utf-8?b?AAE=?=c\x7f\n\nhi")
+        self.assertNotRegex(read.subject, "[\\x00-\\x1f\\x7f]")
+
     def test_nothing(self) -> None:
         read = letter("")
         self.assertEqual(read, Letter(sender="", name="", subject="", text=""))
@@ -122,6 +127,12 @@ class ReadingTests(unittest.TestCase):
             ("base64", b"abc", "abc"),
             ("idna", b"a" * 100, "a" * 100),
             ("\x00", b"a", "a"),
+            ("punycode", b"a-bcd", "a-bcd"),
+            ("unicode_escape", rb"\ud800\x00", r"\ud800\x00"),
+            ("zlib", b"a", "a"),
+            ("utf-7", b"+2AA-", "+2AA-"),
+            ("windows-1252", b"\x80", "€"),
+            ("ISO_8859-15", b"\xa4", "€"),
         ):
             with self.subTest(charset):
                 head = f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: 8bit\n\n".encode()
@@ -194,6 +205,7 @@ class TextTests(unittest.TestCase):
             ("<div>a</div><div>b</div>", "a\nb"),
             ("a<blockquote>b</blockquote>c", "a\n> b\nc"),
             ("<p>unclosed <b>tags", "unclosed tags"),
+            (f"&#65;&#{'9' * 5000};<a href='http://x/&#{'9' * 1500};'>a</a>", "A\ufffda <http://x/\ufffd>"),
             ("1 < 2 && 3 > 2", "1 < 2 && 3 > 2"),
         ):  # fmt: skip
             with self.subTest(html):
