@@ -46,6 +46,8 @@ class ExampleTests(unittest.TestCase):
 
 
 class Room(BaseModel):
+    """How large."""
+
     size: int = 3
 
 
@@ -80,8 +82,16 @@ class ReferenceTests(unittest.TestCase):
                 '| `kind` | `"open"`, `"closed"` | `"open"` |  |',
                 "| `share` | number, more than 0, 1 or less | `0.5` | Share \\| of all. |",
                 "| `owner` | text | required |  |",
-                "| `room` | table | `{ size = 3 }` |  |",
+                "| `room` | table |  |  |",
                 "| `names` | list of: text |  |  |",
+                "",
+                '### [hosts."example.org".rooms.room]',
+                "",
+                "How large.",
+                "",
+                "| option | type | default | |",
+                "|---|---|---|---|",
+                "| `size` | whole number | `3` |  |",
                 "",
             ],
         )
