@@ -15,7 +15,7 @@ from tests.interop.network.stage import Domain
 
 SETTINGS = """\
 policy = "certificate"
-queue_seconds = 4.0
+queue_seconds = 1.5
 [s2s.domains."blocked.example"]
 policy = "blocked"
 [s2s.domains."lenient.example"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import os
 import unittest
@@ -161,6 +162,15 @@ class Federation(StageCase):
         await befriend(romeo, juliet)
         return romeo, juliet
 
+    async def proofs(self, ours: Domain, theirs: Domain) -> set[str]:
+        """Return how the streams between two domains were proven, as `xmppctl s2s show` has it; of ours only."""
+        if not isinstance(self.here, Xmppd):
+            return set()
+        shown = json.loads(await asyncio.to_thread(self.here.xmppctl, "--json", "s2s", "show", theirs.name))
+        found = [stream["proven by"].split("; ") for stream in shown["streams"] if stream["ours"] == ours.name]
+        self.assertTrue(found)
+        return {proof for proofs in found for proof in proofs}
+
     # ---- a whole conversation
 
     async def _conversation(self, here: Domain, there: Domain) -> None:
@@ -216,14 +226,18 @@ class Federation(StageCase):
     async def test_conversation_with_certificates(self) -> None:
         """Both show certificates that the other trusts: SASL EXTERNAL (XEP-0178) in both directions."""
         await self._conversation(self.ours, self.theirs)
+        self.assertLessEqual(await self.proofs(self.ours, self.theirs), {"certificate", "we by EXTERNAL"})
 
     async def test_conversation_with_a_self_signed_peer(self) -> None:
-        """Their certificate proves nothing, so dialback (XEP-0220) has to."""
+        """Their certificate proves nothing, so dialback (XEP-0220) has to, or the DNS when we call them."""
         await self._conversation(self.ours, self.theirs_self)
+        proofs = await self.proofs(self.ours, self.theirs_self)
+        self.assertLessEqual(proofs, {"dialback", "DNS", "we by EXTERNAL", "we by dialback"})
 
     async def test_conversation_when_we_are_self_signed(self) -> None:
         """They can't trust our certificate, so dialback has to prove us."""
         await self._conversation(self.ours_self, self.theirs)
+        self.assertLessEqual(await self.proofs(self.ours_self, self.theirs), {"certificate", "we by dialback"})
 
     async def test_conversation_over_direct_tls(self) -> None:
         """Both publish nothing but _xmpps-server (XEP-0368)."""
