@@ -117,7 +117,7 @@ class Link:
             self._session = session = Session(self._clock, self._options, self._take)
             try:
                 await self._open(session)
-            except (NoConnection, Refused, SessionLost) as error:
+            except (NoConnection, Refused, SessionLost, ValueError) as error:
                 self.problem = str(error)
                 self.failures += 1
                 _log.warn("there is no link to {endpoint}: {why}", endpoint=self._options.endpoint, why=self.problem)
@@ -134,7 +134,7 @@ class Link:
         await self._network.connect(options.endpoint, session, options.connect_seconds)
         try:
             await session.bind()
-        except (CancelledError, Refused, SessionLost):
+        except (CancelledError, Refused, SessionLost, ValueError):
             session.close()
             await session.ended()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet import reactor
@@ -50,6 +51,12 @@ class Connections(TestCase):
         self.addCleanup(port.stopListening)
         return f"tcp:127.0.0.1:{port.getHost().port}"
 
+    def bad_folder(self) -> str:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
+        return str(folder)
+
     def test_there_and_back(self) -> Deferred[None]:
         return ensureDeferred(self._there_and_back())
 
@@ -72,6 +79,7 @@ class Connections(TestCase):
             ("nonsense", "is no endpoint"),
             ("nonsense:1:2", "is no endpoint"),
             ("tcp:127.0.0.1", "is no endpoint"),
+            (f"tls:127.0.0.1:{number}:trustRoots={self.bad_folder()}", "is no endpoint"),
         ):
             with self.assertRaisesRegex(NoConnection, why):
                 await self.network.connect(endpoint, Plain())

@@ -111,6 +111,11 @@ class Binding(LinkCase):
         self.pump(11)
         self.assertEqual((self.link.state, self.link.failures), ("bound", 0))
 
+    def test_what_can_not_be_said(self) -> None:
+        self.start(system_id="ж", reconnect_seconds=10.0)
+        self.assertEqual(self.link.state, "waiting")
+        self.assertIn("bind_transceiver can't be sent", self.link.problem)
+
     def test_back_off(self) -> None:
         del self.network.peers[ENDPOINT]
         self.start(reconnect_seconds=2.0, reconnect_max_seconds=9.0)

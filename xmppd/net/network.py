@@ -36,7 +36,7 @@ class Network:
         """See INetwork."""
         try:
             target = clientFromString(self._reactor, endpoint)
-        except (ValueError, TypeError, AttributeError, OSError) as error:
+        except Exception as error:  # whatever its parser has to say, or the files that it names
             raise NoConnection(f"{endpoint} is no endpoint: {error}") from None
         await self._in_time(connectProtocol(target, _Bare(protocol)), endpoint, timeout)
         return protocol
