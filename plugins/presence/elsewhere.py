@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 
 from xmppd.api import (
     AccountDeleted,
@@ -15,6 +16,7 @@ from xmppd.api import (
     ServerReachable,
     ServerUnreachable,
     SessionBound,
+    StorageUnavailable,
     Verdict,
     observe,
     settled,
@@ -64,7 +66,8 @@ class Elsewhere:
         return None
 
     async def _load_and_note(self, presence: Presence, account: Jid) -> None:
-        self._note_contact(presence, account, await self.roster.load(account))
+        with suppress(StorageUnavailable):  # it is delivered all the same
+            self._note_contact(presence, account, await self.roster.load(account))
 
     def _note_contact(self, presence: Presence, account: Jid, view: IRosterView) -> None:
         sender = presence.sender

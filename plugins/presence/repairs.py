@@ -13,7 +13,18 @@ from typing import Any, Protocol
 
 from twisted.python.failure import Failure
 
-from xmppd.api import IDelayedCall, IHost, IRoster, IRosterView, ISession, Jid, Presence, settled, tag
+from xmppd.api import (
+    IDelayedCall,
+    IHost,
+    IRoster,
+    IRosterView,
+    ISession,
+    Jid,
+    Presence,
+    StorageUnavailable,
+    settled,
+    tag,
+)
 from xmppd.api.pace import Pace
 from xmppd.api.waiting import as_deferred
 from xmppd.plugins.presence.abroad import Abroad
@@ -283,13 +294,19 @@ class Repairs:
         """Send the presence of a session to those it concerns, and ask for theirs on behalf of its account."""
         sent, account = 0, session.account
         if session.presence is not None:
-            view = self._roster.cached(account) or await self._roster.load(account)
-            if session.presence is not None:
+            view = await self._roster_of(account)
+            if view is not None and session.presence is not None:
                 sent = self._tell(session, session.presence, view, concerns)
                 if account not in asked:
                     asked.add(account)
                     sent += self._ask(account, view, concerns)
         await self._pace.step(sent + _LOOK)
+
+    async def _roster_of(self, account: Jid) -> IRosterView | None:
+        try:
+            return self._roster.cached(account) or await self._roster.load(account)
+        except StorageUnavailable:
+            return None  # the others' may be in memory
 
     def _tell(self, session: ISession, presence: Presence, view: IRosterView, concerns: Callable[[str], bool]) -> int:
         sent = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.plugins.test_presence_repairs import JULIET, ORCHARD, PARIS, ROMEO, RepairTestCase
-from xmppd.api import Subscription
+from twisted.internet.defer import fail
+
+from tests.plugins.test_presence_repairs import JULIET, NET, ORCHARD, PARIS, ROMEO, RepairTestCase
+from xmppd.api import ServerReachable, StorageUnavailable, Subscription
 
 PHONE = "romeo@example.org/phone"
 RENEWED = (
@@ -76,6 +78,19 @@ class Restored(RepairTestCase):
             "<presence type='unavailable' from='juliet@example.net/balcony' to='romeo@example.org'/>",
         )
         self.assertEqual(len(self.plugin("presence").devices(ROMEO, JULIET)), 1)
+
+    def test_the_database_can_not_be_read(self) -> None:
+        self.pump()
+        self.kill()
+        read = self.patch(self.host.db, "read", lambda fn: fail(StorageUnavailable("it is gone")))
+        self.pump(6)
+        self.net.expect_nothing()
+        self.shows(self.net, "juliet@example.net/balcony")
+        self.net.expect_nothing()
+        read.restore()
+        self.host.notify(ServerReachable(NET))
+        self.pump(1, step=0.1)
+        self.net.expect(*RENEWED)
 
     def test_two_devices_know_the_same(self) -> None:
         self.enabled("romeo@example.org/tablet")
