@@ -1,13 +1,14 @@
 """XEP-0100: a gateway to mail. Messages become mails (RFC 5322), and answers to them messages.
 
-:mod:`.composing` and :mod:`.sending` write a mail and hand it over, :mod:`.receiving` takes one, :mod:`.judging` says
-what it is, :mod:`.reading` what is in it; :mod:`.store` has the addresses for answers, and the conversations.
+:mod:`.composing` writes a mail and :mod:`.smtp_out` hands it over, :mod:`.smtp_in` takes one, :mod:`.judging` says what
+it is, :mod:`.reading` what is in it; :mod:`.store` has the addresses for answers, and the conversations.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, Jid, StanzaError
 from xmppd.api.gateway import Gateway, Outgoing, RegistrationField, TryAgain
@@ -17,12 +18,14 @@ from xmppd.api.waiting import settled
 from xmppd.plugins.email import store
 from xmppd.plugins.email.addresses import is_within, parse_address, split_address
 from xmppd.plugins.email.composing import Draft, compose, one_line
+from xmppd.plugins.email.inbox import Answer, Inbox
 from xmppd.plugins.email.judging import Report, goes_in_circles, is_authenticated, is_automatic, read_report
 from xmppd.plugins.email.options import MailOptions
 from xmppd.plugins.email.reading import BadMail, Letter, parse, read_letter
-from xmppd.plugins.email.receiving import Answer, Inbox, Receiver
-from xmppd.plugins.email.sending import Submission
 from xmppd.plugins.email.store import Store, Thread
+
+if TYPE_CHECKING:
+    from xmppd.plugins.email.smtp_in import Receiver
 
 _HOUR = 3600.0
 _DAY = 86400.0
@@ -62,6 +65,8 @@ class Email(Gateway):
         self.mail_domain = split_address(parse_address(f"x@{self.options.mail_domain or self.jid.domain}"))[1]
 
     async def _open(self) -> None:
+        from xmppd.plugins.email.smtp_in import Receiver  # see there why not before
+
         options = self.options
         if options.listen:
             self._receiver = Receiver(
@@ -112,6 +117,8 @@ class Email(Gateway):
 
     async def outgoing(self, user: Jid, contact: str, message: Outgoing) -> str:
         """Hand a mail over to the mail server. A report may come by its Message-ID."""
+        from xmppd.plugins.email.smtp_out import Submission  # see there why not before
+
         content, token, id = await self._write(user, contact, message)
         options = self.options
         submission = Submission(

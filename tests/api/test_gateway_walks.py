@@ -123,5 +123,5 @@ def _walk(seed: int) -> Callable[[Walks], None]:
     return lambda case: case.walk(seed)
 
 
-for _seed in range(12):
+for _seed in range(6):
     setattr(Walks, f"test_walk_{_seed}", _walk(_seed))

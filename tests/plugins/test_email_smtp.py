@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,9 @@ from tests.plugins.mail import MailServer, MailTestCase
 from xmppd.api import Condition, StanzaError
 from xmppd.api.gateway import TryAgain
 from xmppd.net.network import Network
-from xmppd.plugins.email.receiving import Answer, Inbox, Receiver
-from xmppd.plugins.email.sending import Submission
+from xmppd.plugins.email.inbox import Answer, Inbox
+from xmppd.plugins.email.smtp_in import Receiver
+from xmppd.plugins.email.smtp_out import Submission
 from xmppd.testing.network import Link
 
 _REACTOR: Any = reactor
@@ -315,3 +318,13 @@ class AnyBytes(SynchronousTestCase):
             connection.dataReceived(line + b"\r\n")
         link.cut()
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class Importing(SynchronousTestCase):
+    def test_nothing_asks_the_resolver(self) -> None:
+        """A server that has no gateway to mail doesn't load Twisted's SMTP, which looks for the machine's name."""
+        look = (
+            "import sys, xmppd.plugins.email; print([name for name in sys.modules if name.startswith('twisted.mail')])"
+        )
+        ended = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+        self.assertEqual(ended.stdout.strip(), "[]")

@@ -66,6 +66,7 @@ class Registering(Hooks):
 
     async def _register(self, user: Jid, given: Mapping[str, str]) -> None:
         self._check_allowed(user)
+        self._check_room(user)
         known = self.registrations.get(user)
         values = forms.checked(self.fields, given, {} if known is None else known.values)
         values = dict(await self.register(user, values) or values)
@@ -76,15 +77,18 @@ class Registering(Hooks):
             self.members.changing.release()
 
     async def _enter(self, user: Jid, values: Mapping[str, str]) -> None:
+        self._check_room(user)  # there may have been others meanwhile
         known = self.registrations.get(user)
-        if known is None and len(self.registrations) >= self.options.registrations:
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="no more users can be registered")
         for field in self.fields:
             if field.unique and set(self.find(field.name, values.get(field.name, ""))) - {user}:
                 raise StanzaError(Condition.CONFLICT, text=f"{field.label}: somebody else has registered this")
         await self.members.put(Registration(user, values, self.clock.seconds() if known is None else known.since))
         if known is None:
             self.later(0.0, lambda: self.presences.registered(user))  # behind the answer
+
+    def _check_room(self, user: Jid) -> None:
+        if user not in self.registrations and len(self.registrations) >= self.options.registrations:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="no more users can be registered")
 
     def _check_allowed(self, user: Jid) -> None:
         users = self.options.users or (str(self.host.jid),)

@@ -1,9 +1,12 @@
-"""Taking mail for users (RFC 5321), with Twisted's SMTP server; meant to stand behind one that others can reach."""
+"""Taking mail for users (RFC 5321), with Twisted's SMTP server; meant to stand behind one that others can reach.
+
+Import it when it is needed, and not before: Twisted's module asks the resolver for the machine's name when it is
+imported, and every server looks into every plugin when it starts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,44 +14,15 @@ from twisted.logger import Logger
 from twisted.mail.smtp import ESMTP, IMessage, SMTPBadRcpt, SMTPFactory, SMTPServerError, User
 from zope.interface import implementer
 
-from xmppd.api import IClock, StorageUnavailable
+from xmppd.api import StorageUnavailable
 from xmppd.api.waiting import as_deferred
+from xmppd.plugins.email.inbox import Answer, Inbox
 
-__all__ = ["Answer", "Inbox", "Receiver"]
+__all__ = ["Receiver"]
 
 _log = Logger()
 _RECIPIENTS = 20  # of one mail
 _SILENT = frozenset({b"AUTH", b"STARTTLS"})  # there is neither
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the other server is told of a mail: code and text of SMTP, the text with an enhanced code (RFC 3463)."""
-
-    code: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Inbox:
-    """What mail is taken for, and what is done with it.
-
-    :ivar name: our name.
-    :ivar clock: the time.
-    :ivar exists: is there such an address? May fail with StorageUnavailable.
-    :ivar take: take a mail: (envelope sender, "" for none; recipient addresses; content).
-    :ivar octets: how long a mail may be.
-    :ivar connections: how many may be open at the same time.
-    :ivar timeout: seconds that the other server may be silent.
-    """
-
-    name: str
-    clock: IClock
-    exists: Callable[[str], Awaitable[bool]]
-    take: Callable[[str, list[str], bytes], Awaitable[Answer]]
-    octets: int
-    connections: int
-    timeout: int
 
 
 class Receiver(SMTPFactory):

@@ -1,4 +1,7 @@
-"""Handing a mail to the mail server that sends it on (RFC 5321, RFC 6409), with Twisted's SMTP client."""
+"""Handing a mail to the mail server that sends it on (RFC 5321, RFC 6409), with Twisted's SMTP client.
+
+Import it when it is needed, and not before: see :mod:`.smtp_in`.
+"""
 
 from __future__ import annotations
 
