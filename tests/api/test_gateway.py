@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xmppd.api import Condition, Jid, Presence, StanzaError
-from xmppd.api.gateway import Gateway, Outgoing, RegistrationField
+from xmppd.api.gateway import Gateway, Outgoing, Registration, RegistrationField
 from xmppd.testing import ServerTestCase
 from xmppd.testing.client import Client
 
@@ -422,6 +422,20 @@ class PresenceTests(AimTestCase):
         self.romeo.expect(f"<presence from='{AIM}'/>", f"<presence from='{AIM}'/>")
         self.assertIn(("online", ROMEO), self.happened())
         verona.expect_nothing()
+
+    def test_many_users(self) -> None:
+        """They are not told all at once."""
+        verona = self.remote("verona.lit")
+        for number in range(150):
+            user = Jid.parse(f"user{number}@verona.lit")
+            self.wait(self.plugin("aim").members.put(Registration(user, {"username": f"{number}"}, 0.0)))
+        self.assertEqual(self.plugin("aim").find("username", "7"), ["user7@verona.lit"])
+        self.wait(self.host.registry.disable("aim"))
+        self.wait(self.host.registry.enable("aim"))
+        self.pump()
+        self.assertEqual(len(verona.received), 200)
+        self.pump(1)
+        self.assertEqual(len(verona.received), 300)
 
     def test_contacts_are_limited(self) -> None:
         self.log_in()

@@ -45,6 +45,7 @@ class Members:
         self._gateway = gateway
         self.registrations: dict[Jid, Registration] = {}
         self.changing = DeferredLock()
+        self._index: dict[tuple[str, str], list[Jid]] | None = None  # made anew after each change
         self._contacts: dict[Jid, set[str]] = {}
 
     async def load(self) -> None:
@@ -64,7 +65,12 @@ class Members:
 
     def find(self, field: str, value: str) -> list[Jid]:
         """Return the users who have registered that value of a field."""
-        return [user for user, entry in self.registrations.items() if entry.values.get(field) == value]
+        if self._index is None:
+            self._index = {}
+            for user, entry in self.registrations.items():
+                for item in entry.values.items():
+                    self._index.setdefault(item, []).append(user)
+        return list(self._index.get((field, value), ()))
 
     async def put(self, entry: Registration) -> None:
         """Enter a user, or what a user has changed."""
@@ -73,16 +79,19 @@ class Members:
         row = {**key, "fields": json.dumps(dict(entry.values), ensure_ascii=False), "since": entry.since}
         await execute(self._db, delete(table).filter_by(**key), insert(table).values(row))
         self.registrations[entry.user] = entry
+        self._index = None
 
     async def remove(self, user: Jid) -> None:
         """Delete everything that the gateway keeps of a user, the messages that wait included."""
         key = {"gateway": self._gateway, "account": str(user)}
+        self._index = None
         entry = self.registrations.pop(user, None)  # nothing more is accepted from them meanwhile
         try:
             await execute(self._db, *(delete(table).filter_by(**key) for table in self._tables))
         except Exception:
             if entry is not None:
                 self.registrations[user] = entry
+                self._index = None
             raise
         self._contacts.pop(user, None)
 
