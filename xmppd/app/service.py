@@ -227,8 +227,6 @@ class XmppdService(MultiService):
             signal.signal(number, self._stopping_already)
         for port in self._ports:
             await port.stopListening()
-        if self._components is not None:
-            await self._components.drain()
         if self._listener is not None:
             await self._listener.drain()
         if self._assembly is not None:

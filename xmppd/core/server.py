@@ -148,8 +148,6 @@ class Server:
         for session in list(self.directory.by_jid.values()):
             if session.stream is not None:
                 session.stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
-        self.components.stop()
-        self.uplinks.stop()
         await self._handled()
         for session in self._mortal():
             self.spawn(self.unbind(session), f"ending the session {session.jid}")
@@ -161,7 +159,9 @@ class Server:
         await self._written_down()
         if connector is not None:  # other servers have been told by now who is not there any more
             await connector.drain()
-            await self._finished()
+        await self._all(await self.components.stop())
+        self.uplinks.stop()
+        await self._finished()
         for host in self.hosts.values():
             await host.registry.stop()
         await self._written_down()

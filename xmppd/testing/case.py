@@ -191,8 +191,6 @@ class ServerTestCase(SynchronousTestCase):
         if self._listener is not None:
             listener, self._listener = self._listener, None
             # It takes time if a client doesn't read what it is sent, or a plugin has something to do at the end.
-            assert self._component_listener is not None
-            self.wait(self._component_listener.drain(), self._settings.server.drain_seconds)
             self.wait(listener.drain(), self._settings.server.drain_seconds)
             self.wait(self.server.server.stop(), 60)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from xmppd.api import Plugin, observe
+from twisted.internet.defer import Deferred
+
+from xmppd.api import Message, Plugin, ToAccount, filter, observe
 from xmppd.api.components import ComponentChanged, ComponentConnected, ComponentGone
 from xmppd.api.events.network import ServerReachable, ServerUnreachable
 from xmppd.core import reload
@@ -388,3 +390,39 @@ class IdleTests(ServerTestCase):
         self.irc.clear()
         self.irc.send(f"<message from='{IRC}' to='a@{IRC}'><body>{'x' * 20_000}</body></message>")
         self.irc.expect_closed("policy-violation")
+
+
+class Tardy(Plugin):
+    """Take a while over every message."""
+
+    @filter(ToAccount, kinds=(Message,))
+    async def wait(self, event: ToAccount) -> None:
+        waited: Deferred[None] = Deferred()
+        self.clock.callLater(2, waited.callback, None)
+        await waited
+
+
+class StopTests(ServerTestCase):
+    plugins = ("roster", "presence", "offline", Tardy)
+    components = {IRC: {}}
+
+    def test_the_server_stops(self) -> None:
+        """Whom users had sent presence to is told that they go, before the stream ends."""
+        irc = self.component(IRC)
+        self.account("nurse@example.org")
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        juliet.send(f"<presence to='a@{IRC}'/>")
+        irc.clear()
+        self.restart()
+        irc.expect(f"<presence from='{{juliet}}' to='a@{IRC}' type='unavailable'/>")
+        irc.expect_closed("system-shutdown")
+
+    def test_what_had_come_is_handled(self) -> None:
+        irc = self.component(IRC)
+        self.account("nurse@example.org")
+        irc.send(f"<message from='{IRC}' to='nurse@example.org' type='chat'><body>hi</body></message>")
+        self.restart()
+        nurse = self.login("nurse@example.org/x")
+        nurse.send("<presence/>")
+        self.pump(1)
+        self.assertTrue(any("<body>hi</body>" in xml for xml in nurse.received))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.api.components import ComponentChanged, ComponentConnected, ComponentGone
@@ -121,16 +122,25 @@ class External(Line):
                 self.server.spawn(settled(pending), f"telling plugins of {self.jid}")
 
 
+class Port(Protocol):
+    """What holds the streams of components."""
+
+    async def drain(self) -> None:
+        """Close them all, and wait until they are gone."""
+
+
 class Components:
     """All external components.
 
     :ivar by_domain: in the order of the settings.
+    :ivar port: where they connect; it drains uplinks as well.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._started = False
         self.by_domain: dict[str, External] = {}
+        self.port: Port | None = None
 
     def configure(self, wanted: Mapping[str, Component]) -> list[str]:
         """Own the domains that the settings name, and no others any more.
@@ -173,11 +183,17 @@ class Components:
             if not external.links:
                 external.wait()
 
-    def stop(self) -> None:
-        """End every connection."""
+    async def stop(self) -> list[Deferred[None]]:
+        """End every connection.
+
+        :returns: Deferreds, that fire when what has come over each of them is handled.
+        """
+        handled = [link.handled() for external in self.by_domain.values() for link in external.links]
+        if self.port is not None:
+            await self.port.drain()
         for external in self.by_domain.values():
-            external.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
             external.stop()
+        return handled
 
     def of(self, host: Host) -> list[External]:
         """Return those that belong to a host."""

@@ -6,6 +6,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from twisted.internet.defer import Deferred
+
 from xmppd.api.waiting import as_deferred
 from xmppd.core.arrivals import Arrivals
 from xmppd.core.durable.turn import InTurn
@@ -73,6 +75,12 @@ class Link:
         self.received += 1
         self._line.received[stanza.kind] += 1
         self._arrivals.take(stanza)
+
+    def handled(self) -> Deferred[None]:
+        """Return a Deferred that fires when everything that has come is handled."""
+        handled: Deferred[None] = Deferred()
+        self._arrivals.when_idle(lambda: handled.callback(None))
+        return handled
 
     def send(self, stanza: Stanza) -> None:
         """Write a stanza."""

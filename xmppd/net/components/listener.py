@@ -46,6 +46,7 @@ class ComponentListener:
         self.results: Counter[str] = Counter()
         self.dialers = Dialers(server)
         self._next_sign: IDelayedCall | None = None
+        server.components.port = self
         self.reconfigure()
 
     def reconfigure(self) -> None:
