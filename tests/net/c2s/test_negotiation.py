@@ -162,7 +162,7 @@ class BeforeTheSession(ServerTestCase):
         self.assertIn("PLAIN", [m.text for m in mechanisms.elements])
         self.assertNotIn("EXTERNAL", [m.text for m in mechanisms.elements])
         self.client.authenticate("romeo", "secret")
-        self.assertEqual([e.name for e in read(self.client.features)[0].elements], ["bind", "sm"])
+        self.assertEqual([e.name for e in read(self.client.features)[0].elements], ["bind", "sm", "limits"])
 
     def test_stanza_before_logging_in(self) -> None:
         for stanza in (

@@ -23,7 +23,7 @@ from xmppd.core.routing import iq_key
 from xmppd.core.server import BindRefused
 from xmppd.net.c2s import binding, management
 from xmppd.net.c2s.login import Login
-from xmppd.wire import ns, sasl, stream
+from xmppd.wire import ns, sasl, stream, stream_limits
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Malformed, StreamHeader
 from xmppd.wire.inline import Inline, UserAgent, bind_feature, read_inline
@@ -155,6 +155,9 @@ class Negotiation:
             if not needs_tls:
                 self._login = Login(of, self._claimed)
                 offered += self._login.features(self._inline_features())
+        if of.account is not None:
+            listener = self._listener
+            offered.append(stream_limits.feature(listener.limits_after.stanza, listener.limits.idle_ping_seconds))
         for handler in of.host.tables.stream_features:
             try:
                 offer = handler(of)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xmppd.core.federation.policy import Policy
     from xmppd.net.s2s.network import ServerNetwork
 
-__all__ = ["Connecting", "IDialer", "ISearch", "Steps"]
+__all__ = ["Connecting", "IDialer", "ISearch"]
 
 #: Seconds for which a stream that was only opened to verify a key is kept, because answers often need one.
 LINGER = 10.0
@@ -47,15 +47,6 @@ class IDialer(Protocol):
     """See :class:`xmppd.net.s2s.dialer.Dialer`."""
 
     def search(self, domain: str, make: Callable[[Target], Any], route: Target | None = None) -> ISearch: ...
-
-
-class Steps(list[str]):
-    """What was tried for a pair of domains, and what came of it; sentences without their full stops."""
-
-    @property
-    def last(self) -> str:
-        """Why it failed, if it did."""
-        return self[-1] if self else "nothing was tried"
 
 
 class Connecting:
@@ -194,7 +185,7 @@ class Connecting:
         except Redirected as elsewhere:
             return await self._redirected(pair, policy, steps, elsewhere)
 
-    async def _redirected(self, pair: Pair, policy: Policy, steps: Steps, elsewhere: Redirected) -> Initiating:
+    async def _redirected(self, pair: Pair, policy: Policy, steps: list[str], elsewhere: Redirected) -> Initiating:
         """RFC 6120 4.9.3.19: once; who is found there has to prove the same domain as ever."""
         steps.append(str(elsewhere))
         try:
@@ -202,7 +193,7 @@ class Connecting:
         except (ValueError, Redirected) as error:
             raise self._failure(pair, steps, Refused(f"it leads nowhere: {error}")) from None
 
-    async def _try(self, pair: Pair, policy: Policy, steps: Steps, route: Target | None) -> Initiating:
+    async def _try(self, pair: Pair, policy: Policy, steps: list[str], route: Target | None) -> Initiating:
         """Try the places where the server may be, until a stream can be negotiated with one."""
         made: list[Initiating] = []
         if self._stopped:

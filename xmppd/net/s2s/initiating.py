@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
 from xmppd.core.federation.contract import LinkFailure, Pair
-from xmppd.net.s2s import limits, management, managing
+from xmppd.net.s2s import management, managing
 from xmppd.net.s2s.external import auth, failure_of
 from xmppd.net.s2s.receiving import BIDI, BIDI_FEATURE
 from xmppd.net.s2s.refusals import Redirected, Refused
 from xmppd.net.s2s.stream import ServerStream
 from xmppd.net.tls.peer import handshake_problem
-from xmppd.wire import dialback, ns, stream
+from xmppd.wire import dialback, ns, stream, stream_limits
 from xmppd.wire.errors import Condition, StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, StreamHeader
 from xmppd.wire.stanza import Nonza
@@ -197,7 +197,9 @@ class Initiating(ServerStream):
         if self.bidi_offered:
             self.bidi = True
             s2s = self.network.settings
-            self.write(tag("bidi", limits.feature(self.network.limits_after.stanza, s2s.idle_seconds), xmlns=BIDI))
+            self.write(
+                tag("bidi", stream_limits.feature(self.network.limits_after.stanza, s2s.idle_seconds), xmlns=BIDI)
+            )
 
     async def _open(self) -> None:
         """RFC 6120 4.3.1: our header, then theirs and their features."""
@@ -219,7 +221,7 @@ class Initiating(ServerStream):
             return
         features = await self._nonza_of(ns.STREAM)
         self.features = {element.uri: element for element in features.elements}
-        self.most_octets = limits.read(features.elements) or self.most_octets
+        self.most_octets = stream_limits.read(features.elements) or self.most_octets
 
     def _refuse(self, condition: StreamCondition, text: str) -> Refused:
         self.close(StreamError(condition, text))

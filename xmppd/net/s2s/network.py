@@ -15,7 +15,7 @@ from xmppd.core.federation.contract import LinkFailure, Pair, StreamFacts
 from xmppd.core.federation.policy import Policy
 from xmppd.core.settings import LOOPBACK
 from xmppd.net.peers import Networks, PeerCounter
-from xmppd.net.s2s.connecting import Connecting, IDialer, Steps
+from xmppd.net.s2s.connecting import Connecting, IDialer
 from xmppd.net.s2s.facts import facts_of
 from xmppd.net.s2s.initiating import Initiating
 from xmppd.net.s2s.receiving import Receiving
@@ -87,6 +87,8 @@ class ServerNetwork:
                 stream.close(StreamError(StreamCondition.HOST_GONE, f"{stream.local} is not served here any more"))
             elif stream.remote and self.policy(stream.remote).blocked:
                 stream.close(StreamError(StreamCondition.POLICY_VIOLATION, f"{stream.remote} is not talked to here"))
+            else:
+                stream.withdraw()
 
     # What the settings say
 
@@ -142,9 +144,9 @@ class ServerNetwork:
         """See :meth:`.connecting.Connecting.verify`."""
         return await self._connecting.verify(pair, stream_id, key, asking)
 
-    def begin_trail(self, pair: Pair) -> Steps:
-        """Return where the steps of a new attempt are written down."""
-        steps = Steps()
+    def begin_trail(self, pair: Pair) -> list[str]:
+        """Return where the steps of a new attempt are written down: sentences without their full stops."""
+        steps: list[str] = []
         self.federation.remote(pair.remote).trail = steps
         return steps
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppd.net.s2s import limits, management, managing
+from xmppd.net.s2s import management, managing
 from xmppd.net.s2s.dialback import stream_id
 from xmppd.net.s2s.external import External
 from xmppd.net.s2s.stream import ServerStream
-from xmppd.wire import dialback, ns, stream
+from xmppd.wire import dialback, ns, stream, stream_limits
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, StreamHeader
 from xmppd.wire.jid import Jid, JidError
@@ -175,7 +175,7 @@ class Receiving(ServerStream):
         if not self.authenticated and not self.bidi:
             offered.append(tag("bidi", xmlns=BIDI_FEATURE))
         octets = network.limits_after.stanza if self.authenticated else self.framer.limits.stanza
-        offered.append(limits.feature(octets, network.settings.idle_seconds))
+        offered.append(stream_limits.feature(octets, network.settings.idle_seconds))
         return offered
 
     # STARTTLS, bidi
@@ -197,7 +197,7 @@ class Receiving(ServerStream):
             reason = _TLS_FIRST if not self.encrypted_enough else "bidi comes before authentication"
             raise StreamError(StreamCondition.POLICY_VIOLATION, reason)
         self.bidi = True
-        self.most_octets = limits.read(nonza.elements)
+        self.most_octets = stream_limits.read(nonza.elements)
 
     @property
     def shareable(self) -> bool:

@@ -299,6 +299,17 @@ class ServerStream(XmlStream):
             self.proven.add((pair.remote, pair.local))
             self.framer.limits = self.network.limits_after
 
+    def withdraw(self) -> None:
+        """The settings have changed: take back what was allowed to domains that are not ours any more, or blocked."""
+        network = self.network
+        for remote, local in list(self.proven):
+            if not network.federation.serves(local) or network.policy(remote).blocked:
+                self.proven.discard((remote, local))
+        for pair in list(self.sending):
+            if not network.federation.serves(pair.local) or network.policy(pair.remote).blocked:
+                self.sending.discard(pair)
+                network.federation.down(pair, self.conduit, True)
+
     def proof(self, domain: str) -> Proof | None:
         """What the certificate of the other end proves for a domain; None without TLS."""
         if self.tls is None:
