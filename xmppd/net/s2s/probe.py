@@ -15,7 +15,6 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from xmppd.net.s2s.external import auth, failure_of
-from xmppd.net.s2s.limits import read as read_limit
 from xmppd.net.stream import XmlStream
 from xmppd.net.tls.identity import Proof
 from xmppd.net.tls.peer import PeerTls, handshake_problem
@@ -23,6 +22,7 @@ from xmppd.wire import dialback, ns, stream
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import Frame, Framer, Limits, StreamHeader
 from xmppd.wire.stanza import Nonza
+from xmppd.wire.stream_limits import read as read_limit
 from xmppd.wire.xml import Element, tag
 
 if TYPE_CHECKING:
