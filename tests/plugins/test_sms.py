@@ -91,6 +91,16 @@ class Choices(SmsCase):
         self.assertEqual((pdu.text("service_type"), pdu.text("validity_period")), ("CMT", "000001010000000R"))
         self.assertEqual(pdu.number("registered_delivery"), 0)
 
+    def test_addresses_of_numbers(self) -> None:
+        ask = "<iq type='set' id='1' to='sms.example.org'><query xmlns='jabber:iq:gateway'><prompt>{}</prompt></query></iq>"
+        for typed, answer in (
+            ("0160 / 12 34 56", "<query xmlns='jabber:iq:gateway'><jid>+49160123456@sms.example.org</jid></query>"),
+            ("juliet", "{...}<error type='modify'>{any}</error>"),
+        ):
+            self.romeo.send(ask.format(typed))
+            type_ = "error" if "error" in answer else "result"
+            self.romeo.expect(f"<iq type='{type_}' id='1'>{answer}</iq>")
+
     def test_a_number_of_ones_own(self) -> None:
         self.send(number="+49160123456", client=self.register("juliet@example.org/balcony"))
         self.assertEqual(self.last().text("source_addr"), "4366412345")
