@@ -8,7 +8,8 @@ __all__ = ["CORE", "XEPS"]
 
 #: What the server does without plugins, and in which version.
 CORE: Mapping[int, str] = {
-    82: "1.1.1", 114: "1.6", 178: "1.2", 198: "1.6.3", 368: "1.1.0", 386: "1.1.0", 388: "1.0.4", 440: "1.0.0",
+    82: "1.1.1", 114: "1.6", 178: "1.2", 185: "1.0", 198: "1.6.3", 220: "1.1.1", 288: "1.0.1", 368: "1.1.0",
+    386: "1.1.0", 388: "1.0.4", 440: "1.0.0", 478: "0.2.0",
 }  # fmt: skip
 
 #: By number: the name, and what is left out or done otherwise.
@@ -75,18 +76,24 @@ XEPS: Mapping[int, tuple[str, str]] = {
     ),
     178: (
         "Best Practices for Use of SASL EXTERNAL with Certificates",
-        "Clients only. A certificate without an XMPP address lets nobody in.",
+        "Clients and servers. A client's certificate without an XMPP address lets nobody in.",
     ),
     184: ("Message Delivery Receipts", "Gateways ask for them and send them; between users they are clients' affair."),
+    185: ("Dialback Key Generation and Validation", ""),
     191: ("Blocking Command", "There are no privacy lists (XEP-0016)."),
     198: (
         "Stream Management",
-        "Clients only. An acknowledgement waits until what it covers is on disk, but no longer than the option"
-        " `answer_within_seconds`.",
+        "With clients and servers. An acknowledgement waits until what it covers is on disk, but no longer than the"
+        " option `answer_within_seconds`. Either server can resume a stream, as long as none was restarted.",
     ),
     199: ("XMPP Ping", ""),
     202: ("Entity Time", ""),
     203: ("Delayed Delivery", "Stored messages are stamped; presence is not. XEP-0091 stamps are not written."),
+    220: (
+        "Server Dialback",
+        "With errors and multiplexing. Who shows a certificate for its domain need not be asked about. An answer that"
+        " nobody has asked for is ignored and counted.",
+    ),
     237: ("Roster Versioning", ""),
     280: (
         "Message Carbons",
@@ -94,6 +101,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " that can take it is copied only to those whose negative priority keeps them from it. Forged copies are"
         " refused.",
     ),
+    288: ("Bidirectional Server-to-Server Connections", "Asked for wherever it is offered."),
     297: ("Stanza Forwarding", "As other protocols use it; what clients forward passes as it is."),
     313: (
         "Message Archive Management",
@@ -118,7 +126,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " server was started is not known to components until they or their servers send it again.",
     ),
     359: ("Unique and Stable Stanza IDs", "Ids of archives; those that claim to be ours are taken out."),
-    368: ("SRV records for XMPP over TLS", "Clients only. `xmppctl check` tells which records are missing."),
+    368: ("SRV records for XMPP over TLS", "For clients and servers. `xmppctl check` tells which records are missing."),
     386: (
         "Bind 2",
         "Resources are stable for clients that tell their id. A client that can't get a resource is logged in without,"
@@ -139,6 +147,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
     441: (
         "Message Archive Management Preferences",
         "No ad-hoc command for more than that. Of an address in both lists, nothing is archived.",
+    ),
+    478: (
+        "Stream Limits Advertisement",
+        "Clients are told when they have logged in. What another server does not take comes back with"
+        " policy-violation.",
     ),
     490: (
         "Message Displayed Synchronization",
