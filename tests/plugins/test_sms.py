@@ -92,9 +92,10 @@ class Choices(SmsCase):
         self.assertEqual(pdu.number("registered_delivery"), 0)
 
     def test_addresses_of_numbers(self) -> None:
-        ask = "<iq type='set' id='1' to='sms.example.org'><query xmlns='jabber:iq:gateway'><prompt>{}</prompt></query></iq>"
+        query = "<query xmlns='jabber:iq:gateway'>{}</query>"
+        ask = f"<iq type='set' id='1' to='sms.example.org'>{query.format('<prompt>{}</prompt>')}</iq>"
         for typed, answer in (
-            ("0160 / 12 34 56", "<query xmlns='jabber:iq:gateway'><jid>+49160123456@sms.example.org</jid></query>"),
+            ("0160 / 12 34 56", query.format("<jid>+49160123456@sms.example.org</jid>")),
             ("juliet", "{...}<error type='modify'>{any}</error>"),
         ):
             self.romeo.send(ask.format(typed))

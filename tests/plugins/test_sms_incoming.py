@@ -10,7 +10,7 @@ from smpplib import consts
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.plugins.sms_kit import NUMBER, SmsCase
+from tests.plugins.sms_kit import NUMBER, OWN, SmsCase
 from xmppd.plugins.sms.parts import Collected
 from xmppd.plugins.sms.routes import recipients
 from xmppd.plugins.sms.text import DEFAULT, UCS2, Header, headed
@@ -113,6 +113,25 @@ class Incoming(SmsCase):
         self.pump(1)
         self.romeo.clear()
         self.assertEqual(self.deliver(b"hello"), REJECTED)
+
+
+class Durable(SmsCase):
+    plugins: ClassVar = ("sms", "disco", "offline")
+
+    def test_taken_means_on_disk(self) -> None:
+        self.send()
+        self.romeo.close()
+        self.disk.stopped = True
+        number = self.centre.session.deliver(b"hello", "491701234567", OWN, dest_addr_ton=1)
+        self.pump(5)
+        self.assertIsNone(self.centre.session.status_of(number))
+        self.disk.go_on()
+        self.pump(1)
+        self.assertEqual(self.centre.session.status_of(number), 0)
+        self.kill()
+        romeo = self.login("romeo@example.org/orchard", presence=True)
+        self.pump(1)
+        self.assertIn("<body>hello</body>", "".join(romeo.received))
 
 
 class Configured(SmsCase):
