@@ -475,3 +475,22 @@ class AddressTests(AimTestCase):
         )
         self.romeo.send(ask.format("no-name"))
         self.romeo.expect(f"<iq type='error' id='i'>{{...}}{ERROR.format('cancel', 'item-not-found')}</iq>")
+
+
+class TwoHosts(ServerTestCase):
+    plugins = (Aim,)
+    hosts = ("montague.lit", "capulet.lit")
+
+    def test_each_has_its_own(self) -> None:
+        """The gateways of two hosts share tables, and nothing else."""
+        romeo, juliet = self.login("romeo@montague.lit/orchard"), self.login("juliet@capulet.lit/balcony")
+        for client, host in ((romeo, "montague.lit"), (juliet, "capulet.lit")):
+            client.send(REGISTER.replace(AIM, f"aim.{host}").format(ACCOUNT))
+            client.expect("<iq type='result' id='r'/>", f"<presence type='subscribe' from='aim.{host}'/>")
+        juliet.send(REGISTER.replace(AIM, "aim.montague.lit").format(ACCOUNT))
+        juliet.expect(f"<iq type='error' id='r'>{ERROR.format('auth', 'forbidden')}</iq>")
+        self.kill()
+        for host in self.server.server.hosts.values():
+            plugin = host.registry.get("aim")
+            assert isinstance(plugin, Aim)
+            self.assertEqual([user.domain for user in plugin.registrations], [str(host.jid)])
