@@ -483,14 +483,15 @@ class TwoHosts(ServerTestCase):
 
     def test_each_has_its_own(self) -> None:
         """The gateways of two hosts share tables, and nothing else."""
-        romeo, juliet = self.login("romeo@montague.lit/orchard"), self.login("juliet@capulet.lit/balcony")
+        romeo = self.login("romeo@montague.lit/orchard", presence=True)
+        juliet = self.login("juliet@capulet.lit/balcony", presence=True)
         for client, host in ((romeo, "montague.lit"), (juliet, "capulet.lit")):
             client.send(REGISTER.replace(AIM, f"aim.{host}").format(ACCOUNT))
             client.expect("<iq type='result' id='r'/>", f"<presence type='subscribe' from='aim.{host}'/>")
         juliet.send(REGISTER.replace(AIM, "aim.montague.lit").format(ACCOUNT))
         juliet.expect(f"<iq type='error' id='r'>{ERROR.format('auth', 'forbidden')}</iq>")
         self.kill()
-        for host in self.server.server.hosts.values():
-            plugin = host.registry.get("aim")
+        for domain, served in self.server.server.hosts.items():
+            plugin = served.registry.get("aim")
             assert isinstance(plugin, Aim)
-            self.assertEqual([user.domain for user in plugin.registrations], [str(host.jid)])
+            self.assertEqual([user.domain for user in plugin.registrations], [domain])
