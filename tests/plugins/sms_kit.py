@@ -19,7 +19,7 @@ OWN = "4915100000000"
 class SmsCase(ServerTestCase):
     """Romeo is registered; `options` and `smpp` are options of the gateway."""
 
-    plugins: ClassVar = ("sms", "disco")
+    plugins: ClassVar[tuple[str, ...]] = ("sms", "disco")
     options: ClassVar[dict[str, Any]] = {}
     smpp: ClassVar[dict[str, Any]] = {}
 

@@ -81,7 +81,7 @@ class OverHttp(Example):
         headers = Headers(
             {"X-Timestamp": now, "X-Signature": f"sha256={signature}", "Content-Type": "application/json"}
         )
-        answer = self.ask(Request("POST", "/sms/incoming", headers=headers, body=body.encode()))
+        answer = self.ask_http(Request("POST", "/sms/incoming", headers=headers, body=body.encode()))
         self.assertEqual((answer.code, answer.body), (200, b'{"messages": 1}\n'))
         self.romeo.expect("<message from='+491701234567@sms.example.org' type='chat'><body>hello</body></message>")
 

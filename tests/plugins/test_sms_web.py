@@ -73,7 +73,7 @@ class WebCase(SmsCase):
         options = self.plugin("sms").options.webhook
         timestamp = headers.get(options.timestamp_header, "")
         given = {"Content-Type": type_, options.signature_header: signature(options, body, timestamp), **headers}
-        return self.ask(Request("POST", path, headers=Headers(given), body=body))
+        return self.ask_http(Request("POST", path, headers=Headers(given), body=body))
 
 
 class Json(WebCase):

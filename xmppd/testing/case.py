@@ -272,7 +272,7 @@ class ServerTestCase(SynchronousTestCase):
             raise FailTest(f"plugin {name} is not loaded; these are: {loaded or 'none'}")
         return plugin
 
-    def ask(self, request: Request) -> Answer:
+    def ask_http(self, request: Request) -> Answer:
         """Return what a plugin answers to an HTTP request."""
         found = choose(request, self.server.server.hosts)
         return found if isinstance(found, Answer) else self.wait(answer_of(request, found))
