@@ -125,8 +125,8 @@ def _contradictions(settings: Settings, where: str) -> Iterable[str]:
     for domain, uplink in settings.uplinks.items():
         if domain in settings.hosts or domain in settings.components:
             yield f"{where}: an uplink is for the domain of a plugin, but {domain} is a host or an external component"
-        host, separator, port = uplink.address.rpartition(":")
-        if not (host and separator and port.isdecimal()):
+        name, separator, port = uplink.address.rpartition(":")
+        if not (name and separator and port.isdecimal()):
             yield f"{where}: {table_name(['uplinks', domain])}: address: HOST:PORT is expected, not {uplink.address}"
     for domain, host in settings.hosts.items():
         place = f"{where}: {table_name(['hosts', domain])}"

@@ -197,3 +197,19 @@ class SubscriptionTests(ServerTestCase):
         )
         again.send(f"<presence from='a@{IRC}/x' to='juliet@example.org'/>")
         self.juliet.expect(f"<presence from='a@{IRC}/x'/>")
+
+
+class AloneTests(ServerTestCase):
+    components = {IRC: {"federate": False}, "open.example.org": {}}
+
+    def test_others_are_not_talked_to(self) -> None:
+        """`federate = false`: nobody elsewhere reaches its users, nor they them."""
+        federation = self.server.server.federation
+        self.assertFalse(federation.serves(IRC))
+        self.assertTrue(federation.serves("open.example.org"))
+        irc = self.component(IRC)
+        irc.send(f"<message from='a@{IRC}' to='b@other.example' id='1'/>")
+        irc.expect(f"<message from='b@other.example' to='a@{IRC}' type='error' id='1'>{{...}}</message>")
+        juliet = self.login("juliet@example.org/balcony")
+        irc.send(f"<message from='a@{IRC}' to='{{juliet}}'/>")
+        juliet.expect(f"<message from='a@{IRC}'/>")
