@@ -16,8 +16,6 @@ class BothOurs(federation.Federation):
 
     there_class = Xmppd
     rooms = False
-    # One stream is shared by all of our domains; those that were not the first are proven by dialback on it.
-    by_certificates = federation.Federation.by_certificates | {"we by dialback"}
 
 
 class OneConnection(federation.StageCase):

@@ -9,6 +9,7 @@ class WithProsody(federation.Federation):
     """Prosody 0.12 as Debian has it."""
 
     there_class = servers.Prosody
+    by_certificates = frozenset({"certificate", "we by EXTERNAL"})
 
     async def test_conversation_with_bidi(self) -> None:
         """One connection for both directions (XEP-0288), which Prosody offers for this domain."""

@@ -125,7 +125,8 @@ class Federation(StageCase):
 
     there_class: type[Site]
     rooms = True  # has their server a MUC service?
-    by_certificates = frozenset({"certificate", "we by EXTERNAL"})  # how streams are proven between good certificates
+    #: How streams are proven between good certificates; where all of our domains share one, by dialback as well.
+    by_certificates = frozenset({"certificate", "we by EXTERNAL", "we by dialback"})
     here: Site
     there: Site
     ours: Domain
