@@ -41,6 +41,11 @@ class Outgoing:
         if self._out_size > self.limit:
             self.overflowed()
 
+    @property
+    def congested(self) -> bool:
+        """Does what is written wait here?"""
+        return self._out is not None
+
     def overflowed(self) -> None:
         """Too much waits."""
         raise NotImplementedError

@@ -28,6 +28,7 @@ class Conduit:
 
     peer = "192.0.2.9"
     secured = True
+    prompt = True
 
     def __init__(self, federation: Federation, pair: Pair, managed: bool = False) -> None:
         self.federation = federation
@@ -148,8 +149,14 @@ class FederationTestCase(ServerTestCase):
         told, plugin.told = plugin.told, []
         return told
 
-    def romeo(self) -> Client:
-        return self.login("romeo@example.org/orchard")
+    def romeo(self, managed: bool = False) -> Client:
+        """Return a client; with stream management, it is told by acknowledgements what the server has."""
+        romeo = self.login("romeo@example.org/orchard")
+        if managed:
+            romeo.send("<enable xmlns='urn:xmpp:sm:3'/>")
+            self.pump(0.1)
+            romeo.clear()
+        return romeo
 
     def say(self, client: Client, *texts: str, to: str = "juliet@verona.example") -> None:
         for text in texts:

@@ -152,7 +152,7 @@ class DiskTests(FederationTestCase):
     """D6: nothing leaves before what its handling has stored is on disk."""
 
     def test_a_message_does_not_leave_before_it_is_stored(self) -> None:
-        romeo, conduit = self.romeo(), self.connector.up()
+        romeo, conduit = self.romeo(managed=True), self.connector.up()
         self.disk.stopped = True
         self.say(romeo, "one", "two")
         self.assertEqual(conduit.texts, [])
@@ -161,7 +161,7 @@ class DiskTests(FederationTestCase):
         self.assertEqual(conduit.texts, ["one", "two"])
 
     def test_nor_is_it_overtaken(self) -> None:
-        romeo, conduit = self.romeo(), self.connector.up()
+        romeo, conduit = self.romeo(managed=True), self.connector.up()
         self.disk.stopped = True
         self.say(romeo, "one")
         romeo.send("<presence to='juliet@verona.example'/>")
@@ -171,7 +171,7 @@ class DiskTests(FederationTestCase):
         self.assertEqual(conduit.texts, ["one", "<available>"])
 
     def test_the_stream_is_lost_while_it_is_stored(self) -> None:
-        romeo, conduit = self.romeo(), self.connector.up()
+        romeo, conduit = self.romeo(managed=True), self.connector.up()
         self.disk.stopped = True
         self.say(romeo, "one")
         conduit.close()
@@ -182,16 +182,16 @@ class DiskTests(FederationTestCase):
         self.assertEqual(conduit.texts, [])
 
     def test_the_disk_fails_for_too_long(self) -> None:
-        romeo, conduit = self.romeo(), self.connector.up()
+        romeo, conduit = self.romeo(managed=True), self.connector.up()
         self.disk.broken = "the disk is full"
         self.say(romeo, "one")
         self.pump(6)
         self.say(romeo, "two")
+        self.disk.broken = None
+        self.pump(2)
         (error,) = [xml for xml in romeo.received if "type='error'" in xml]
         self.assertIn("resource-constraint", error)
         self.assertIn("two", error)
-        self.disk.broken = None
-        self.pump(2)
         self.assertEqual(conduit.texts, ["one"])
 
     def test_presence_needs_no_disk(self) -> None:

@@ -30,6 +30,10 @@ class Conduit(Protocol):
     def secured(self) -> bool:
         """Is it encrypted?"""
 
+    @property
+    def prompt(self) -> bool:
+        """Does what is sent leave this process at once? Else it waits until the other end has read what went before."""
+
     def send(self, stanzas: Sequence[Stanza]) -> None:
         """Send stanzas, in this order.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 
 from xmppd.api.events.network import ServerReachable, ServerUnreachable
+from xmppd.api.storage import StorageUnavailable
 from xmppd.api.waiting import settled
 from xmppd.core.arrivals import handle
 from xmppd.core.durable.units import Unit
@@ -23,7 +24,7 @@ from xmppd.core.federation.route import Route
 from xmppd.core.federation.store import Store
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Presence, Stanza
+from xmppd.wire.stanza import Message, Presence, Stanza
 
 if TYPE_CHECKING:
     from xmppd.core.server import Server
@@ -281,6 +282,20 @@ class Federation:
     def delivered(self, stanzas: Iterable[Stanza]) -> None:
         """Stanzas are with the other server, for all that will ever be known."""
         self.store.forget(stanzas)
+
+    def keep(self, stanzas: Iterable[Stanza]) -> None:
+        """Stanzas were sent and are not acknowledged, which may take a while: messages are stored, if they aren't."""
+        for stanza in stanzas:
+            if isinstance(stanza, Message) and stanza.type != "error" and stanza.from_ is not None:
+                try:
+                    self.store.keep(stanza, Pair(stanza.from_.domain, stanza.recipient.domain))
+                except StorageUnavailable:
+                    return  # nothing can be stored, which others tell of
+
+    def of_unmanaged_session(self, message: Stanza) -> bool:
+        """Has a client of ours sent it that is not told by acknowledgements what we have (XEP-0198)?"""
+        session = self._server.directory.by_jid.get(message.from_)  # type: ignore[arg-type]  # None is not there
+        return session is not None and session.managed is None
 
     def undelivered(self, stanzas: Iterable[Stanza]) -> None:
         """Stanzas were sent and never acknowledged, and their stream can't be resumed (XEP-0198 section 4)."""

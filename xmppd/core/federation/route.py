@@ -82,26 +82,46 @@ class Route(InTurn[Stanza]):
 
     def send(self, stanza: Stanza) -> None:
         """Take a stanza. It goes out when its unit of work is over, and is on disk."""
-        if stanza.unit is None or not isinstance(stanza, Message) or stanza.type == "error":
-            send_to(self, stanza)
-            return
-        try:
-            where = self._federation.store.keep(stanza, self.pair)
-        except StorageUnavailable as error:
-            text = f"it can't be made sure now that it is not lost: {error}"
-            self._federation.bounce(stanza, StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait", text=text))
-            return
-        if isinstance(where, Unit) and where.open:
-            where.send(self, stanza)
-        else:
-            self.emit(stanza, where.batch)
+        send_to(self, stanza)
 
     def emit(self, stanza: Stanza, batch: Batch | None, spread: Spread | None = None) -> None:
         """See :class:`xmppd.core.durable.turn.Recipient`."""
-        if self._waiting is None and (batch is None or batch.committed):
+        at_once = self._waiting is None and (batch is None or batch.committed)
+        durable = stanza.unit is not None and isinstance(stanza, Message) and stanza.type != "error"
+        if durable and not (at_once and self._leaves_unstored(stanza)):
+            batch = self._store(stanza)
+            if batch is None:
+                return
+            at_once = False
+        if at_once:
             self.put(stanza)
         else:
             self.put_off(stanza, batch)
+
+    def _leaves_unstored(self, message: Stanza) -> bool:
+        """May it leave without having been on disk? It is with the other server before anybody is told that we have it.
+
+        So it may if there is a stream that takes it now, and nobody will be told: its sender has no stream management.
+        """
+        conduit = self.conduit
+        return conduit is not None and conduit.prompt and self._federation.of_unmanaged_session(message)
+
+    def _store(self, message: Stanza) -> Batch | None:
+        """Have a message stored; return what it is stored with, or None if it came back instead."""
+        try:
+            where = self._federation.store.keep(message, self.pair)
+        except StorageUnavailable as error:
+            text = f"it can't be made sure now that it is not lost: {error}"
+            self._federation.bounce(message, StanzaError(Condition.RESOURCE_CONSTRAINT, type="wait", text=text))
+            return None
+        batch = where.batch
+        assert batch is not None  # a unit is closed before what it sends is sent
+        unit = message.unit
+        if isinstance(unit, Unit) and unit.batch is None:
+            unit.batch = batch
+            batch.units += 1
+            batch.octets += unit.octets
+        return batch
 
     def committed(self, batch: Batch) -> None:
         """See :class:`xmppd.core.durable.units.Waiter`."""

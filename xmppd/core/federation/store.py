@@ -1,9 +1,9 @@
 """Messages for other servers, on disk until they are delivered there: what we have taken is not lost with us.
 
-A message is stored together with all else its handling leaves behind, before its sender is told that we have it. It is
-forgotten when a stream has taken it, or with stream management when the other server has acknowledged it. What is
-found when the server starts is sent again; so a message can arrive twice, if the server was killed in the second after
-it was delivered, but it is not lost.
+A message is stored together with all else its handling leaves behind, before its sender is told that we have it. One
+that a stream takes at once, and of which nobody is told anything, is not. It is forgotten when a stream has taken it, or
+with stream management when the other server has acknowledged it. What is found when the server starts is sent again; so
+a message can arrive twice, if the server was killed in the second after it was delivered, but it is not lost.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Store:
         """Return how many are under way."""
         return len(self._numbers)
 
-    def keep(self, stanza: Message, pair: Pair) -> Unit | Batch:
+    def keep(self, stanza: Stanza, pair: Pair) -> Unit | Batch:
         """Store a message; return what it is stored with.
 
         :raises StorageUnavailable: enough waits to be stored.

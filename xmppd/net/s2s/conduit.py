@@ -31,6 +31,11 @@ class StreamConduit:
         """See Conduit."""
         return self.stream.tls is not None
 
+    @property
+    def prompt(self) -> bool:
+        """See Conduit."""
+        return not self.stream.congested
+
     def close(self, error: StreamError | None = None) -> None:
         """See Conduit."""
         self.stream.close(error)

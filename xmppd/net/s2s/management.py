@@ -173,11 +173,18 @@ class Acknowledged:
             self.stream.write(b"".join([stanza.to_bytes() for stanza in self._queue]))
             self.ask()
 
+    def keep(self) -> None:
+        """It may take a while until the rest is acknowledged: messages have to be on disk."""
+        if self._queue:
+            self.stream.network.federation.keep(self._queue)
+
     def give_up(self, stopping: bool) -> None:
         """The connection is gone: what was not acknowledged goes back.
 
         :param stopping: does the server stop? Then it is kept to be sent when it is started again.
         """
+        if stopping:
+            self.keep()
         stanzas = list(self._queue)
         self._queue.clear()
         if stanzas and not stopping:
@@ -196,6 +203,7 @@ class Acknowledged:
             limit = self.stream.network.server.settings.stream_management.acknowledge_within_seconds
             return now - self.asked_at < limit
         if self._queue:
+            self.keep()
             self.ask()
         return True
 

@@ -85,6 +85,7 @@ class Sessions:
         """The connection of a session is lost: it waits, but not for ever."""
         session.stream = None
         session.asking = False
+        session.acknowledged.keep()
         for pair in {session.pair, *session.sending}:
             self._held.setdefault(pair, []).append(session)
         seconds = self._network.settings.resume_seconds
