@@ -224,11 +224,15 @@ def _account() -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """What was measured: messages a second, and the CPU of each server in microseconds a message."""
+    """What was measured: messages a second, and the CPU of each server in microseconds a message.
+
+    :ivar there: which part of them went from the first server to the second.
+    """
 
     per_second: float
     first_us: float
     second_us: float
+    there: float
 
 
 async def _log_in(site: Site, number: int) -> Session:
@@ -242,31 +246,32 @@ async def _log_in(site: Site, number: int) -> Session:
 async def converse(first: Site, second: Site, options: argparse.Namespace) -> Cost:
     """Have users of two servers talk with each other, and measure both."""
     pairs = [[await _log_in(site, number) for site in (first, second)] for number in range(options.users)]
-    meter = Meter()
+    there, back = Meter(), Meter()
     starts: list[Callable[[int], None]] = []
     for one, other in pairs:
-        for sender, receiver in ((one, other), (other, one)):
+        for sender, receiver, meter in ((one, other, there), (other, one, back)):
             message = f"<message to='{receiver.jid}' type='chat' id='m'>{BODY}</message>".encode()
             starts.append(closed_loop(sender, message, b"</message>", meter, receiver))
     for start in starts:
         start(options.window)
-    await _until_all_flows(meter, len(starts) * options.window)
+    await _until_all_flows((there, back), len(pairs) * options.window)
     await asyncio.sleep(options.warmup)
-    meter.operations, meter.durations = 0, []
+    there.operations = back.operations = 0
     began, used = time.perf_counter(), (cpu_seconds(first.pid), cpu_seconds(second.pid))
     await asyncio.sleep(options.seconds)
-    count, seconds = meter.operations, time.perf_counter() - began
+    counts, seconds = (there.operations, back.operations), time.perf_counter() - began
     first_used, second_used = cpu_seconds(first.pid) - used[0], cpu_seconds(second.pid) - used[1]
     drop([session for pair in pairs for session in pair])
-    if not count:
-        raise RuntimeError("no message arrived")
-    return Cost(count / seconds, first_used / count * 1e6, second_used / count * 1e6)
+    if min(counts) == 0:
+        raise RuntimeError("the messages of one direction don't arrive")
+    count = sum(counts)
+    return Cost(count / seconds, first_used / count * 1e6, second_used / count * 1e6, counts[0] / count)
 
 
-async def _until_all_flows(meter: Meter, enough: int) -> None:
+async def _until_all_flows(meters: Sequence[Meter], enough: int) -> None:
     """The first messages have to find the other server."""
-    for _ in range(600):
-        if meter.operations >= enough:
+    for _ in range(100):
+        if all(meter.operations >= enough for meter in meters):
             return
         await asyncio.sleep(0.1)
     raise RuntimeError("the two servers don't talk with each other")
@@ -308,15 +313,15 @@ def main() -> int:
     parser.add_argument("--only-mixed", action="store_true", help="only conversations between two different servers")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # the servers are to be stopped
-    print(f"{'conversation':22}{'messages/s':>11}{'CPU a message, each':>26}  first to second")
+    print(f"{'conversation':22}{'messages/s':>11}{'CPU a message, each':>26}{'ratio':>9}{'that way':>10}")
     for kinds in conversations(options.servers.split(",")):
         if options.only_mixed and kinds[0] is kinds[1]:
             continue
         costs = [measure(kinds, options) for _ in range(options.repeat)]
         first, second = (statistics.median(c) for c in zip(*((c.first_us, c.second_us) for c in costs), strict=True))
-        rate = statistics.median(cost.per_second for cost in costs)
+        rate, there = (statistics.median(c) for c in zip(*((c.per_second, c.there) for c in costs), strict=True))
         names = " - ".join(kind.name for kind in kinds)
-        print(f"{names:22}{rate:11.0f}{first:12.1f} {second:9.1f} µs  {first / second:.2f}", flush=True)
+        print(f"{names:22}{rate:11.0f}{first:12.1f} {second:9.1f} µs  {first / second:8.2f}{there:10.0%}", flush=True)
     return 0
 
 
