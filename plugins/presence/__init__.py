@@ -68,6 +68,7 @@ class PresencePlugin(Elsewhere, Plugin):
     async def start(self) -> None:
         known = Known(self._abroad, self._directed, self._departures, self._blocks)
         self._repairs = Repairs(self.host, self.roster, known, lambda: self.options, self.later, self._failed)
+        self.read_again()
 
     async def stop(self) -> None:
         """Write down whom accounts know elsewhere, for the next start."""

@@ -10,6 +10,7 @@ from xmppd.api import (
     IHost,
     IRoster,
     IRosterView,
+    ISession,
     Jid,
     Pass,
     Presence,
@@ -94,10 +95,7 @@ class Elsewhere:
         session = event.session
         self._abroad.came(session.account)
         if event.restored:
-            written = session.state.get(STATE)
-            if written:
-                self._abroad.read(session.account, written)
-                session.keep(STATE, None)
+            self._read_again(session)
             self._repairs.restored(session)
 
     @observe(ServerUnreachable)
@@ -115,8 +113,19 @@ class Elsewhere:
         """Forget whom the account knew."""
         self._abroad.drop(event.account)
 
+    def read_again(self) -> None:
+        """Know what was written down when the plugin was stopped."""
+        for session in self.host.all_sessions():
+            self._read_again(session)
+
+    def _read_again(self, session: ISession) -> None:
+        written = session.state.get(STATE)
+        if written:
+            self._abroad.read(session.account, written)
+            session.keep(STATE, None)
+
     def write_down(self) -> None:
-        """Have sessions remember whom their accounts know, for the next start of the server."""
+        """Have sessions remember whom their accounts know, for the next start."""
         for session in self.host.all_sessions():
             if session.durable and (written := self._abroad.written(session.account)) is not None:
                 self._abroad.drop(session.account)

@@ -92,6 +92,11 @@ class Restored(RepairTestCase):
         self.pump(1, step=0.1)
         self.net.expect(*RENEWED)
 
+    def test_the_plugin_is_loaded_anew(self) -> None:
+        self.wait(self.host.registry.reload("presence"))
+        self.assertEqual(len(self.plugin("presence").devices(ROMEO, JULIET)), 2)
+        self.assertNotIn("abroad", self.host.all_sessions()[0].state)
+
     def test_two_devices_know_the_same(self) -> None:
         self.enabled("romeo@example.org/tablet")
         self.pump()
