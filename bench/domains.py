@@ -62,6 +62,18 @@ def serve(port: socket.socket, delay: float, silent: int) -> None:
             port.sendto(answer(data), address)
 
 
+def nameserver(delay: float, silent: int) -> tuple[int, str]:
+    """Start the nameserver; return its process and address."""
+    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    port.bind(("127.0.0.1", 0))
+    child = os.fork()
+    if not child:
+        serve(port, delay, silent)
+    address = f"127.0.0.1:{port.getsockname()[1]}"
+    port.close()
+    return child, address
+
+
 @dataclass
 class Lateness:
     """How late a timer comes that is due all the time."""
@@ -87,9 +99,9 @@ class Lateness:
         return f"{name:24}{half:9.2f} {most:9.2f} {worst:9.2f} ms"
 
 
-async def measure(reactor: Any, options: argparse.Namespace, nameserver: str) -> None:
+async def measure(reactor: Any, options: argparse.Namespace, address: str) -> None:
     """Look for all domains and print what came of it."""
-    settings = S2s.model_validate({"nameservers": [nameserver], "dns_queries": options.queries})
+    settings = S2s.model_validate({"nameservers": [address], "dns_queries": options.queries})
     resolver = Resolver(reactor, settings)
     dialer = Dialer(reactor, resolver, settings)
     print(f"{'lateness of a timer':24}{'p50':>9} {'p99':>9} {'most':>9}")
@@ -131,13 +143,7 @@ def main() -> None:
     parser.add_argument("--silent", type=int, default=10, help="every how manyth domain gets no answer (10; 0: none)")
     parser.add_argument("--queries", type=int, default=100, help="questions on their way at a time (100)")
     options = parser.parse_args()
-    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    port.bind(("127.0.0.1", 0))
-    child = os.fork()
-    if not child:
-        serve(port, options.delay, options.silent)
-    address = f"127.0.0.1:{port.getsockname()[1]}"
-    port.close()
+    child, address = nameserver(options.delay, options.silent)
     try:
         react(lambda reactor: Deferred.fromCoroutine(measure(reactor, options, address)))
     finally:

@@ -7,13 +7,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.s2s.dns_server import Key, Nameserver, Says, a, aaaa, pause, reactor, settings, srv
 from tests.net.s2s.test_resolver import STARTTLS, ResolverTestCase
 from xmppd.net.s2s.dialer import Dialer, Search
-from xmppd.net.s2s.targets import Target, static_target
+from xmppd.net.s2s.targets import Target, Unresolvable, static_target
 
 
 class Peer(Protocol):
@@ -199,10 +200,37 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(len(begun), 8)
         searches[9].addErrback(lambda _: None).cancel()
         end_turn()
-        self.assertEqual(len(begun), 15)
+        self.assertEqual(len(begun), 16)
         end_turn()
         self.assertEqual(begun, [f"d{n}" for n in range(20) if n != 9])
+        end_turn()
         end_turn()
         self.assertEqual(turn, [])
         Deferred.fromCoroutine(dialer.search("later", make).next())
         self.assertEqual(begun[-1], "later")
+
+    def test_only_so_many_at_a_time(self) -> None:
+        clock = MemoryReactorClock()
+        asked: list[Deferred[list[Target]]] = []
+
+        class Resolver:
+            async def targets(self, domain: str, trail: list[str]) -> list[Target]:
+                asked.append(Deferred())
+                return await asked[-1]
+
+        resolver: Any = Resolver()
+        dialer = Dialer(clock, resolver, settings(dns_queries=3))
+        make: Any = None
+        searches = [Deferred.fromCoroutine(dialer.search(f"d{n}", make).next()) for n in range(6)]
+        clock.advance(0)
+        self.assertEqual(len(asked), 3)
+        asked[0].callback([])
+        asked[1].errback(Unresolvable("no", lasting=True))
+        searches[2].addErrback(lambda _: None).cancel()
+        clock.advance(0)
+        self.assertEqual(len(asked), 6)
+        for question in asked[3:]:
+            question.callback([])
+        clock.advance(0)
+        self.assertEqual([search.called for search in searches], [True] * 6)
+        self.assertEqual(clock.getDelayedCalls(), [])

@@ -36,6 +36,8 @@ class Dialer:
         self.resolver = resolver
         self.settings = settings
         self._begun = 0  # in this turn of the reactor
+        self._looking = 0  # whose servers are being asked for
+        self._turning = False
         self._waiting: deque[Deferred[None]] = deque()
 
     def search(self, domain: str, make: Make, route: Target | None = None) -> Search:
@@ -47,22 +49,41 @@ class Dialer:
         return Search(self, domain, make, route)
 
     async def admit(self) -> None:
-        """Wait until one more search may begin: thousands at once would keep everybody else waiting."""
-        if not self._begun:
-            self.reactor.callLater(0, self._next_turn)
-        if self._begun >= _A_TURN or self._waiting:
-            self._waiting.append(Deferred())
-            await self._waiting[-1]
+        """Wait until one more domain may be looked for; :meth:`resolved` has to be called afterwards.
+
+        Thousands at once would keep everybody else waiting, and each that waits for its nameservers takes some memory
+        that the garbage collector has to look through again and again.
+        """
+        if self._waiting or self._begun >= _A_TURN or self._looking >= self.settings.dns_queries:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            await waiting  # whoever ends the waiting has counted us
         else:
-            self._begun += 1
+            self._count()
+
+    def resolved(self) -> None:
+        """A domain has been looked for."""
+        self._looking -= 1
+        if self._waiting:
+            self._soon()
+
+    def _count(self) -> None:
+        self._begun += 1
+        self._looking += 1
+        self._soon()
+
+    def _soon(self) -> None:
+        if not self._turning:
+            self._turning = True
+            self.reactor.callLater(0, self._next_turn)
 
     def _next_turn(self) -> None:
-        self._begun = min(len(self._waiting), _A_TURN)
-        if self._begun:
-            self.reactor.callLater(0, self._next_turn)
-        for _ in range(self._begun):
+        self._turning = False
+        self._begun = 0
+        while self._waiting and self._begun < _A_TURN and self._looking < self.settings.dns_queries:
             waiting = self._waiting.popleft()
             if not waiting.called:  # cancelled
+                self._count()
                 waiting.callback(None)
 
 
@@ -98,6 +119,8 @@ class Search:
                 self._targets = deque()
                 self.lasting = error.lasting
                 self.trail.append(str(error))
+            finally:
+                self._dialer.resolved()
         while not self._stopped:
             if self._race is None:
                 if not self._targets:
