@@ -15,6 +15,7 @@ from xmppd.core.federation.contract import LinkFailure, Pair, StreamFacts
 from xmppd.core.federation.policy import Policy
 from xmppd.core.settings import LOOPBACK
 from xmppd.net.peers import Networks, PeerCounter
+from xmppd.net.s2s.attempts import Attempts
 from xmppd.net.s2s.connecting import Connecting, IDialer
 from xmppd.net.s2s.facts import facts_of
 from xmppd.net.s2s.initiating import Initiating
@@ -67,6 +68,7 @@ class ServerNetwork:
         self.counts: Counter[str] = Counter()
         self._to: dict[str, set[ServerStream]] = {}  # streams that stanzas may be sent on, by domain
         self._connecting = Connecting(self, dialer)
+        self._attempts = Attempts(self.clock, self._attempt)
         self._next_look: IDelayedCall | None = None
         self._to_look_at: list[ServerStream] = []
         self._drained: Deferred[None] | None = None
@@ -78,6 +80,7 @@ class ServerNetwork:
         """Take the settings as they are now; new streams get them. Streams for domains that are no longer ours end."""
         settings = self.server.settings
         s2s = self.settings = settings.s2s
+        self._attempts.patience = s2s.queue_seconds
         self.limits_before = _limits(settings.limits, settings.limits.stanza_octets_before_auth)
         self.limits_after = _limits(settings.limits, s2s.stanza_octets)
         self.exempt = Networks(settings.limits.exempt_networks)
@@ -125,9 +128,23 @@ class ServerNetwork:
 
     def connect(self, pair: Pair) -> None:
         """See Connector."""
-        self.server.spawn(self._connect(Pair(*pair)), f"connecting {pair.local} to {pair.remote}")
+        self._attempts.begin(Pair(*pair))
+
+    def _attempt(self, pair: Pair, late: bool) -> None:
+        if late:
+            self._attempts.ended()
+            text = f"{pair.remote} was not tried: too many other servers had to be connected to"
+            self.federation.failed(pair, LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, text))
+        else:
+            self.server.spawn(self._connect(pair), f"connecting {pair.local} to {pair.remote}")
 
     async def _connect(self, pair: Pair) -> None:
+        try:
+            await self._connect_now(pair)
+        finally:
+            self._attempts.ended()
+
+    async def _connect_now(self, pair: Pair) -> None:
         try:
             stream = await self._connecting.connect(pair)
         except LinkFailure as failure:
@@ -289,6 +306,7 @@ class ServerNetwork:
         self.draining = True
         if self._next_look is not None and self._next_look.active():
             self._next_look.cancel()
+        self._attempts.stop()
         self._connecting.stop()
         self.sessions.stop()
         owed = [stream for stream in self.streams if stream.acknowledged]
