@@ -189,6 +189,9 @@ class Queue:
                 if lane.numbers and lane.numbers[0] == number:
                     lane.numbers.popleft()
                     self._counts[lane.user] -= 1
+        except GeneratorExit:
+            self._stopped = True  # the server is gone without having been stopped: nothing may begin now
+            raise
         finally:
             lane.busy = False
             self._running -= 1
