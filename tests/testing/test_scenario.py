@@ -17,6 +17,14 @@ GOOD = """
 Romeo is romeo@example.org/orchard
 Juliet is juliet@example.net/balcony
 other.example is a server
+[components] "irc.example.org" = { name = "IRC" }
+irc.example.org is a component
+irc.example.org connects
+irc.example.org sends:
+    <message from='irc.example.org' to='irc.example.org'/>
+irc.example.org receives:
+    <message from='irc.example.org' to='irc.example.org'/>
+irc.example.org closes the stream
 
 Romeo connects and is available
 Juliet connects
@@ -99,7 +107,7 @@ class Files(SynchronousTestCase):
 
     def test_failure_names_the_line(self) -> None:
         problem = self.play(GOOD.replace("<body>hi</body>", "<body>ho</body>", 1))
-        self.assertIn("some-thing.txt:16: Juliet receives:", problem)
+        self.assertIn("some-thing.txt:24: Juliet receives:", problem)
         self.assertIn("message/body: the text is 'ho', not 'hi'", problem)
 
     def test_who_is_not_known(self) -> None:

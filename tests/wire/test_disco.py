@@ -89,3 +89,19 @@ class Queries(SynchronousTestCase):
     def test_form_type(self) -> None:
         self.assertEqual(form_type(parse(FORM.encode())[0]), "urn:xmpp:dataforms:softwareinfo")
         self.assertIsNone(form_type(parse(b"<x xmlns='jabber:x:data'/>")[0]))
+
+
+class ReadingTests(SynchronousTestCase):
+    def test_there_and_back(self) -> None:
+        info = Info((Identity("client", "pc", "Psi", "en"), Identity("pubsub", "pep")), FEATURES, parse(FORM.encode()))
+        (query,) = parse(info.query("node"))
+        found = Info.read(query)
+        self.assertEqual((found.identities, found.features), (info.identities, info.features))
+        self.assertEqual(found.verification_string(), info.verification_string())
+
+    def test_what_is_not_as_it_should_be(self) -> None:
+        (query,) = parse(
+            f"<query xmlns='{INFO}'><identity/><identity category='a'/><feature/><feature xmlns='urn:x' var='a'/>"
+            "<x xmlns='jabber:x:data'/><y/></query>".encode()
+        )
+        self.assertEqual(Info.read(query), Info((), ()))

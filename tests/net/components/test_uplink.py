@@ -251,3 +251,19 @@ class UplinkTests(ServerTestCase):
         found: Any = self.wait(self.server.server.operations.run("component list", {}))
         (row,) = found
         self.assertEqual((row["component"], row["kind"], row["state"]), (ECHO, "uplink", "connected"))
+
+
+class NobodyTests(ServerTestCase):
+    """An uplink for a domain that no plugin has: nothing is passed on through us."""
+
+    uplinks = {ECHO: {"address": "127.0.0.1:5347"}}
+
+    def prepare_network(self, network: MemoryNetwork) -> None:
+        self.other = Accepting(self)
+        network.peers["tcp:127.0.0.1:5347"] = lambda: self.other
+
+    def test_nothing_is_relayed(self) -> None:
+        for _ in range(6):
+            self.pump()
+        self.other.send(f"<message from='romeo@far.example/x' to='a@{ECHO}' id='1'><body>hi</body></message>")
+        self.other.expect_nothing()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
 
+from twisted.logger import Logger
+
 from xmppd.core.components.line import Line
 from xmppd.core.durable.turn import send_to
 from xmppd.core.routing import Owner
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from xmppd.core.server import Server
 
 __all__ = ["Uplink", "Uplinks"]
+
+_log = Logger()
 
 
 class Uplink(Line):
@@ -81,8 +85,10 @@ class Uplinks:
     def start(self) -> None:
         """Give the other servers time to be reached."""
         self._started = True
-        for uplink in self.by_domain.values():
+        for domain, uplink in self.by_domain.items():
             uplink.wait()
+            if domain not in self._server.router.owners:
+                _log.warn("there is an uplink for {domain}, but no plugin that has this domain", domain=domain)
 
     def stop(self) -> None:
         """End them all."""
