@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
@@ -115,8 +115,8 @@ class External(Line):
             link.stream.close(error)
         return len(links)
 
-    def _tell(self, event: object, hosts: object) -> None:
-        for host in list(hosts):  # type: ignore[call-overload]
+    def _tell(self, event: object, hosts: Iterable[Host]) -> None:
+        for host in list(hosts):
             pending = host.notify(event)
             if pending is not None:
                 self.server.spawn(settled(pending), f"telling plugins of {self.jid}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 
-from xmppd.api.waiting import as_deferred
+from xmppd.api.waiting import settled
 from xmppd.core.arrivals import Arrivals
 from xmppd.core.durable.turn import InTurn
 from xmppd.wire.errors import Condition, StanzaError, StreamError
@@ -247,10 +247,7 @@ class Line(InTurn[Stanza]):
             return
         pending = self.server.router.bounce(stanza, error)
         if pending is not None:
-            as_deferred(pending).addErrback(self._not_bounced)
-
-    def _not_bounced(self, failure: object) -> None:
-        """Whoever was to be told can't be; it is logged where that failed."""
+            self.server.spawn(settled(pending), f"telling {stanza.from_} that {self.jid} can't be reached")
 
 
 def _too_much() -> StanzaError:
