@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -123,6 +124,8 @@ class XmppdService(MultiService):
         if self._servers is not None:
             self._servers.network.start()
         web.readiness.phase = Phase.SERVING
+        gc.collect()
+        gc.freeze()  # what a server is made of stays: that the collector looks through it again only takes time
         _log.info("ready: serving {hosts}", hosts=", ".join(settings.hosts))
         self._notifier.ready()
         self._notifier.watch(self._reactor)
