@@ -29,7 +29,7 @@ class Names(StageCase):
         cls.need(here, Prosody)
         stage = cls.stage
         cls.ours = stage.domain("ours.example")
-        names = ("prosody", "direct", "fallback", "second", "six", "alias", "slow", "proxied", "fixed")
+        names = ("prosody", "direct", "fallback", "second", "six", "alias", "slow", "proxied", "fixed", "healed")
         cls.theirs = {name: stage.domain(f"{name}.example") for name in names}
         cls.here = here(stage, [cls.ours], cls.settings() if here is Xmppd else "")
         cls.there = Prosody(stage, list(cls.theirs.values()))
@@ -43,7 +43,8 @@ class Names(StageCase):
         # The servers' addresses are handed out in order: ours first, then theirs.
         prefix, _, last = cls.stage.nameserver.rpartition(".")
         address = f"{prefix}.{int(last) + 2}:{S2S_PORT}"
-        return f'dns_seconds = 2.0\nqueue_seconds = 4.0\n[s2s.domains."fixed.example"]\naddress = "{address}"\n'
+        fixed = f'[s2s.domains."fixed.example"]\naddress = "{address}"\n'
+        return f"dns_seconds = 2.0\nqueue_seconds = 4.0\nretry_seconds = 0.5\n{fixed}"
 
     @classmethod
     def _publish(cls) -> None:
@@ -140,6 +141,17 @@ class Names(StageCase):
     async def test_name_server_fails(self) -> None:
         self.assertIn((await self.refused("broken.example")).condition, (NOT_FOUND, TIMEOUT))
 
+    async def test_name_server_is_repaired(self) -> None:
+        """What could not be found is looked up again after a while."""
+        if not isinstance(self.here, Xmppd):
+            self.skipTest("others take longer")
+        self.stage.fault("healed.example", "servfail")
+        await self.refused("healed.example")
+        self.stage.fault("healed.example", "")
+        await asyncio.sleep(1)
+        self.number += 1000
+        await self.reached("healed")
+
     async def test_name_server_is_silent(self) -> None:
         event = await self.refused("silent.example")
         self.assertIn(event.condition, (NOT_FOUND, TIMEOUT))
@@ -165,6 +177,25 @@ class Names(StageCase):
         self.assertGreaterEqual(proxy.connections, 3)
         romeo.message(juliet.full, "after")
         await juliet.expect(kind="message", from_=romeo.full, text="after")
+
+    async def test_a_link_to_us_is_reset(self) -> None:
+        """The same in the other direction."""
+        proxy, address = Proxy((self.here.address, S2S_PORT)), self.stage.address()
+        await proxy.start(address, S2S_PORT)
+        self.addAsyncCleanup(proxy.stop)
+        self.stage.publish("ours.example", address)
+        self.addAsyncCleanup(asyncio.sleep, 1.5)  # until Prosody has forgotten this address
+        self.addCleanup(self.stage.publish, "ours.example", self.here.address)
+        if isinstance(self.here, Xmppd):  # so that Prosody looks us up again
+            await asyncio.to_thread(self.here.xmppctl, "s2s", "close", "prosody.example")
+            await asyncio.sleep(1)
+        romeo, juliet = await self.both(self.theirs["prosody"])
+        for turn in range(3):
+            juliet.message(romeo.full, f"before {turn}")
+            await romeo.expect(kind="message", from_=juliet.full, text=f"before {turn}")
+            proxy.reset()
+            await asyncio.sleep(0.2)
+        self.assertGreaterEqual(proxy.connections, 2)
 
     async def test_silent_name_server_delays_nobody_else(self) -> None:
         """While domains are looked up in vain, messages at home and over links that are there pass."""

@@ -30,12 +30,23 @@ class StrictProsody(Prosody):
     modules = tuple(name for name in Prosody.modules if name != "dialback")
 
 
+class StrictAtOneDomain(Prosody):
+    """Nobody proves a domain to strict.example by dialback."""
+
+    def _host(self, domain: Domain) -> str:
+        host = super()._host(domain)
+        return (
+            host.replace("Component", '    modules_disabled = { "dialback" }\nComponent') if "strict" in host else host
+        )
+
+
 class Refusals(StageCase):
     """Our server with one good certificate, and Prosody with a domain for everything that can be wrong."""
 
     here: Site
     there: Site
     ours: Domain
+    ours_self: Domain
     theirs: dict[str, Domain]
 
     @classmethod
@@ -43,7 +54,7 @@ class Refusals(StageCase):
         here: type[Site] = Xmppd if our_part() is Xmppd else StrictProsody
         cls.need(here, Prosody)
         domain = cls.stage.domain
-        cls.ours = domain("ours.example")
+        cls.ours, cls.ours_self = domain("ours.example"), domain("self.ours.example", self_signed=True)
         bad: dict[str, dict[str, Any]] = {
             "expired": {"days": (-20, -2)},
             "early": {"days": (2, 20)},
@@ -57,8 +68,9 @@ class Refusals(StageCase):
         cls.theirs["good"] = domain("good.example")
         cls.theirs["blocked"] = domain("blocked.example")
         cls.theirs["lenient"] = domain("lenient.example", self_signed=True)
-        cls.here = here(cls.stage, [cls.ours], SETTINGS if here is Xmppd else "")
-        cls.there = Prosody(cls.stage, list(cls.theirs.values()))
+        cls.here = here(cls.stage, [cls.ours, cls.ours_self], SETTINGS if here is Xmppd else "")
+        cls.theirs["strict"] = domain("strict.example")
+        cls.there = StrictAtOneDomain(cls.stage, list(cls.theirs.values()))
         cls.add(cls.here)
         cls.add(cls.there)
 
@@ -149,6 +161,14 @@ class Refusals(StageCase):
 
     async def test_self_signed_certificate_of_a_caller(self) -> None:
         await self._inwards(self.theirs["self"], "self")
+
+    async def test_we_are_refused_for_our_certificate(self) -> None:
+        """It is ours that proves nothing, to one who takes no dialback."""
+        self._needs_us("others say less")
+        romeo = await self.person(self.here, "romeo", self.ours_self)
+        romeo.message("juliet@strict.example", "let me in")
+        event = await romeo.expect(kind="message", type="error", bare="juliet@strict.example")
+        self.assertIn("No stream features to offer", event.reason)  # as Prosody puts it
 
     async def test_blocked_domain_outwards(self) -> None:
         self._needs_us("a setting of ours")

@@ -351,3 +351,27 @@ class Federation(StageCase):
     def _needs_us(self) -> None:
         if not isinstance(self.here, Xmppd):
             self.skipTest("more than others do")
+
+    async def test_request_while_their_server_is_away(self) -> None:
+        """A subscription is asked for again when the server is back (RFC 6121 section 3.1.2)."""
+        self._needs_us()
+        romeo = await self.person(self.here, "romeo", self.ours)
+        juliet = await self.person(self.there, "juliet", self.theirs)
+        await asyncio.sleep(self.settle)
+        self.there.cut()
+        romeo.presence("subscribe", juliet.bare)
+        await romeo.fence()
+        await self._restart(self.there)
+        juliet = await self.person(self.there, "juliet", self.theirs, register=False)
+        juliet.message(romeo.bare, "I am back")
+        await juliet.expect(kind="presence", type="subscribe", bare=romeo.bare)
+
+    async def test_links_are_closed_by_the_operator(self) -> None:
+        """`xmppctl s2s close`: the next stanza makes a new one, and nobody notices."""
+        if not isinstance(self.here, Xmppd):
+            self.skipTest("a command of ours")
+        romeo, juliet = await self.pair(self.ours, self.theirs)
+        romeo.inbox.clear()
+        await asyncio.to_thread(self.here.xmppctl, "s2s", "close", self.theirs.name)
+        await self._talk(romeo, juliet)
+        self.assertEqual(romeo.inbox.find(kind="presence", type="unavailable"), [])
