@@ -7,6 +7,7 @@ from typing import ClassVar
 from xmppd.core.federation.contract import Pair
 from xmppd.testing.client import Client
 from xmppd.testing.federation import FederatedTestCase
+from xmppd.testing.internet import Place
 
 
 class Conversation(FederatedTestCase):
@@ -112,3 +113,32 @@ class PlainAllowed(Conversation):
 
     def test_what_was_tried_is_written_down(self) -> None:
         """There is nothing to tell of TLS."""
+
+
+class AtOnce(FederatedTestCase):
+    """Both begin at the same moment; one stream has to serve to verify keys and to send."""
+
+    tls = True
+    trusted = False
+
+    def test_both_by_dialback(self) -> None:
+        other = self.neighbour("verona.example", trusted=False)
+        romeo, juliet = self.login("romeo@example.org/orchard"), other.login("juliet@verona.example/balcony")
+        for client, friend in ((romeo, "juliet"), (juliet, "romeo")):
+            client.transport.receive(
+                f"<message to='{self.names[friend]}'><body>hi</body></message>".encode()
+            )  # and no time passes
+        self.pump(5)
+        juliet.expect("<message from='{romeo}'><body>hi</body></message>")
+        romeo.expect("<message from='{juliet}'><body>hi</body></message>")
+        self.assertLessEqual(len(self.internet.cables), 2)
+
+    def test_the_other_can_not_be_reached(self) -> None:
+        """Its key can't be verified, and it is told why."""
+        other = self.neighbour("verona.example", trusted=False)
+        juliet = other.login("juliet@verona.example/balcony")
+        self.internet.places["verona.example"] = [Place("192.0.2.2", None)]
+        juliet.send("<message to='romeo@example.org' id='m'><body>hi</body></message>")
+        self.pump(120)
+        juliet.expect("<message type='error' id='m'><body>hi</body><error type='wait'>{...}</error></message>")
+        self.assertIn("could not be asked", juliet.received[-1])

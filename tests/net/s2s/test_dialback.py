@@ -191,6 +191,19 @@ class CertificatesOnly(ReceivingTestCase):
         peer.expect("<db:result from='example.org' to='rooms.montague.example' type='valid'/>")
 
 
+class Blocked(ReceivingTestCase):
+    config: ClassVar = {"s2s": {"domains": {"capulet.example": {"policy": "blocked"}}}}
+
+    def test_another_domain_is_not_talked_to(self) -> None:
+        peer = self.secured()
+        peer.external()
+        peer.send("<db:result from='capulet.example' to='example.org'>abc</db:result>")
+        peer.expect(
+            "<db:result from='example.org' to='capulet.example' type='error'><error type='auth'>"
+            "<forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>{...}</error></db:result>"
+        )
+
+
 class Multiplexing(ReceivingTestCase):
     hosts = ("example.org", "example.net")
     config: ClassVar = {"s2s": {"domains_per_stream": 3}}
@@ -252,6 +265,15 @@ class Authoritative(ReceivingTestCase):
         peer.expect(
             "<db:verify from='example.net' to='capulet.example' id='417GAF25' type='error'><error type='cancel'>"
             "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>{...}</error></db:verify>"
+        )
+
+    def test_without_tls(self) -> None:
+        peer = self.peer("capulet.example")
+        peer.open()
+        peer.send("<db:verify from='capulet.example' to='example.org' id='x'>abc</db:verify>")
+        peer.expect(
+            "<db:verify type='error'><error type='modify'>"
+            "<policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>{...}</error></db:verify>"
         )
 
     def test_of_no_stream(self) -> None:

@@ -202,6 +202,15 @@ class Failures(InitiatingTestCase):
         self.wanted().answer(id=None)  # type: ignore[arg-type]
         self.returned("its stream has no id")
 
+    def test_nothing_but_an_end(self) -> None:
+        self.wanted().send_raw("</stream:stream>")
+        self.returned()
+
+    def test_older_than_dialback(self) -> None:
+        peer = self.wanted()
+        peer.send_raw(f"<stream:stream xmlns='{ns.SERVER}' xmlns:stream='{ns.STREAM}' id='x'>")
+        self.returned("it knows neither XMPP 1.0 nor dialback")
+
     def test_nobody_there(self) -> None:
         self.romeo.send("<message to='juliet@nowhere.example' id='m'><body>hi</body></message>")
         self.returned("there is no nowhere.example", condition="remote-server-not-found")
@@ -273,6 +282,16 @@ class CertificatesOnly(InitiatingTestCase):
         peer.accept_external()
         peer.answer()
         peer.expect(MESSAGE)
+
+
+class Full(InitiatingTestCase):
+    config: ClassVar = {"s2s": {"connections": 1, "queue_seconds": 0.5}}
+
+    def test_no_more_connections(self) -> None:
+        self.peer("capulet.example")
+        self.romeo.send("<message to='juliet@montague.example' id='m'><body>hi</body></message>")
+        self.returned("as many connections as it may have", condition="resource-constraint")
+        self.assertEqual(self.montague.peers, [])
 
 
 class Routes(InitiatingTestCase):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tests.net.s2s.test_initiating import DIALBACK, EXTERNAL, InitiatingTestCase
 from tests.net.s2s.test_receiving import ReceivingTestCase
@@ -116,6 +116,8 @@ class Acknowledging(ReceivingTestCase):
 class Resuming(ReceivingTestCase):
     """Somebody resumes a stream with us."""
 
+    plugins = ("offline",)
+
     def resumable(self) -> ScriptedPeer:
         peer = self.secured()
         peer.external()
@@ -141,6 +143,30 @@ class Resuming(ReceivingTestCase):
         peer.send(f"<r xmlns='{SM}'/>")
         peer.expect(f"<a xmlns='{SM}' h='4'/>")
         self.assertEqual(len(juliet.received), 4)
+
+    def test_not_before_all_is_on_disk(self) -> None:
+        """Otherwise what is still under way would be sent once more."""
+        self.account("juliet@example.org")
+        peer = self.resumable()
+        self.disk.stopped = True
+        peer.send("<message from='romeo@montague.example' to='juliet@example.org' type='chat'><body>1</body></message>")
+        peer.disconnect()
+        peer = self.back()
+        peer.expect_nothing()
+        self.disk.go_on()
+        self.pump()
+        peer.expect(f"<resumed xmlns='{SM}' previd='{{id}}' h='1'/>")
+
+    def test_leaving_while_the_disk_is_slow(self) -> None:
+        self.account("juliet@example.org")
+        peer = self.resumable()
+        self.disk.stopped = True
+        peer.send("<message from='romeo@montague.example' to='juliet@example.org' type='chat'><body>1</body></message>")
+        peer.disconnect()
+        self.back().disconnect()
+        self.disk.go_on()
+        self.pump()
+        self.back().expect(f"<resumed xmlns='{SM}' previd='{{id}}' h='1'/>")
 
     def test_somebody_else(self) -> None:
         peer = self.resumable()
@@ -347,8 +373,8 @@ class BetweenOurs(FederatedTestCase):
             calls = self.clock.getDelayedCalls()
             if not calls:
                 return
-            self.clock.rightNow = max(self.clock.rightNow, min(call.getTime() for call in calls))
-            call = self.clock.calls.pop(0)
+            self.clock.rightNow = max(self.clock.rightNow, calls[0].time)
+            call: Any = self.clock.calls.pop(0)
             call.called = 1
             call.func(*call.args, **call.kw)
 

@@ -212,15 +212,40 @@ class Taken(ReceivingTestCase):
         self.stranger.expect_closed("host-gone")
 
 
-class Blocked(ReceivingTestCase):
-    def test_reloading(self) -> None:
-        peer = self.secured()
-        peer.external()
-        table = self.settings_table()
-        table["s2s"] = {"domains": {"montague.example": {"policy": "blocked"}}}
+class Reloading(ReceivingTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.stranger = self.secured()
+        self.stranger.external()
+
+    def block(self, domain: str) -> None:
         server = self.server.server
-        server.settings = server.settings.model_copy(
-            update={"s2s": type(server.settings.s2s).model_validate(table["s2s"])}
-        )
+        s2s = type(server.settings.s2s).model_validate({"domains": {domain: {"policy": "blocked"}}})
+        server.settings = server.settings.model_copy(update={"s2s": s2s})
         self.servers.reconfigure()
-        peer.expect_closed("policy-violation")
+
+    def test_blocked(self) -> None:
+        self.block("montague.example")
+        self.stranger.expect_closed("policy-violation")
+
+    def test_another_domain_of_the_stream_is_blocked(self) -> None:
+        juliet = self.login("juliet@example.org/x")
+        self.stranger.send("<db:result from='rooms.montague.example' to='example.org'>x</db:result>")
+        self.stranger.expect("<db:result type='valid'/>")
+        self.block("rooms.montague.example")
+        self.stranger.send("<message from='a@montague.example' to='juliet@example.org/x'><body>hi</body></message>")
+        juliet.expect("<message from='a@montague.example'><body>hi</body></message>")
+        self.stranger.send("<message from='a@rooms.montague.example' to='juliet@example.org/x'/>")
+        self.stranger.expect_closed("invalid-from")
+
+    def test_a_pair_that_is_sent_to_is_blocked(self) -> None:
+        peer = self.secured("capulet.example")
+        peer.send("<bidi xmlns='urn:xmpp:bidi'/>")
+        peer.external()
+        peer.send("<db:result from='rooms.capulet.example' to='example.org'>x</db:result>")
+        peer.expect("<db:result type='valid'/>")
+        self.block("rooms.capulet.example")
+        juliet = self.login("juliet@example.org/x")
+        juliet.send("<message to='a@rooms.capulet.example' id='m'><body>hi</body></message>")
+        juliet.expect("<message type='error' id='m'>{...}</message>")
+        peer.expect_nothing()

@@ -162,7 +162,8 @@ class Connecting:
                 one.errback(Failure())
             raise
         stream.external = external
-        self._network.negotiated[pair] = stream
+        if not stream.closing:
+            self._network.negotiated[pair] = stream
         for one in self._opening.pop(pair):
             one.callback(stream)
         return stream
@@ -170,8 +171,6 @@ class Connecting:
     async def _open(self, pair: Pair) -> Initiating:
         network, policy = self._network, self._network.policy(pair.remote)
         steps = network.begin_trail(pair)
-        if policy.blocked:
-            raise LinkFailure(Condition.NOT_ALLOWED, f"this server does not talk to {pair.remote}", lasting=True)
         if network.full:
             raise LinkFailure(Condition.RESOURCE_CONSTRAINT, "this server has as many connections as it may have")
         route = None

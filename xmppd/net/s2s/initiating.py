@@ -46,8 +46,8 @@ class Initiating(ServerStream):
     """
 
     __slots__ = (
-        "_authenticated", "_frames", "_knows_dialback", "_lock", "_lost", "_managing", "_redirect", "_said",
-        "_started", "_timeout", "_waiting", "direct_tls", "external", "external_failed", "features", "policy",
+        "_authenticated", "_frames", "_knows_dialback", "_lock", "_lost", "_managing", "_redirect", "_restarting",
+        "_said", "_started", "_timeout", "_waiting", "direct_tls", "external", "external_failed", "features", "policy",
         "steps", "trusted",
     )  # fmt: skip
 
@@ -66,7 +66,8 @@ class Initiating(ServerStream):
         self._waiting: Deferred[Frame] | None = None
         self._managing: Deferred[Nonza] | None = None
         self._started: Deferred[None] | None = None  # waits for TLS
-        self._lock = DeferredLock()
+        self._lock = DeferredLock()  # one pair after the other
+        self._restarting = DeferredLock()  # SASL begins another stream: not while a key is being verified
         self._authenticated = False  # by SASL
         self._said = ""  # why the other server closed the stream
         self._redirect = ""
@@ -314,7 +315,11 @@ class Initiating(ServerStream):
                 return "before"
             by = "dialback"
             if not self._authenticated and pair == (self.local, self.remote) and self._external_offered():
-                by = "EXTERNAL" if await self._external() else by
+                await self._restarting.acquire()
+                try:
+                    by = "EXTERNAL" if await self._external() else by
+                finally:
+                    self._restarting.release()
             if by == "dialback":
                 await self._dialback(pair)
             if self._closing:
@@ -379,11 +384,11 @@ class Initiating(ServerStream):
         """Have a key verified (XEP-0220 2.1.2), not while SASL begins another stream. See Dialback.verify."""
         if self.sending:
             return await self._verify(pair, stream_id, key)
-        await self._lock.acquire()
+        await self._restarting.acquire()
         try:
             return await self._verify(pair, stream_id, key)
         finally:
-            self._lock.release()
+            self._restarting.release()
 
     async def _verify(self, pair: Pair, stream_id: str, key: str) -> bool:
         if self._closing:

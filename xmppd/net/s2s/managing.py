@@ -77,12 +77,15 @@ def _resume(stream: ServerStream, nonza: Nonza) -> None:
 
 
 async def _go_on(stream: ServerStream, session: Session, h: int) -> None:
+    sessions = stream.network.sessions
+    sessions.claim(session)
     old, session.stream = session.stream, stream
     if old is not None:
         old.session = None
         old.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
     handled = await session.acknowledging.settled()
-    sessions = stream.network.sessions
+    if session.stream is not stream:
+        return  # it has been resumed once more, meanwhile
     if stream.closing:
         sessions.lost(session)
         return

@@ -173,8 +173,6 @@ class ServerNetwork:
 
     def shareable(self, pair: Pair) -> ServerStream | None:
         """Return a stream with the other server on which one more domain of ours can be proven (XEP-0220 2.5)."""
-        if self.policy(pair.remote).blocked:
-            return None
         return next((stream for stream in self._to.get(pair.remote, ()) if stream.shareable), None)
 
     def opened_to(self, remote: str, asking: ServerStream) -> Initiating | None:

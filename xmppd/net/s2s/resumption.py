@@ -93,18 +93,19 @@ class Sessions:
 
     def take(self, session: Session, stream: ServerStream) -> None:
         """A session goes on, on a stream."""
-        self._release(session)
+        self.claim(session)
         session.stream, session.ours, session.asking = stream, not stream.incoming, False
         session.acknowledging.stream = session.acknowledged.stream = stream
         stream.session, stream.acknowledging, stream.acknowledged = session, session.acknowledging, session.acknowledged
 
     def end(self, session: Session) -> None:
         """A session will not be resumed: what was not acknowledged goes back."""
-        self._release(session)
+        self.claim(session)
         self._by_id.pop(session.id, None)
         session.acknowledged.give_up(self._network.draining)
 
-    def _release(self, session: Session) -> None:
+    def claim(self, session: Session) -> None:
+        """A session waits no longer: somebody sees to it that it goes on."""
         for pair in {session.pair, *session.sending}:
             sessions = self._held.get(pair, [])
             if session in sessions:

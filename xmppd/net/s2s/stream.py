@@ -197,13 +197,9 @@ class ServerStream(XmlStream):
             self.acknowledging.handled(number)
 
     def take(self, frame: Frame) -> None:
-        """See XmlStream: what both directions understand."""
+        """See XmlStream: what both directions understand, and is on no shorter way."""
         if isinstance(frame, Malformed):
             self._malformed(frame)
-        elif isinstance(frame, Stanza):
-            self.close(unproven(frame, self.proven))
-        elif isinstance(frame, Nonza):
-            raise NotImplementedError
 
     def _malformed(self, frame: Malformed) -> None:
         """Take a stanza one of whose addresses is none: an error if it is `to` (RFC 6120 8.3.3.8)."""
