@@ -1,7 +1,7 @@
 """Messages for other servers, on disk until they are delivered there: what we have taken is not lost with us.
 
 A message is stored together with all else its handling leaves behind, before its sender is told that we have it. One
-that a stream takes at once, and of which nobody is told anything, is not. It is forgotten when a stream has taken it, or
+that a stream takes at once, and of which nobody is told, is not. It is forgotten when a stream has taken it, or
 with stream management when the other server has acknowledged it. What is found when the server starts is sent again; so
 a message can arrive twice, if the server was killed in the second after it was delivered, but it is not lost.
 """
@@ -18,7 +18,7 @@ from xmppd.core.durable.units import Batch, Unit
 from xmppd.core.federation.contract import Pair
 from xmppd.wire import ns, stream
 from xmppd.wire.framing import Framer
-from xmppd.wire.stanza import Message, Stanza
+from xmppd.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IClock, IDelayedCall
