@@ -264,9 +264,7 @@ class Repairs:
             return other == name
 
         for who, recipient in self._known.departures.take(name):
-            session = self._host.session(who)
-            here = session is not None and session.presence is not None
-            if not here and not self._known.blocks(who.bare, recipient):
+            if not self._known.blocks(who.bare, recipient) and not await self._shown_again(who, recipient):
                 self._host.send(Presence(recipient, who, type="unavailable"))
                 await self._pace.step()
         heard: _Heard = {}
@@ -289,6 +287,15 @@ class Repairs:
                 await self._conclude(self._known.abroad.accounts(name), concerns, heard)
 
         self._later(self._settings().answer_seconds, conclude)
+
+    async def _shown_again(self, who: Jid, recipient: Jid) -> bool:
+        """Is a device that has left back, and so that the recipient knows of it, or will?"""
+        session = self._host.session(who)
+        if session is None or session.presence is None:
+            return False
+        view = await self._roster_of(who.bare)
+        item = None if view is None else view.items.get(recipient)
+        return (item is not None and item.from_) or self._known.directed.has(session, recipient)
 
     async def _tell_and_ask(self, session: ISession, concerns: Callable[[str], bool], asked: set[Jid]) -> None:
         """Send the presence of a session to those it concerns, and ask for theirs on behalf of its account."""

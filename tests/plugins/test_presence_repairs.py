@@ -418,6 +418,17 @@ class Missed(RepairTestCase):
         self.net.expect(f"<presence from='{ORCHARD}'/>", "<presence type='probe' from='romeo@example.org'/>")
         self.net.expect_nothing()
 
+    def test_who_is_back_is_not_in_rooms_again(self) -> None:
+        romeo = self.come()
+        romeo.send("<presence to='verona@example.net/romeo'/><presence to='tomb@example.net/romeo'/>")
+        self.lose()
+        romeo.close()
+        self.come().send("<presence to='tomb@example.net/romeo'/>")
+        self.quiet()
+        self.find()
+        self.net.expect(f"<presence type='unavailable' from='{ORCHARD}' to='verona@example.net/romeo'/>")
+        self.assertNotIn("tomb", "".join(self.net.received))
+
     def test_so_many(self) -> None:
         self.wait(self.host.registry.reconfigure("presence", {"departures": 1}))
         for resource in ("a", "b", "c"):
