@@ -8,7 +8,7 @@ an attempt that may have succeeded is known for one.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from xmppd.api.gateway.tables import execute
 from xmppd.api.interfaces import IDelayedCall
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.waiting import as_deferred
-from xmppd.wire.errors import StanzaError
+from xmppd.wire.errors import Condition, ErrorType, StanzaError
 from xmppd.wire.jid import Jid
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Queue:
         self._counts: Counter[Jid] = Counter()
         self._ready: deque[_Lane] = deque()
         self._attempts: set[Deferred[Any]] = set()
+        self._working: set[Deferred[None]] = set()  # fire when what is under way is over
+        self._pauses: set[Deferred[None]] = set()  # until the database is tried again
         self._running = 0
         self._uncommitted: set[int] = set()
         self._number = 0
@@ -98,17 +100,36 @@ class Queue:
             self._wake(lane)
 
     async def stop(self) -> None:
-        """Begin nothing more, and wait a little for what is under way."""
+        """Begin nothing more, and wait a little for what is under way to be over, and written down.
+
+        Whoever loads the queue then sees all that was accepted, and nothing that was sent.
+        """
         self._stopped = True
         for lane in list(self._lanes.values()):
             self._cancel_timer(lane)
-        if self._attempts:
-            attempts = list(self._attempts)
-            waiting = DeferredList(attempts, consumeErrors=True)
-            call = self._gateway.clock.callLater(_GRACE, _cancel, attempts)
+        for pause in list(self._pauses):
+            pause.callback(None)
+        if self._working:
+            clock = self._gateway.clock
+            waiting = DeferredList(list(self._working), consumeErrors=True)
+            calls = [clock.callLater(_GRACE, _cancel, self._attempts), clock.callLater(2 * _GRACE, waiting.cancel)]
             await waiting
-            if call.active():
-                call.cancel()
+            for call in calls:
+                if call.active():
+                    call.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        over: Deferred[None] = Deferred()
+        self._working.add(over)
+
+        async def run() -> None:
+            try:
+                await work
+            finally:
+                self._working.discard(over)
+                over.callback(None)
+
+        self._gateway.host.spawn(run(), what)
 
     # In
 
@@ -130,7 +151,10 @@ class Queue:
         """Take a message that is being handled: it is stored with all else that handling it leaves behind.
 
         :raises StorageUnavailable: it can't be stored now.
+        :raises StanzaError: recipient-unavailable: the gateway has been stopped meanwhile.
         """
+        if self._stopped:
+            raise StanzaError(Condition.RECIPIENT_UNAVAILABLE, ErrorType.WAIT, "the gateway is being stopped")
         host = self._gateway.host
         row = {
             "gateway": self._jid, "number": message.number, "account": str(message.user), "contact": message.contact,
@@ -140,7 +164,7 @@ class Queue:
         host.store(message.message, self._tables.queue, row)
         lane = self._enter(message.number, message.user, message.contact)
         self._uncommitted.add(message.number)
-        host.spawn(self._committed(message, lane), f"sending a message through {self._jid}")
+        self._spawn(self._committed(message, lane), f"sending a message through {self._jid}")
 
     async def _committed(self, message: Outgoing, lane: _Lane) -> None:
         await self._gateway.host.stored(message.message)
@@ -174,7 +198,7 @@ class Queue:
         while self._ready and self._running < self._gateway.concurrency and not self._stopped:
             self._running += 1
             lane = self._ready.popleft()
-            self._gateway.host.spawn(self._drain(lane), f"sending what waits in {self._jid}")
+            self._spawn(self._drain(lane), f"sending what waits in {self._jid}")
 
     async def _drain(self, lane: _Lane) -> None:
         """Send what waits in a lane until it is empty or something has to be waited for."""
@@ -224,6 +248,10 @@ class Queue:
             return _DATABASE
         if message is None:
             return None
+        if self._stopped:
+            if not message.uncertain:
+                await self._surely(partial(self._not_begun, message.number))
+            return 0.0
         try:
             references = await self._attempt(message)
         except TryAgain as error:
@@ -302,10 +330,15 @@ class Queue:
             if self._stopped:
                 return None
             pause: Deferred[None] = Deferred()
-            self._gateway.later(_DATABASE, lambda pause=pause: pause.callback(None))  # type: ignore[misc]
-            await pause
+            self._pauses.add(pause)
+            timer = self._gateway.later(_DATABASE, lambda pause=pause: pause.callback(None))  # type: ignore[misc]
+            try:
+                await pause
+            finally:
+                self._pauses.discard(pause)
+                timer.cancel()
 
 
-def _cancel(attempts: Sequence[Deferred[Any]]) -> None:
-    for attempt in attempts:
+def _cancel(attempts: Iterable[Deferred[Any]]) -> None:
+    for attempt in list(attempts):
         attempt.cancel()
