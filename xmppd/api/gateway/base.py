@@ -136,6 +136,7 @@ class Gateway(Operating):
         """Take other limits. Whoever overrides this awaits it."""
         self.quota.set_limits()
         if self.jid != self._domain:  # what is stored is another gateway's
+            self.presences.take_leave()
             await self.queue.stop()
             self._build()
             await self._load()
@@ -269,7 +270,7 @@ class Gateway(Operating):
         if message.type == "error":
             return self._told_of_error(message)
         acknowledged = acknowledged_id(message)
-        if acknowledged is not None:
+        if acknowledged is not None and message.body is None:
             return self._told_of_receipt(message, acknowledged)
         if not message.recipient.local:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)

@@ -20,6 +20,7 @@ _LEGACY = frozenset({
     "url", "date",
 })  # fmt: skip
 _TRUE = frozenset({"1", "true"})
+_LONGEST = 1000  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def checked(fields: Sequence[RegistrationField], given: Mapping[str, str], old: 
     What isn't asked for is left out.
 
     :param old: the values registered so far.
-    :raises StanzaError: not-acceptable, if a required one is missing or none of the choices (section 3.1).
+    :raises StanzaError: not-acceptable, if a required one is missing or none of the choices (section 3.1), or one is
+        too long: they are all kept in memory.
     """
     values: dict[str, str] = {}
     for field in fields:
@@ -117,6 +119,8 @@ def checked(fields: Sequence[RegistrationField], given: Mapping[str, str], old: 
         value = value or old.get(field.name, "") if field.secret else value.strip()
         if field.switch:
             value = "true" if value in _TRUE else "false"
+        if len(value) > _LONGEST:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, text=f"{field.label}: this is too long")
         if field.required and not value:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text=f"{field.label} is needed")
         if field.choices and value and value not in dict(field.choices):

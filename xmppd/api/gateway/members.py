@@ -82,12 +82,15 @@ class Members:
         self._index = None
 
     async def remove(self, user: Jid) -> None:
-        """Delete everything that the gateway keeps of a user, the messages that wait included."""
+        """Delete everything that the gateway keeps of a user, the messages that wait included; but not what they have
+        used up, or limits would end with a registration.
+        """
         key = {"gateway": self._gateway, "account": str(user)}
         self._index = None
         entry = self.registrations.pop(user, None)  # nothing more is accepted from them meanwhile
         try:
-            await execute(self._db, *(delete(table).filter_by(**key) for table in self._tables))
+            tables = (table for table in self._tables if table is not self._tables.usage)
+            await execute(self._db, *(delete(table).filter_by(**key) for table in tables))
         except Exception:
             if entry is not None:
                 self.registrations[user] = entry
@@ -106,7 +109,11 @@ class Members:
             known.add(contact)
             row = {"gateway": self._gateway, "account": str(user), "contact": contact}
             table = self._tables.contacts
-            await execute(self._db, delete(table).filter_by(**row), insert(table).values(row))
+            try:
+                await execute(self._db, delete(table).filter_by(**row), insert(table).values(row))
+            except Exception:
+                known.discard(contact)
+                raise
 
     async def remove_contact(self, user: Jid, contact: str) -> None:
         """A user does not see somebody's presence any more."""
@@ -114,4 +121,8 @@ class Members:
         if contact in known:
             known.discard(contact)
             row = {"gateway": self._gateway, "account": str(user), "contact": contact}
-            await execute(self._db, delete(self._tables.contacts).filter_by(**row))
+            try:
+                await execute(self._db, delete(self._tables.contacts).filter_by(**row))
+            except Exception:
+                known.add(contact)
+                raise

@@ -19,6 +19,7 @@ __all__ = ["Presences"]
 _OF_USERS = ("available", "unavailable", "subscribed", "unsubscribed")
 _AT_ONCE = 100  # users that are told of the start together
 _NEXT = 1.0  # seconds between those and the next
+_DEVICES = 100  # of one user
 
 
 class Presences:
@@ -26,7 +27,9 @@ class Presences:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._devices: dict[Jid, set[Jid]] = {}
+        self._jid = gateway.jid  # also when the gateway has got another address
+        # By user; of each device whether it has sent presence to the gateway itself, and not to contacts only.
+        self._devices: dict[Jid, dict[Jid, bool]] = {}
 
     def devices(self, user: Jid) -> Collection[Jid]:
         """Return the devices of a user that have sent presence to the gateway, or to a contact."""
@@ -60,8 +63,9 @@ class Presences:
 
     def _leave(self, user: Jid) -> None:
         for contact in self._gateway.contacts(user):
-            self._send(user, self._gateway.contact_jid(contact), "unavailable")
-        self._send(user, self._gateway.jid, "unavailable")
+            local = self._gateway.contact_jid(contact).local
+            self._send(user, Jid.of(local, self._jid.domain), "unavailable")
+        self._send(user, self._jid, "unavailable")
 
     def registered(self, user: Jid) -> None:
         """A user has registered: ask to see when they are there (section 4.1)."""
@@ -101,9 +105,9 @@ class Presences:
             return
         contact = await self._contact(presence) if to.local else None
         if type_ == "available":
-            await self._came(presence.sender)
+            await self._came(presence.sender, contact)
         elif type_ == "unavailable":
-            await self._gone(presence.sender)
+            await self._gone(presence.sender, contact)
         if type_ in _OF_USERS:
             await self._gateway.user_presence(user, contact or "", presence)
         elif type_ == "subscribe":
@@ -142,6 +146,8 @@ class Presences:
                 except StanzaError:
                     self._send(user, to, "unsubscribed")
                     raise
+                if contact not in self._gateway.contacts(user):
+                    self._check_room(user, to)  # there may have been others meanwhile
             await self._gateway.members.add_contact(user, contact)
         self._send(user, to, "subscribed")
         self._show(user, to, contact)
@@ -152,13 +158,16 @@ class Presences:
             self._send(user, to, "unsubscribed")
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text=f"you can have {most} contacts here")
 
-    async def _came(self, device: Jid) -> None:
+    async def _came(self, device: Jid, contact: str | None) -> None:
         """Section 4.4: with the first device the user has logged in."""
         user = device.bare
-        known = self._devices.setdefault(user, set())
+        known = self._devices.setdefault(user, {})
         if device in known:
+            known[device] = known[device] or contact is None
             return
-        known.add(device)
+        if len(known) >= _DEVICES:  # servers can make up as many as they like
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text=f"you can be here with {_DEVICES} devices")
+        known[device] = contact is None
         if len(known) > 1:
             self._send(device, self._gateway.jid, "available")
             return
@@ -171,13 +180,16 @@ class Presences:
         for contact in self._gateway.contacts(user):
             self._show(user, self._gateway.contact_jid(contact), contact)
 
-    async def _gone(self, device: Jid) -> None:
-        """Section 4.5: with the last device the user has logged out."""
+    async def _gone(self, device: Jid, contact: str | None = None) -> None:
+        """Section 4.5: with the last device the user has logged out.
+
+        Who is not there for a contact any more (RFC 6121 3.2) is so for the gateway all the same, if it was told.
+        """
         user = device.bare
         known = self._devices.get(user)
-        if known is None or device not in known:
+        if known is None or device not in known or (contact is not None and known[device]):
             return
-        known.discard(device)
+        del known[device]
         self._send(device, self._gateway.jid, "unavailable")
         if not known:
             del self._devices[user]

@@ -52,13 +52,9 @@ class Quota:
         self._used = {key: used for key, used in self._used.items() if key[1] in periods}
         await execute(self._gateway.db, delete(self._table).where(c.gateway == gateway, c.period.not_in(periods)))
 
-    def forget(self, account: str) -> None:
-        """Nobody of that name uses the gateway any more."""
-        self._used = {key: used for key, used in self._used.items() if key[0] != account}
-
     async def reset(self, account: str) -> None:
         """Forget what a user has used so far."""
-        self.forget(account)
+        self._used = {key: used for key, used in self._used.items() if key[0] != account}
         query = delete(self._table).filter_by(gateway=str(self._gateway.jid), account=account)
         await execute(self._gateway.db, query)
 

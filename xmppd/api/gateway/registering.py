@@ -78,6 +78,8 @@ class Registering(Hooks):
 
     async def _enter(self, user: Jid, values: Mapping[str, str]) -> None:
         self._check_room(user)  # there may have been others meanwhile
+        if user.local and self.host.serves(user.domain) and not await self.host.accounts.exists(user):
+            raise StanzaError(Condition.FORBIDDEN, text="there is no such account any more")
         known = self.registrations.get(user)
         for field in self.fields:
             if field.unique and set(self.find(field.name, values.get(field.name, ""))) - {user}:
@@ -105,9 +107,12 @@ class Registering(Hooks):
         return True
 
     async def _forget(self, user: Jid) -> None:
-        await self.members.remove(user)
+        await self.members.changing.acquire()
+        try:
+            await self.members.remove(user)
+        finally:
+            self.members.changing.release()
         self.queue.forget(user)
-        self.quota.forget(str(user))
         await self.unregistered(user)
 
     @observe(AccountDeleted)
@@ -115,3 +120,4 @@ class Registering(Hooks):
         """Delete what is kept of a user of the host."""
         self.presences.forget(event.account)
         await self._forget(event.account)
+        await self.quota.reset(str(event.account))
