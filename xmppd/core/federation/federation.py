@@ -6,7 +6,7 @@ plugins learn that nobody knows any more who is there.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ __all__ = ["Federation"]
 _log = Logger()
 #: Seconds after which a domain that could not be reached is tried again at first; twice as long each time after.
 _AGAIN = 1.0
+#: Domains whose stanzas come back in one turn of the reactor.
+_A_TURN = 20
 #: Octets that a stanza is taken for, beside its content.
 _HEADER = 200
 #: Presence whose sender learns from :class:`ServerUnreachable` what he has to, and not by an error for each.
@@ -67,6 +69,7 @@ class Federation:
         self.received: Counter[str] = Counter()
         self.bounced: Counter[str] = Counter()
         self.attempts: Counter[str] = Counter()
+        self._late: deque[Route] = deque()
         self._open = False
         self._found: list[tuple[Pair, Stanza]] = []  # what was under way when the server was stopped
         self._early: list[tuple[Route, Stanza]] = []  # what came before it was open
@@ -182,6 +185,20 @@ class Federation:
     def _too_late(self, route: Route) -> None:
         """What waits has waited long enough, whatever is still being tried."""
         route.deadline = None
+        self._late.append(route)
+        if len(self._late) == 1:
+            self._clock.callLater(0, self._give_back_some)
+
+    def _give_back_some(self) -> None:
+        """What was sent to thousands of domains at once comes back at once, but not all in one turn of the reactor."""
+        for _ in range(min(_A_TURN, len(self._late))):
+            route = self._late.popleft()
+            if route.conduit is None and route.deadline is None:
+                self._give_back_late(route)
+        if self._late:
+            self._clock.callLater(0, self._give_back_some)
+
+    def _give_back_late(self, route: Route) -> None:
         text = f"{route.pair.remote} can't be reached"
         if route.failure is None and route.remote.trail:
             text = f"{text}: {route.remote.trail[-1]}"
@@ -372,6 +389,7 @@ class Federation:
         """Try nothing more; messages that wait are on disk, to be sent when the server is started again."""
         self._open = False
         self.connector = None
+        self._late.clear()
         for route in self.remotes.routes():
             route.cancel()
         self.store.stop()
