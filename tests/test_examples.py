@@ -20,12 +20,13 @@ _URIS = "URIs that clients understand"
 
 #: How many examples there are, in the versions that docs/xeps.md names.
 EXAMPLES: Mapping[int, int] = {
-    12: 13, 13: 14, 30: 28, 49: 5, 50: 25, 54: 14, 59: 21, 77: 34, 82: 4, 92: 4, 100: 55, 106: 50, 114: 4, 115: 9, 128: 2, 133: 106, 157: 2,
-    160: 5, 163: 11, 175: 10, 184: 4, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 237: 5, 280: 15, 297: 4, 313: 29, 352: 4,
-    355: 37, 356: 16, 359: 6, 386: 4, 388: 15, 424: 7, 440: 2, 441: 5, 490: 10,
+    12: 13, 13: 14, 30: 28, 49: 5, 50: 25, 54: 14, 59: 21, 77: 34, 82: 4, 92: 4, 100: 55, 106: 50, 114: 4, 115: 9,
+    128: 2, 133: 106, 157: 2, 160: 5, 163: 11, 175: 10, 184: 4, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 220: 19,
+    237: 5, 280: 15, 288: 5, 297: 4, 313: 29, 352: 4, 355: 37, 356: 16, 359: 6, 386: 4, 388: 15, 424: 7, 440: 2,
+    441: 5, 478: 2, 490: 10,
 }  # fmt: skip
 #: Extensions whose text has no numbered examples of anything that a server does.
-WITHOUT = frozenset({178, 334, 368, 431})
+WITHOUT = frozenset({178, 185, 334, 368, 431})
 LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     30: {"25 to 28": _URIS},
     50: {"7": "commands are not announced by messages", "24 and 25": _URIS},
@@ -38,6 +39,7 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     115: {"8 and 9": "caps optimization is not done"},
     133: {"37 to 44": "no blacklist, no whitelist", "89 to 102": "no welcome message; admins are in the settings"},
     163: {"8": "there are no other servers; example 7 is the same on one"},
+    220: {"19": "each domain of theirs gets a connection of its own"},
     280: {"5": "nobody is forbidden to enable them"},
     297: {"3 and 4": "what clients say of themselves"},
     313: {"27": "there are no rooms"},

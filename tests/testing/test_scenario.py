@@ -78,7 +78,7 @@ Romeo receives:
     <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
 Romeo opens a stream
 Romeo is offered:
-    <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm xmlns='urn:xmpp:sm:3'/></stream:features>
+    <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm xmlns='urn:xmpp:sm:3'/>{...}</stream:features>
 Romeo closes the stream
 Romeo opens a stream
 Romeo is offered:

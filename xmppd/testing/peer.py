@@ -156,6 +156,7 @@ class ScriptedServer:
 
     :param direct_tls: does TLS come first?
     :ivar peers: the connections that were made, in order.
+    :ivar credentials: what it shows in TLS.
     """
 
     def __init__(self, case: FederatedTestCase, domain: str, address: str, direct_tls: bool = False) -> None:
@@ -164,10 +165,12 @@ class ScriptedServer:
         self._address = address
         self.domain = domain
         self.peers: list[ScriptedPeer] = []
+        self.credentials = certificate(domain, f"*.{domain}")
 
     def accept(self) -> IProtocol:
         """See Place."""
         peer = ScriptedPeer(self._case, self.domain, self._address)
+        peer.show(self.credentials)
         self.peers.append(peer)
         protocol: Any = _Accepting(peer, self._direct_tls)
         found: IProtocol = protocol

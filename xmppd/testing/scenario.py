@@ -23,14 +23,18 @@ from typing import Any
 
 from twisted.trial.unittest import FailTest
 
+from xmppd.testing.authority import self_signed
 from xmppd.testing.case import Remote, ServerTestCase
 from xmppd.testing.client import Client
+from xmppd.testing.federation import FederatedTestCase
+from xmppd.testing.peer import ScriptedPeer, ScriptedServer
 from xmppd.wire.jid import Jid
 
 __all__ = ["Scenario", "Step", "parse", "scenario_tests"]
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _AFTER = re.compile(r"after (\d+(?:\.\d+)?) (second|minute|hour|day)s?")
+_SERVES = re.compile(r"(\S+) is the server of (\S+)")
 _IS = re.compile(r"(\S+) is ([^\s@]+@[^\s@]+|a server|a component)")
 
 
@@ -123,7 +127,7 @@ def scenario_tests(folder: Path, module: str) -> type[ServerTestCase]:
     return type("Scenarios", (_Player,), methods | {"files": files, "__module__": module, "__qualname__": "Scenarios"})
 
 
-class _Player(ServerTestCase):
+class _Player(FederatedTestCase):
     files: dict[str, Path]
 
     def setUp(self) -> None:
@@ -137,7 +141,15 @@ class _Player(ServerTestCase):
         self._addresses: dict[str, str] = {}
         self._components: set[str] = set()
         self._people: dict[str, Client | Remote] = {}
+        self._others: dict[str, ScriptedServer] = {}
         super().setUp()
+
+    def _start(self) -> None:
+        """Talk with other servers only if there are any."""
+        if any(_SERVES.fullmatch(step.text) for step in self._scenario.steps):
+            super()._start()
+        else:
+            ServerTestCase._start(self)
 
     def _host(self, host: str) -> dict[str, Any]:
         """Return the settings of a host."""
@@ -156,7 +168,10 @@ class _Player(ServerTestCase):
     def _step(self, step: Step) -> None:
         after = _AFTER.fullmatch(step.text)
         named = _IS.fullmatch(step.text)
-        if after:
+        serves = _SERVES.fullmatch(step.text)
+        if serves:
+            self._others[serves[1]] = self.scripted(serves[2])
+        elif after:
             self.pump(float(after[1]) * _UNITS[after[2]])
         elif step.text == "the server restarts":
             self.restart()
@@ -185,6 +200,8 @@ class _Player(ServerTestCase):
         if what == "logs in":
             self._log_in(who)
             return
+        if who in self._others and self._of_server(self._others[who], who, what):
+            return
         if what in ("opens a stream", "opens a stream over TLS"):
             self._open(who, tls=what.endswith("TLS"))
             return
@@ -199,6 +216,27 @@ class _Player(ServerTestCase):
             acts[what]()
         else:
             raise _error(self._scenario, step.line, step.text, f"nobody can do this: {what}")
+
+    def _of_server(self, server: ScriptedServer, who: str, what: str) -> bool:
+        """Do what only other servers do; False if it is something else."""
+        person = self._people.get(who)
+        if what == "has a self-signed certificate":
+            server.credentials = self_signed(server.domain)
+        elif what in ("opens a stream", "opens a stream over TLS"):
+            peer = self._people[who] = self.peer(server.domain)
+            peer.show(server.credentials)
+            peer.open(self._scenario.hosts[0])
+            if what.endswith("TLS"):
+                peer.start_tls(self._scenario.hosts[0])
+        elif what == "is connected to":
+            self._people[who] = server.connection()
+        elif what == "opens the stream again" and isinstance(person, ScriptedPeer):
+            person.open(self._scenario.hosts[0])
+        elif what == "accepts TLS" and isinstance(person, ScriptedPeer):
+            person.accept_tls()
+        else:
+            return False
+        return True
 
     def _log_in(self, who: str) -> None:
         """Authenticate on a new connection, and bind nothing."""
@@ -235,4 +273,6 @@ def _acts(person: Client | Remote, block: str) -> dict[str, Callable[[], object]
             "stops reading": person.stall,
             "reads on": person.read_on,
         }
+    if isinstance(person, ScriptedPeer):
+        acts["answers with the features:"] = lambda: person.answer(block.strip())
     return acts

@@ -45,6 +45,7 @@ class Asked(ReceivingTestCase):
         self.assertEqual(self.montague.peers, [])
 
     def test_with_dialback(self) -> None:
+        """XEP-0288, example 4."""
         peer = self.secured()
         peer.send(BIDI)
         peer.send(peer.result())
@@ -65,7 +66,7 @@ class Asked(ReceivingTestCase):
         peer.expect_closed("policy-violation")
 
     def test_another_domain_of_ours(self) -> None:
-        """ "the receiving server MAY initiate Server Dialback authentications for other domains it hosts"."""
+        """XEP-0288, example 5: "the receiving server MAY initiate Server Dialback [...] for other domains it hosts"."""
         peer = self.both_ways()
         nurse = self.login("nurse@example.net/x")
         nurse.send("<message to='romeo@montague.example'><body>hi</body></message>")
@@ -108,7 +109,7 @@ class Asked(ReceivingTestCase):
         self.assertEqual(stream.proven, {("montague.example", "example.org")})
 
     def test_limits(self) -> None:
-        """XEP-0478: what is too large for the other server is not sent, and its sender hears of it."""
+        """XEP-0478, example 2: what is too large for the other server is not sent, and its sender hears of it."""
         peer = self.secured()
         peer.send(f"<bidi xmlns='urn:xmpp:bidi'>{LIMITS.format(20_000)}</bidi>")
         peer.external()

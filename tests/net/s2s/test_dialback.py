@@ -76,6 +76,7 @@ class Receiving(ReceivingTestCase):
         self.juliet.expect_nothing()
 
     def test_invalid(self) -> None:
+        """XEP-0220, examples 7 and 12."""
         peer = self.verified("invalid")
         peer.expect("<db:result from='example.org' to='montague.example' type='invalid'/>")
         peer.expect_closed()
@@ -127,6 +128,7 @@ class Receiving(ReceivingTestCase):
         self.refused("policy-violation", "<db:result from='montague.example' to='example.org'>abc</db:result>", peer)
 
     def test_the_authoritative_server_does_not_know_the_domain(self) -> None:
+        """XEP-0220, example 8."""
         peer = self.stranger()
         back = self.asked(peer)
         back.send(
@@ -248,6 +250,7 @@ class Authoritative(ReceivingTestCase):
         return key(network.secret, "capulet.example", "example.org", id_)
 
     def test_ours(self) -> None:
+        """XEP-0220, example 15."""
         peer = self.asks(self.our_key())
         peer.expect("<db:verify from='example.org' to='capulet.example' id='417GAF25' type='valid'/>")
 

@@ -51,6 +51,10 @@ class InitiatingTestCase(FederatedTestCase):
 
 class Negotiation(InitiatingTestCase):
     def test_the_header(self) -> None:
+        """XEP-0220, example 17; the namespace of dialback is declared."""
+        self.romeo.send("<message to='juliet@montague.example'/>")
+        self.montague.connection()
+        self.assertIn(b" xmlns:db='jabber:server:dialback'", bytes(self.internet.cables[0].octets[0]))
         peer = self.wanted()
         self.assertEqual(
             {key: value for key, value in (peer.header or {}).items() if " " not in key},
@@ -74,6 +78,7 @@ class Negotiation(InitiatingTestCase):
         peer.expect(MESSAGE)
 
     def test_dialback(self) -> None:
+        """XEP-0220, examples 1 and 2."""
         peer = self.negotiated()
         peer.expect("<db:result from='example.org' to='montague.example'>{key}</db:result>")
         self.assertEqual(len(self.names["key"]), 64)
@@ -216,6 +221,7 @@ class Failures(InitiatingTestCase):
         self.returned("there is no nowhere.example", condition="remote-server-not-found")
 
     def test_dialback_is_refused(self) -> None:
+        """XEP-0220, example 4."""
         peer = self.negotiated()
         peer.expect("<db:result>{key}</db:result>")
         peer.send(
@@ -226,6 +232,7 @@ class Failures(InitiatingTestCase):
         self.returned("montague.example refused dialback from example.org with not-authorized: no")
 
     def test_dialback_is_invalid(self) -> None:
+        """XEP-0220, example 3."""
         peer = self.negotiated()
         peer.expect("<db:result>{key}</db:result>")
         peer.send("<db:result from='montague.example' to='example.org' type='invalid'/></stream:stream>")

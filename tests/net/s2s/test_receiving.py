@@ -137,6 +137,7 @@ class Features(ReceivingTestCase):
         peer.expect_features(f"<stream:features>{SM}{DIALBACK}{BIDI}{limits(10000)}</stream:features>")
 
     def test_after_external(self) -> None:
+        """XEP-0478, example 1."""
         peer = self.secured()
         peer.external()
         peer.expect_features(f"<stream:features>{SM}{DIALBACK}{limits(524288)}</stream:features>")

@@ -41,6 +41,8 @@ _LOOK = 5.0
 _AT_ONCE = 200
 #: Seconds that other servers get to acknowledge, and then to close their side, when the server stops.
 _PATIENCE = 1.0
+#: How often it is looked in that time whether they have.
+_TIMES = 20
 
 
 class ServerNetwork:
@@ -311,8 +313,10 @@ class ServerNetwork:
         for stream in owed:
             if stream.acknowledged is not None:
                 stream.acknowledged.ask()
-        if owed:
-            await self._pause(_PATIENCE)
+        for _ in range(_TIMES):
+            if not any(stream.acknowledged for stream in owed):
+                break
+            await self._pause(_PATIENCE / _TIMES)
         for stream in list(self.streams):
             stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
         if self.streams:
