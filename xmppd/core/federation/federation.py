@@ -24,6 +24,7 @@ from xmppd.core.federation.route import Route
 from xmppd.core.federation.store import Store
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.jid import Jid
+from xmppd.wire.rules import fault
 from xmppd.wire.stanza import Message, Presence, Stanza
 
 if TYPE_CHECKING:
@@ -324,11 +325,17 @@ class Federation:
     # In
 
     def arrived(self, stanza: Stanza) -> Awaitable[None] | None:
-        """Take a stanza from another server; the stream has proven both domains. It is a unit of work."""
+        """Take a stanza from another server; the stream has proven both domains. It is a unit of work.
+
+        One that breaks the rules of its kind goes back (RFC 6120 8.2.3, RFC 6121 4.7.1).
+        """
         self.received[stanza.kind] += 1
         remote = self.remotes.get(stanza.sender.domain)
         if remote is not None:
             remote.received += 1
+        wrong = fault(stanza)
+        if wrong is not None:
+            return self._server.router.bounce(stanza, wrong)
         return self._server.from_elsewhere(stanza)
 
     # What is asked
