@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from twisted.internet.defer import DeferredLock
 
-from xmppd.api import Condition, Jid, JidError, OperationError, Result, StanzaError, operation
+from xmppd.api import AccountDeleted, Condition, Jid, JidError, OperationError, Result, StanzaError, observe, operation
 from xmppd.api.gateway import Gateway, Outgoing
 from xmppd.api.http import Request, Response, http_post
 from xmppd.plugins.sms.costs import Costs, in_words
@@ -25,6 +26,7 @@ __all__ = ["Sms"]
 
 _EXTRA = "the SMS gateway needs more packages: pip install 'xmppd[sms]'"
 _MINUTE, _HOUR = 60.0, 3600.0
+_WITHOUT_PLUS = re.compile("[1-9][0-9]{8,14}")  # what is shorter may be a short code
 
 
 class Sms(Gateway):
@@ -45,18 +47,20 @@ class Sms(Gateway):
         """How short messages are sent, to whom, and what it may cost."""
 
     provider: Provider
+    guard: Guard | None = None
 
     # Life
 
     async def start(self) -> None:
         """Connect to the message centre."""
         self._take_options()
+        self._begin_counting()
         self.provider = self._make_provider()
         self.concurrency = self.provider.concurrency
         await super().start()
         await self.costs.load()
         await self.writers.expire()
-        self.every(_HOUR, self.writers.expire)
+        self.every(_HOUR, self._expire_here)
         self.every(_MINUTE, self._deliver_incomplete)
         self.provider.start()
 
@@ -72,12 +76,21 @@ class Sms(Gateway):
             self.fallback = [Jid.parse(whose).bare for whose in options.fallback]
         except (ValueError, JidError) as error:
             raise ValueError(f"numbers, or fallback: {error}") from None
+        if self.guard is None or self.guard.options != options.webhook:
+            self.guard = Guard(options.webhook)
+        self._network_options = (options.provider, options.smpp, options.http, options.max_parts)
+
+    def _begin_counting(self) -> None:
+        """What is known belongs to the gateway's address; with other options it is counted on."""
         self.costs = Costs(self)
         self.writers = Writers(self)
         self.parts = Parts(self)
         self._senders: dict[str, DeferredLock] = {}
-        self.guard = Guard(options.webhook)
-        self._network_options = (options.provider, options.smpp, options.http, options.max_parts)
+        self._counts_for = self.jid
+
+    async def _expire_here(self) -> None:
+        await self.writers.expire()
+        await self.costs.expire()
 
     def _make_provider(self) -> Provider:
         options = self.options
@@ -102,13 +115,15 @@ class Sms(Gateway):
         """Take other options: the link is made anew if they are about it."""
         before = self._network_options
         self._take_options()
+        if self.jid != self._counts_for:
+            self._begin_counting()
+            await self.costs.load()
         if before != self._network_options:
             await self.provider.stop()
             self.provider = self._make_provider()
             self.concurrency = self.provider.concurrency
             self.provider.start()
         await super().reconfigured(options)
-        await self.costs.load()
 
     # What users send
 
@@ -157,8 +172,13 @@ class Sms(Gateway):
 
     async def unregistered(self, user: Jid) -> None:
         """See Gateway."""
-        await self.costs.forget(str(user))
         await self.writers.forget(str(user))
+
+    @observe(AccountDeleted)
+    async def account_deleted(self, event: AccountDeleted) -> None:
+        """See Gateway."""
+        await super().account_deleted(event)
+        await self.costs.forget(str(event.account))
 
     # What comes
 
@@ -175,7 +195,7 @@ class Sms(Gateway):
         return recipients(
             own,
             numbers=self.owned,
-            writers=await self.writers.to(contact),
+            writers=[writer for writer in await self.writers.to(contact) if writer[1] in self.registrations],
             watchers=(user for user in self.registrations if contact in self.contacts(user)),
             fallback=self.fallback,
         )
@@ -255,10 +275,15 @@ class Sms(Gateway):
         for message in found:
             key = f"web {message.id}" if message.id else None
             try:
-                await self.received(message.source, message.destination, message.text, key=key)
+                await self.received(self._web_number(message.source), self._web_number(message.destination),
+                                    message.text, key=key)  # fmt: skip
             except Nobody:
                 continue  # the provider couldn't do anything about it
         return Response.json({"messages": len(found)})
+
+    def _web_number(self, text: str) -> str:
+        """Return a number with its plus sign, if the provider writes none."""
+        return f"+{text}" if not self.options.http.plus and _WITHOUT_PLUS.fullmatch(text) else text
 
     @http_post("/sms/report")
     async def web_report(self, request: Request) -> Response:
@@ -272,11 +297,13 @@ class Sms(Gateway):
         return Response.json({"reports": len(found)})
 
     async def _guarded(self, request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
-        self.guard.check(request, self.clock.seconds())
+        guard = self.guard
+        assert guard is not None
+        guard.check(request, self.clock.seconds())
         try:
             return await handle(request)
         except Exception:
-            self.guard.forget(request)
+            guard.forget(request)
             raise
 
     # Operations

@@ -50,14 +50,21 @@ class Costs:
 
     async def load(self) -> None:
         """Read what was spent; forget earlier months."""
+        await self.expire()
         c, month = SPENT.c, self._month()
 
         def read(connection: Connection) -> dict[tuple[str, str], int]:
-            connection.execute(delete(SPENT).where(c.gateway == self._jid, c.month != month))
             rows = connection.execute(select(c.account, c.amount).where(c.gateway == self._jid, c.month == month))
             return {(account, month): amount for account, amount in rows}
 
-        self._spent = await self._gateway.db.write(read)
+        self._spent = await self._gateway.db.read(read)
+
+    async def expire(self) -> None:
+        """Forget earlier months."""
+        month = self._month()
+        self._spent = {key: amount for key, amount in self._spent.items() if key[1] == month}
+        query = delete(SPENT).where(SPENT.c.gateway == self._jid, SPENT.c.month != month)
+        await execute(self._gateway.db, query)
 
     def spent(self, account: str = _TOTAL) -> int:
         """What an account has spent in this month; by default, all together."""

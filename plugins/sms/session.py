@@ -176,7 +176,8 @@ class Session:
             timer.cancel()
             answer.callback(pdu)
         else:
-            _log.debug("an answer that nobody waits for: {pdu}", pdu=pdu)
+            _log.debug("an answer that nobody waits for: {command}, number {sequence}",
+                       command=pdu.command, sequence=pdu.sequence)  # fmt: skip
 
     # What we are asked
 
@@ -207,7 +208,8 @@ class Session:
         except CancelledError:
             status = consts.SMPP_ESME_RX_T_APPN
         except Exception:
-            _log.failure("what the message centre has sent could not be taken: {pdu}", pdu=pdu)
+            _log.failure("what the message centre has sent could not be taken: {command}, number {sequence}",
+                         command=pdu.command, sequence=pdu.sequence)  # fmt: skip
             status = consts.SMPP_ESME_RX_T_APPN
         self._handling -= 1
         self._reply(pdu, status)

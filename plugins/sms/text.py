@@ -12,7 +12,7 @@ from typing import Literal
 
 __all__ = [
     "DEFAULT", "LATIN1", "MAX_PARTS", "UCS2", "Alphabet", "Cut", "Header", "TooLong", "count", "cut", "decode",
-    "headed", "joined", "split_header",
+    "headed", "joined", "speakable", "split_header",
 ]  # fmt: skip
 
 #: Values of SMPP's data_coding (SMPP 3.4 section 5.2.19).
@@ -173,6 +173,11 @@ def decode(data: bytes, coding: int, alphabet: Alphabet = "gsm") -> str:
     if codec is None and coding != -1 and alphabet == "latin1":
         codec = "latin-1"
     text = data.decode(codec, "replace") if codec else _from_septets(data)
+    return speakable(text)
+
+
+def speakable(text: str) -> str:
+    """Return text that XML and databases can have: what they can't becomes U+FFFD."""
     return _UNSPEAKABLE.sub("\ufffd", text)
 
 

@@ -17,6 +17,7 @@ from xmppd.api.network import INetwork, NoConnection
 from xmppd.plugins.sms.options import Http
 from xmppd.plugins.sms.pace import Pace
 from xmppd.plugins.sms.provider import Note, Short, number_of
+from xmppd.plugins.sms.text import speakable
 
 __all__ = ["WebProvider", "at", "filled"]
 
@@ -24,6 +25,7 @@ _TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded
 _TOO_MANY = 429
 #: Seconds to wait when the provider says that it is too much; longer, if it says so itself, but not longer than this.
 _PAUSE, _LONGEST = 5.0, 3600.0
+_LONGEST_NAME = 500  # characters of a message's name
 
 
 def filled(template: Any, values: Mapping[str, str]) -> Any:
@@ -128,10 +130,10 @@ class WebProvider:
     def _name(self, response: Response, content: Any) -> str:
         if self._options.id_field:
             found = at(content, self._options.id_field)
-            return "" if found is None or isinstance(found, dict | list) else str(found)
+            return "" if found is None or isinstance(found, dict | list) else speakable(str(found))[:_LONGEST_NAME]
         if self._options.id_pattern:
             match = re.search(self._options.id_pattern, response.body.decode("utf-8", "replace"))
-            return match[1] if match and match[1] else ""
+            return speakable(match[1])[:_LONGEST_NAME] if match and match[1] else ""
         return ""
 
 

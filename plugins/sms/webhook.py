@@ -14,6 +14,7 @@ from typing import Any
 
 from xmppd.api.http import HttpError, Request
 from xmppd.plugins.sms.options import Webhook
+from xmppd.plugins.sms.text import speakable
 from xmppd.plugins.sms.web import at
 
 __all__ = ["Guard", "Incoming", "WebReport", "incoming_in", "reports_in", "signature"]
@@ -54,10 +55,13 @@ def signature(options: Webhook, body: bytes, timestamp: str = "") -> str:
 
 
 class Guard:
-    """Lets in what the provider has signed, once."""
+    """Lets in what the provider has signed, once.
+
+    :ivar options: how it signs.
+    """
 
     def __init__(self, options: Webhook) -> None:
-        self._options = options
+        self.options = self._options = options
         self._seen: OrderedDict[str, float] = OrderedDict()
 
     def check(self, request: Request, now: float) -> None:
@@ -111,7 +115,7 @@ def _text(entry: Any, path: str, required: bool = True) -> str:
         if required:
             raise HttpError(HTTPStatus.BAD_REQUEST, f"There is no {path}.")
         return ""
-    return str(found)
+    return speakable(str(found))
 
 
 def incoming_in(request: Request, options: Webhook) -> list[Incoming]:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from tests.api.test_gateway import AIM, ERROR, REGISTER, ROMEO, Aim, AimTestCase
 from tests.api.test_gateway_queue import REGISTER as PAGER_REGISTER
 from tests.api.test_gateway_queue import PagerTestCase
-from xmppd.api import Jid
+from xmppd.api import Jid, StorageUnavailable
 
 NURSE = f"nurse@{AIM}"
 
@@ -127,11 +127,11 @@ class UserTests(AimTestCase):
         self.log_in()
         aim = self.plugin("aim")
         self.disk.broken = "full"
-        self.assertRaises(Exception, self.wait, aim.members.add_contact(ROMEO, "nurse"))
+        self.assertRaises(StorageUnavailable, self.wait, aim.members.add_contact(ROMEO, "nurse"))
         self.disk.broken = None
         self.wait(aim.members.add_contact(ROMEO, "nurse"))
         self.disk.broken = "full"
-        self.assertRaises(Exception, self.wait, aim.members.remove_contact(ROMEO, "nurse"))
+        self.assertRaises(StorageUnavailable, self.wait, aim.members.remove_contact(ROMEO, "nurse"))
         self.disk.broken = None
         self.assertEqual(list(aim.contacts(ROMEO)), ["nurse"])
         self.kill()

@@ -61,7 +61,8 @@ class Network:
     ) -> Response:
         """See INetwork."""
         asking = Deferred.fromCoroutine(self._ask(method, url, headers or {}, body, octets))
-        found: Response = await self._in_time(asking, url.partition("?")[0], timeout)
+        # Only the server is named: in what follows there may be keys, or what somebody has written.
+        found: Response = await self._in_time(asking, "/".join(url.split("/", 3)[:3]).partition("?")[0], timeout)
         return found
 
     async def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes, octets: int) -> Response:
