@@ -11,17 +11,21 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from twisted.internet.task import Clock
 
+from xmppd.app.assembly import assemble_on
 from xmppd.net.s2s.network import ServerFactory, ServerNetwork
 from xmppd.net.tls.certificates import Credentials
 from xmppd.net.tls.peer import PeerTls
 from xmppd.testing.authority import certificate, roots, self_signed
 from xmppd.testing.case import ServerTestCase
+from xmppd.testing.disk import Disk
 from xmppd.testing.internet import Internet, Place
+from xmppd.testing.life import Life
 from xmppd.testing.peer import ScriptedPeer, ScriptedServer
 
 __all__ = ["FederatedTestCase"]
@@ -46,22 +50,21 @@ class FederatedTestCase(ServerTestCase):
     def setUp(self) -> None:
         """Start the server."""
         self._neighbours: list[FederatedTestCase] = []
+        self._dead: list[object] = []  # what is left of servers that were killed; to be thrown away says something
         self.internet = Internet(self.make_clock()) if self.of is None else self.of.internet
         super().setUp()
 
     def make_clock(self) -> Clock:
-        """See ServerTestCase: all servers have the same."""
-        if self.of is not None:
-            return self.of.clock
+        """See ServerTestCase: all servers have the same time, but each may end."""
         if not hasattr(self, "internet"):
             return super().make_clock()
-        return self.internet.clock
+        return Life(self.internet.clock)
 
     def open_network(self) -> None:
         """See ServerTestCase."""
         server = self.server.server
         secret = self.wait(self.server.accounts.fake_secret())
-        dialer = self.internet.dialer(self.address)
+        dialer = self.internet.dialer(self.address, self.clock)
         self.servers = ServerNetwork(server, dialer, secret, self.peer_tls() if self.encrypted else None)
         self.servers.start()
         server.federation.connector = self.servers
@@ -83,6 +86,8 @@ class FederatedTestCase(ServerTestCase):
         return ServerFactory(self.servers, direct_tls).buildProtocol(None)  # type: ignore[arg-type]
 
     def _end(self) -> None:
+        if self._dead:
+            self._bury()
         if self.of is None:
             super()._end()
             return
@@ -90,6 +95,44 @@ class FederatedTestCase(ServerTestCase):
         self.server.engines.dispose()
         for failure in self._failures:
             failure.raiseException()
+
+    # Its end
+
+    def die(self) -> None:
+        """End the server as SIGKILL does. Nobody is there until :meth:`revive`."""
+        life = self.clock
+        assert isinstance(life, Life)
+        life.end()
+        (self.of or self)._dead.append((life, self.server, self._listener))
+        self.disk.stopped = True  # whatever still comes of it
+        self._listener = None
+        for client in self._clients:
+            client.transport.vanish()
+        for cable in self.internet.cables:
+            end = cable.end_of(self.address)
+            if end is not None:
+                end.vanish()
+        for domain in self._settings.hosts:
+            self.internet.places[domain] = [Place(self.address, None)]
+
+    def revive(self) -> None:
+        """Start the server anew on the same database, after :meth:`die`."""
+        self.clock = Life(self.internet.clock)
+        self.server = assemble_on(
+            self._settings, self.clock, self._sources, self.server.engines, Disk, self.network
+        )
+        self._start()
+
+    def kill(self) -> None:
+        """See ServerTestCase; other servers live on."""
+        self.die()
+        self.revive()
+
+    def _bury(self) -> None:
+        """Throw away what is left of servers that were killed. What waits in them for ever complains of it."""
+        self._dead.clear()
+        gc.collect()
+        self.flushLoggedErrors(GeneratorExit, RuntimeError)
 
     def neighbour(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.task import Clock
 
@@ -28,6 +29,16 @@ class End(MemoryTransport):
         already = self.closed
         super()._lost(reason)
         if not already:
+            self._tell_other(reason)
+
+    def vanish(self) -> None:
+        """See MemoryTransport. The system of who was killed resets the connection."""
+        if not self.closed:
+            super().vanish()
+            self._tell_other(ConnectionLost())
+
+    def _tell_other(self, reason: Exception) -> None:
+        if not self.cable.frozen:
             self._clock.callLater(0, self.cable.other(self)._gone, reason)
 
     def _gone(self, reason: Exception) -> None:
@@ -41,6 +52,8 @@ class Cable:
 
     :ivar ours: the end of who has connected. :ivar theirs: the other one.
     :ivar octets: everything that went over it, by direction: ours, theirs.
+    :ivar frozen: does nothing arrive any more, not even that an end is closed?
+    :ivar left: octets that arrive before the connection is lost, or None.
     """
 
     def __init__(self, clock: Clock, from_: str, to: str) -> None:
@@ -49,6 +62,13 @@ class Cable:
         self.ours = End(clock, Peer(to, 5269), lambda data: self._carry(0, data))
         self.theirs = End(clock, Peer(from_), lambda data: self._carry(1, data))
         self.ours.cable = self.theirs.cable = self
+        self.addresses = (from_, to)
+        self.frozen = False
+        self.left: int | None = None
+
+    def end_of(self, address: str) -> End | None:
+        """Return the end at a network address, if it has one there."""
+        return dict(zip(self.addresses, (self.ours, self.theirs), strict=True)).get(address)
 
     def other(self, end: End) -> End:
         """Return the other end."""
@@ -56,7 +76,16 @@ class Cable:
 
     def _carry(self, direction: int, data: bytes) -> None:
         self.octets[direction].extend(data)
+        if self.frozen:
+            return
         end = self.theirs if direction == 0 else self.ours
+        if self.left is not None:
+            data, self.left = data[: self.left], max(0, self.left - len(data))
+            if not self.left:
+                self._clock.callLater(0, end.receive, data)
+                self._clock.callLater(0, self.lose)
+                self.frozen = True
+                return
         self._clock.callLater(0, end.receive, data)
 
     def lose(self) -> None:
@@ -94,30 +123,34 @@ class Internet:
         self.cables: list[Cable] = []
         self.asked: list[str] = []
 
-    def dialer(self, address: str) -> Dialer:
-        """Return what a server with that network address connects with."""
-        return Dialer(self, address)
+    def dialer(self, address: str, clock: Clock | None = None) -> Dialer:
+        """Return what a server with that network address, and that time, connects with."""
+        return Dialer(self, address, clock or self.clock)
 
 
 class Dialer:
     """Implements :class:`xmppd.net.s2s.connecting.IDialer`."""
 
-    def __init__(self, internet: Internet, address: str) -> None:
+    def __init__(self, internet: Internet, address: str, clock: Clock) -> None:
         self._internet = internet
         self._address = address
+        self._clock = clock
 
     def search(self, domain: str, make: Callable[[Target], Any], route: Target | None = None) -> Search:
         """See IDialer. A route leads to the place of the domain that its host names."""
         self._internet.asked.append(domain)
-        return Search(self._internet, self._address, domain if route is None else route.host, make)
+        return Search(self._internet, self._address, self._clock, domain if route is None else route.host, make)
 
 
 class Search:
     """Implements :class:`xmppd.net.s2s.connecting.ISearch`."""
 
-    def __init__(self, internet: Internet, address: str, name: str, make: Callable[[Target], Any]) -> None:
+    def __init__(
+        self, internet: Internet, address: str, clock: Clock, name: str, make: Callable[[Target], Any]
+    ) -> None:
         self._internet = internet
         self._address = address
+        self._clock = clock
         self._make = make
         self._left = list(internet.places.get(name, ()))
         self.lasting = not self._left
@@ -126,7 +159,7 @@ class Search:
     async def next(self) -> IProtocol | None:
         """See ISearch."""
         turn: Deferred[None] = Deferred()
-        self._internet.clock.callLater(0, turn.callback, None)
+        self._clock.callLater(0, turn.callback, None)
         await turn
         while self._left:
             place = self._left.pop(0)
