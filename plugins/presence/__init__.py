@@ -99,7 +99,13 @@ class PresencePlugin(Elsewhere, Plugin):
                 return Bounce(StanzaError(Condition.POLICY_VIOLATION, type="wait", text=text))
         elif stanza.type == "unavailable":
             self._directed.discard(event.session, to)
+            self._leaves(event.session, to)
         return None
+
+    def _leaves(self, session: ISession, recipient: Jid) -> None:
+        """A device takes leave of somebody: if that is elsewhere, it may be lost."""
+        if not self.host.serves(recipient.domain):
+            self._departures.add(self.clock.seconds(), session.jid, recipient)
 
     def directed(self, session: ISession) -> Collection[Jid]:
         """See :class:`xmppd.api.presence.IDirectedPresence`."""
@@ -178,8 +184,7 @@ class PresencePlugin(Elsewhere, Plugin):
         """
         for recipient in self._directed.take(session):
             if told is None or not _subscribed(told, recipient.bare):
-                if not self.host.serves(recipient.domain):
-                    self._departures.add(self.clock.seconds(), session.jid, recipient)
+                self._leaves(session, recipient)
                 _add(pending, self.host.route(presence.readdressed(recipient)))
 
     @observe(SessionEnded)
@@ -299,6 +304,7 @@ class PresencePlugin(Elsewhere, Plugin):
         pending: Pending = []
         for session in self.host.sessions(event.account):
             if session.presence is not None:
+                self._leaves(session, event.contact)
                 leave = Presence(to=event.contact, from_=session.jid, type="unavailable")
                 _add(pending, self.host.route(leave))
         return _settle(pending)

@@ -264,16 +264,14 @@ class Repairs:
             return other == name
 
         for who, recipient in self._known.departures.take(name):
-            if not self._known.blocks(who.bare, recipient) and not await self._shown_again(who, recipient):
-                self._host.send(Presence(recipient, who, type="unavailable"))
-                await self._pace.step()
+            if not await self._shown_again(who, recipient):
+                await self._pace.step(self._leave(who, recipient))
         heard: _Heard = {}
         self.listening.append((concerns, heard))
         asked: set[Jid] = set()
         for session in self._host.all_sessions():
             for recipient in self._known.directed.take_lost(session, name):
-                if not self._known.blocks(session.account, recipient):
-                    self._host.send(Presence(recipient, session.jid, type="unavailable"))
+                self._leave(session.jid, recipient)
             await self._tell_and_ask(session, concerns, asked)
             if domain.job is not job:
                 self._hear_no_more(heard)
@@ -287,6 +285,14 @@ class Repairs:
                 await self._conclude(self._known.abroad.accounts(name), concerns, heard)
 
         self._later(self._settings().answer_seconds, conclude)
+
+    def _leave(self, who: Jid, recipient: Jid) -> int:
+        """Take leave of somebody on behalf of a device. It may be lost once more."""
+        if self._known.blocks(who.bare, recipient):
+            return 0
+        self._known.departures.add(self._host.clock.seconds(), who, recipient)
+        self._host.send(Presence(recipient, who, type="unavailable"))
+        return 1
 
     async def _shown_again(self, who: Jid, recipient: Jid) -> bool:
         """Is a device that has left back, and so that the recipient knows of it, or will?"""

@@ -111,13 +111,21 @@ class Walks(RepairTestCase):
         elif what == "back" and not self.link:
             self.link = self.known = True
             self.host.notify(ServerReachable(NET))
-        self.pump(self.choice.choice((0.0, 0.1, 1.0, 4.0)), step=0.05)
+        self.let(self.choice.choice((0.0, 0.1, 1.0, 4.0)))
+
+    def let(self, seconds: float) -> None:
+        """Let time pass, in which the other server answers."""
+        until = self.clock.seconds() + seconds
+        self.pump()
+        while self.clock.seconds() < until:
+            self.pump(0.25, step=0.05)
+            self.take()
 
     def start_again(self) -> None:
         """Stop the server in good order; sessions that can be resumed are, sooner or later."""
         if not self.link:
             return  # of whom it has to take leave again it would not know
-        self.take()
+        self.let(7)
         before = self.net
         self.restart()
         for xml in before.received:
@@ -185,9 +193,7 @@ class Walks(RepairTestCase):
         if not self.link:
             self.host.notify(ServerReachable(NET))
         self.link = True
-        for _ in range(60):
-            self.pump(0.25, step=0.05)
-            self.take()
+        self.let(15)
         for name in self.here:
             self.assertEqual(self.shown[name], self.there, f"what {name} is shown")
         expected = {f"{name} {contact}" for name in self.here for contact in CONTACTS}
