@@ -40,7 +40,8 @@ class Site:
 
     name = ""
 
-    def __init__(self, stage: Stage, domain: Domain, users: int) -> None:
+    def __init__(self, stage: Stage, domain: Domain, users: int, archive: bool) -> None:
+        self.archive = archive
         self.stage = stage
         self.domain = domain
         self.users = users
@@ -112,7 +113,7 @@ class Site:
 
 
 class Xmppd(Site):
-    """This checkout, as its defaults are but for the archive."""
+    """This checkout, as its defaults are; without the archive, unless it is asked for."""
 
     name = "xmppd"
 
@@ -139,7 +140,7 @@ ca = "{self.stage.authority.certificate}"
 [hosts."{self.domain.name}"]
 certificate = "{self.domain.credentials.certificate}"
 key = "{self.domain.credentials.key}"
-plugins = ["-archive"]
+plugins = {"[]" if self.archive else '["-archive"]'}
 """
         )
         users = self.folder / "users.csv"
@@ -161,7 +162,10 @@ class Prosody(Site):
         return shutil.which("prosody") is not None
 
     def prepare(self) -> None:
-        credentials, modules = self.domain.credentials, ", ".join(f'"{module}"' for module in MODULES.split())
+        credentials, modules = (
+            self.domain.credentials,
+            ", ".join(f'"{module}"' for module in MODULES.split() + ["mam"] * self.archive),
+        )
         ssl = (
             f'ssl = {{ certificate = "{credentials.certificate}", key = "{credentials.key}", '
             f'cafile = "{self.stage.authority.certificate}" }}'
@@ -297,7 +301,7 @@ def measure(kinds: tuple[type[Site], type[Site]], options: argparse.Namespace) -
     sites: list[Site] = []
     try:
         for kind, name in zip(kinds, ("one.example", "two.example"), strict=True):
-            site = kind(stage, stage.domain(name), options.users)
+            site = kind(stage, stage.domain(name), options.users, options.archive)
             site.start()
             sites.append(site)
         return asyncio.run(converse(sites[0], sites[1], options))
@@ -323,6 +327,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="measured in each run (5)")
     parser.add_argument("--warmup", type=float, default=2.0, help="seconds before them (2)")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each; the table has the medians (1)")
+    parser.add_argument("--archive", action="store_true", help="everybody's messages are archived")
     parser.add_argument("--only-mixed", action="store_true", help="only conversations between two different servers")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # the servers are to be stopped
