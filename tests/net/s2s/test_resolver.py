@@ -391,7 +391,10 @@ class RememberingTests(ResolverTestCase):
         server = self.serve({("a.example", dns.A): [a()]})
         resolver = self.resolver(server)
         await self.ask(resolver, 1)
-        resolver.reconfigure(settings(server))
+        resolver.reconfigure(settings(server, stanza_octets=20_000))
+        await self.ask(resolver, 1)
+        self.assertEqual(len(server.questions), 1)
+        resolver.reconfigure(settings(server, dns_seconds=9.0))
         await self.ask(resolver, 1)
         self.assertEqual(len(server.questions), 2)
 

@@ -324,7 +324,7 @@ class Asking:
     def stop(self) -> None:
         """Ask no further."""
         if not self.result.called:
-            self._end(LookupFailed("the server is stopping"))
+            self._end(LookupFailed("the question was given up"))
 
     def _end(self, outcome: Answer | Alias | LookupFailed) -> None:
         for call in (self._again, self._deadline):

@@ -72,7 +72,7 @@ class Nameservers:
         for asking in list(self._asking):
             asking.stop()
         for _, _, result in waiting:
-            result.errback(LookupFailed("the server is stopping"))
+            result.errback(LookupFailed("the question was given up"))
 
     def _pump_soon(self) -> None:
         waiting = self._urgent or self._queue

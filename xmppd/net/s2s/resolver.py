@@ -32,6 +32,7 @@ _LONGEST = 86_400.0  # seconds an answer is remembered at most
 _LONGEST_NEGATIVE = 900.0  # and that there is none
 _FAILURE = 5.0  # seconds for which nobody is asked again who has not answered (RFC 9520)
 _ALIASES = 8
+_OPTIONS = {"nameservers", "dns_seconds", "dns_queries", "dns_cache", "queue_seconds"}  # that matter here
 _MOST_TARGETS = 20
 _SERVICES = (("_xmpps-server", True), ("_xmpp-server", False))
 
@@ -65,13 +66,14 @@ class Resolver:
         self._random = random or SystemRandom()
         self._waiting: dict[Question, list[Deferred[Answer]]] = {}
         self._nameservers: Nameservers | None = None
+        self._configured: dict[str, Any] = {}
         self.results = Counter(dict.fromkeys(RESULTS, 0))
         self.seconds = Histogram()
         self._hosts = hosts or HostsFile(reactor)
         self.reconfigure(settings)
 
     def reconfigure(self, settings: S2s) -> None:
-        """Use other settings from now on; what was remembered is forgotten.
+        """Use other settings from now on. If they are others for names, what was remembered is forgotten.
 
         :raises SettingsError: a nameserver is not valid; then nothing changes.
         """
@@ -79,8 +81,12 @@ class Resolver:
             addresses = [parse_nameserver(text) for text in settings.nameservers] or None
         except ValueError as error:
             raise SettingsError([f"[s2s]: nameservers: {error}"]) from None
+        wanted = settings.model_dump(include=_OPTIONS)
         if self._nameservers is not None:
+            if wanted == self._configured:
+                return
             self._nameservers.stop()
+        self._configured = wanted
         self._system = addresses is None
         self._nameservers = Nameservers(
             self._reactor, addresses, settings.dns_seconds, settings.dns_queries, settings.queue_seconds
