@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.net.s2s.test_receiving import ReceivingTestCase
+from xmppd.testing.peer import ScriptedPeer
 from xmppd.wire import ns
 
 SM = "urn:xmpp:sm:3"
@@ -47,3 +48,100 @@ class Malformed(ReceivingTestCase):
         peer.send("<iq from='a@montague.example' to='{juliet}' type='error'/>")
         peer.expect_nothing()
         juliet.expect_nothing()
+
+
+class Ours(ReceivingTestCase):
+    """Nobody else speaks for a domain of ours, not even for one that is closed to other servers."""
+
+    components = {"irc.example.org": {"federate": False}}
+
+    def test_a_header(self) -> None:
+        peer = self.peer("irc.example.org")
+        peer.open()
+        peer.expect_closed("invalid-from")
+
+    def test_dialback(self) -> None:
+        peer = self.secured()
+        peer.send("<db:result from='irc.example.org' to='example.org'>key</db:result>")
+        peer.expect_closed("invalid-from")
+
+    def test_external(self) -> None:
+        peer = self.peer("irc.example.org")
+        peer.open(from_=None)
+        peer.start_tls()
+        peer.send(f"<auth xmlns='{ns.SASL}' mechanism='EXTERNAL'>aXJjLmV4YW1wbGUub3Jn</auth>")
+        peer.expect(f"<failure xmlns='{ns.SASL}'><invalid-authzid/>{{...}}</failure>")
+
+
+class Sessions(ReceivingTestCase):
+    """Streams that can be resumed are of who has proven a domain."""
+
+    hosts = ("example.org", "example.net")
+
+    def test_a_header_proves_nothing(self) -> None:
+        self.scripted("capulet.example", "192.0.2.98")
+        peer = self.peer("montague.example")
+        peer.open(from_="capulet.example")
+        peer.start_tls()
+        peer.send("<db:result from='montague.example' to='example.org'>x</db:result>")
+        peer.expect("<db:result type='valid'/>")
+        peer.send(f"<enable xmlns='{SM}' resume='true'/>")
+        peer.expect(f"<enabled xmlns='{SM}' resume='{{none}}' id='{{none}}'/>")
+
+    def resumable(self) -> ScriptedPeer:
+        peer = self.secured()
+        peer.send("<bidi xmlns='urn:xmpp:bidi'/>")
+        peer.external()
+        self.names.pop("id", None)
+        peer.send(f"<enable xmlns='{SM}' resume='true'/>")
+        peer.expect(f"<enabled xmlns='{SM}' resume='true' id='{{id}}' max='300'/>")
+        return peer
+
+    def back(self) -> ScriptedPeer:
+        peer = self.secured()
+        peer.send("<bidi xmlns='urn:xmpp:bidi'/>")
+        peer.external()
+        peer.send(f"<resume xmlns='{SM}' previd='{{id}}' h='0'/>")
+        peer.expect(f"<resumed xmlns='{SM}' previd='{{id}}' h='0'/>")
+        return peer
+
+    def test_the_old_connection_takes_nothing_with_it(self) -> None:
+        """What is sent on the new connection is not given back when the old one is noticed to be gone."""
+        juliet = self.login("juliet@example.org/x")
+        juliet.clear()
+        old = self.resumable()
+        juliet.send("<message to='romeo@montague.example' id='1'><body>one</body></message>")
+        old.expect("<message id='1'><body>one</body></message>")
+        new = self.back()
+        new.expect("<message id='1'><body>one</body></message>")
+        juliet.send("<message to='romeo@montague.example' id='2'><body>two</body></message>")
+        new.expect(f"<r xmlns='{SM}'/>")
+        new.expect("<message id='2'><body>two</body></message>")
+        old.expect_closed("conflict")
+        old.disconnect()
+        self.pump(30)
+        juliet.expect_nothing()
+        new.send(f"<a xmlns='{SM}' h='2'/>")
+        new.expect_open()
+
+    def test_other_domains_go_on_as_well(self) -> None:
+        """While the old connection is there or not."""
+        for lost in (True, False):
+            old = self.resumable()
+            old.send("<db:result from='montague.example' to='example.net'>x</db:result>")
+            old.expect("<db:result type='valid'/>")
+            if lost:
+                old.disconnect()
+            new = self.back()
+            new.expect_open()
+            stream = next(s for s in self.servers.streams if not s.closing)
+            self.assertEqual(stream.proven, {("montague.example", "example.org"), ("montague.example", "example.net")})
+            new.close()
+
+    def test_too_high_after_the_end(self) -> None:
+        peer = self.resumable()
+        self.servers.close("montague.example")
+        peer.send(f"<a xmlns='{SM}' h='7'/>")
+        peer.send("<a xmlns='urn:example'/>")
+        peer.send(f"<a xmlns='{SM}'/>")
+        peer.disconnect()

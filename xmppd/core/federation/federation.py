@@ -325,10 +325,7 @@ class Federation:
     # In
 
     def arrived(self, stanza: Stanza) -> Awaitable[None] | None:
-        """Take a stanza from another server; the stream has proven both domains. It is a unit of work.
-
-        One that breaks the rules of its kind goes back (RFC 6120 8.2.3, RFC 6121 4.7.1).
-        """
+        """Take a stanza from another server, as a unit of work; or send it back, if it breaks the rules of its kind."""
         self.received[stanza.kind] += 1
         remote = self.remotes.get(stanza.sender.domain)
         if remote is not None:

@@ -180,7 +180,7 @@ class Dialback:
         stream, network = self._stream, self._stream.network
         if not (stream.incoming or stream.bidi):
             return Condition.NOT_ALLOWED, "this stream is for the other direction"
-        if network.federation.serves(asked.sender):
+        if network.owns(asked.sender):
             raise StreamError(StreamCondition.INVALID_FROM, f"{asked.sender} is served here")
         if not network.federation.serves(asked.target):
             return Condition.ITEM_NOT_FOUND, f"{asked.target} is not served here"

@@ -83,11 +83,12 @@ class External:
             self._fail(SaslCondition.INCORRECT_ENCODING, "")
             return
         try:
-            wanted = str(Jid.parse(identity.decode())) if identity else stream.remote
+            named = Jid.parse(identity.decode()) if identity else None
+            wanted = stream.remote if named is None else named.domain if named == named.domain else ""
         except (JidError, UnicodeDecodeError):
             wanted = ""
         proof = stream.proof(wanted) if wanted else None
-        if not wanted or (stream.remote and wanted != stream.remote) or stream.network.federation.serves(wanted):
+        if not wanted or (stream.remote and wanted != stream.remote) or stream.network.owns(wanted):
             self._fail(SaslCondition.INVALID_AUTHZID, f"the stream is from {stream.remote or 'nobody'}")
         elif proof is None or not proof.proven:
             self._fail(SaslCondition.NOT_AUTHORIZED, proof.reason if proof is not None else "there is no certificate")

@@ -44,7 +44,10 @@ def receive(stream: ServerStream, nonza: Nonza) -> None:
 
 
 def _enable(stream: ServerStream, nonza: Nonza) -> None:
-    """Section 3. Who begins anew has nothing to resume."""
+    """Section 3. Who begins anew has nothing to resume.
+
+    What can be resumed is known by the domains of the stream's header, which by itself proves nothing.
+    """
     network = stream.network
     held = network.sessions.held(Pair(stream.local, stream.remote))
     if held is not None and held.fits(stream):
@@ -52,7 +55,7 @@ def _enable(stream: ServerStream, nonza: Nonza) -> None:
     stream.acknowledging = Acknowledging(stream)
     stream.acknowledged = Acknowledged(stream)
     seconds = int(network.settings.resume_seconds)
-    if wants_resumption(nonza) and seconds:
+    if wants_resumption(nonza) and seconds and (stream.remote, stream.local) in stream.proven:
         session = Session(new_id(), stream, stream.acknowledging, stream.acknowledged)
         stream.session = session
         network.sessions.add(session)
@@ -81,7 +84,6 @@ async def _go_on(stream: ServerStream, session: Session, h: int) -> None:
     sessions.claim(session)
     old, session.stream = session.stream, stream
     if old is not None:
-        old.session = None
         old.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
     handled = await session.acknowledging.settled()
     if session.stream is not stream:
@@ -105,8 +107,9 @@ def _restore(stream: ServerStream, session: Session) -> None:
     """Send again what was lost, and go on with all pairs of domains."""
     session.acknowledged.send_again()
     for remote, local in session.proven:
-        stream.accept(remote, local, "resumption")
-    for pair in session.sending:
+        if network.admits(Pair(local, remote)):
+            stream.accept(remote, local, "resumption")
+    for pair in filter(network.admits, session.sending):
         stream.carry(pair)
         stream.network.federation.up(pair, stream.conduit)
 

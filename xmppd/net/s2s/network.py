@@ -101,6 +101,15 @@ class ServerNetwork:
         """Return how a domain of another server is dealt with."""
         return self.federation.policy(domain)
 
+    def owns(self, domain: str) -> bool:
+        """Is the domain ours, open to other servers or not? Nobody else may speak for it."""
+        return domain in self.server.router.owners
+
+    def admits(self, pair: Pair) -> bool:
+        """Is a pair one of a domain of ours that is open to others, and one of theirs that is talked to?"""
+        local, remote = pair
+        return self.federation.serves(local) and not self.owns(remote) and not self.policy(remote).blocked
+
     def plain_allowed(self, peer: str) -> bool:
         """May the connection with this network address do without TLS whatever the policy?"""
         return self.server.settings.server.plain_without_tls and peer in self.loopback

@@ -143,7 +143,7 @@ class Receiving(ServerStream):
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs an attribute to")
         if opened.to and not served:
             raise StreamError(StreamCondition.HOST_UNKNOWN, f"{local} is not served here")
-        if remote and self.network.federation.serves(remote):
+        if remote and self.network.owns(remote):
             raise StreamError(StreamCondition.INVALID_FROM, f"{remote} is served here")
 
     def _admit(self, old: bool) -> None:

@@ -7,6 +7,7 @@ only if its own pair was proven on the very stream that it comes on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -16,7 +17,7 @@ from xmppd.core.federation.contract import Pair
 from xmppd.core.limits import TokenBucket
 from xmppd.net.s2s.conduit import StreamConduit
 from xmppd.net.s2s.dialback import Dialback
-from xmppd.net.s2s.management import Acknowledged, Acknowledging
+from xmppd.net.s2s.management import NS, Acknowledged, Acknowledging
 from xmppd.net.s2s.refusals import unproven
 from xmppd.net.s2s.resumption import Session
 from xmppd.net.stream import FAREWELL, XmlStream
@@ -175,11 +176,11 @@ class ServerStream(XmlStream):
             return
         for frame in self.framer.feed(data):
             if isinstance(frame, Stanza):
-                to, from_ = frame.to, frame.from_
-                if to is not None and from_ is not None and (from_.domain, to.domain) in self.proven:
+                if (frame.from_ and frame.from_.domain, frame.to and frame.to.domain) in self.proven:
                     self._arrived(frame)
-            elif isinstance(frame, Nonza) and frame.name == "a" and self.acknowledged is not None:
-                self.acknowledged.receive(frame)
+            elif isinstance(frame, Nonza) and (frame.namespace, frame.name) == (NS, "a") and self.acknowledged:
+                with suppress(StreamError):  # one that makes no sense can't end the stream once more
+                    self.acknowledged.receive(frame)
             elif isinstance(frame, StreamEnd | StreamError):
                 self._done = True
                 if self._out is None and self.transport is not None:
@@ -299,10 +300,10 @@ class ServerStream(XmlStream):
         """The settings have changed: take back what was allowed to domains that are not ours any more, or blocked."""
         network = self.network
         for remote, local in list(self.proven):
-            if not network.federation.serves(local) or network.policy(remote).blocked:
+            if not network.admits(Pair(local, remote)):
                 self.proven.discard((remote, local))
         for pair in list(self.sending):
-            if not network.federation.serves(pair.local) or network.policy(pair.remote).blocked:
+            if not network.admits(pair):
                 self.sending.discard(pair)
                 network.federation.down(pair, self.conduit, True)
 
