@@ -36,7 +36,8 @@ class Departures:
 
     def add(self, now: float, who: Jid, recipient: Jid) -> None:
         """A device has taken leave of somebody. `now` in seconds."""
-        while self._recent and (self._recent[0][0] < now - _ON_ITS_WAY or len(self) >= self.most):
+        self._forget(now)
+        while self._recent and len(self) >= self.most:
             self._recent.popleft()
         if len(self) < self.most:
             untold = self._untold.get(recipient.domain)
@@ -46,14 +47,20 @@ class Departures:
                 untold[who, recipient] = None
                 self._count += 1
 
-    def lost(self, domain: str) -> None:
+    def _forget(self, now: float) -> None:
+        while self._recent and self._recent[0][0] < now - _ON_ITS_WAY:
+            self._recent.popleft()
+
+    def lost(self, now: float, domain: str) -> None:
         """A domain can't be reached: keep those it has to be told of until it can."""
+        self._forget(now)
         if domain not in self._untold:
             untold = self._untold[domain] = dict.fromkeys(self._take_recent(domain))
             self._count += len(untold)
 
-    def take(self, domain: str) -> list[Leave]:
+    def take(self, now: float, domain: str) -> list[Leave]:
         """A domain can be reached: return whom it may not have been told of."""
+        self._forget(now)
         untold = self._untold.pop(domain, {})
         self._count -= len(untold)
         return list({**untold, **dict.fromkeys(self._take_recent(domain))})

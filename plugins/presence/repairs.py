@@ -145,7 +145,7 @@ class Repairs:
             return
         self._cancel(domain)
         domain.lost, domain.attempts = True, 0
-        self._known.departures.lost(name)
+        self._known.departures.lost(self._host.clock.seconds(), name)
         job = domain.job = object()
         self._begin(self._lose(name, domain, job), f"telling who can't be reached at {name}")
 
@@ -263,7 +263,7 @@ class Repairs:
         def concerns(other: str) -> bool:
             return other == name
 
-        for who, recipient in self._known.departures.take(name):
+        for who, recipient in self._known.departures.take(self._host.clock.seconds(), name):
             if not await self._shown_again(who, recipient):
                 await self._pace.step(self._leave(who, recipient))
         heard: _Heard = {}

@@ -120,28 +120,27 @@ class Leaving(TestCase):
     def test_lately(self) -> None:
         self.departures.add(0.0, self.device, JULIET)
         self.departures.add(1.0, self.device, PARIS)
-        self.assertEqual(self.departures.take("example.net"), [(self.device, JULIET)])
-        self.assertEqual(self.departures.take("example.net"), [])
-        self.departures.add(1000.0, self.device, JULIET)
-        self.assertEqual(self.departures.take("example.com"), [])
+        self.assertEqual(self.departures.take(2.0, "example.net"), [(self.device, JULIET)])
+        self.assertEqual(self.departures.take(2.0, "example.net"), [])
+        self.assertEqual(self.departures.take(302.0, "example.com"), [])
 
     def test_kept_while_it_can_not_be_told(self) -> None:
         self.departures.add(0.0, self.device, JULIET)
-        self.departures.lost("example.net")
-        self.departures.lost("example.net")
+        self.departures.lost(10.0, "example.net")
+        self.departures.lost(10.0, "example.net")
         for time in (500.0, 600.0):
             self.departures.add(time, self.device, NURSE)
-        self.assertEqual(self.departures.take("example.net"), [(self.device, JULIET), (self.device, NURSE)])
+        self.assertEqual(self.departures.take(700.0, "example.net"), [(self.device, JULIET), (self.device, NURSE)])
         self.assertEqual(len(self.departures), 0)
 
     def test_bounded(self) -> None:
         for number in range(5):
             self.departures.add(0.0, at(ROMEO, str(number)), JULIET)
-        self.departures.lost("example.net")
+        self.departures.lost(10.0, "example.net")
         self.departures.add(0.0, at(ROMEO, "late"), JULIET)
         self.departures.add(0.0, at(ROMEO, "late"), PARIS)
         self.assertEqual(len(self.departures), 3)
-        self.assertEqual([who.resource for who, _ in self.departures.take("example.net")], ["2", "3", "4"])
+        self.assertEqual([who.resource for who, _ in self.departures.take(10.0, "example.net")], ["2", "3", "4"])
         self.departures.most = 0
         self.departures.add(0.0, self.device, PARIS)
-        self.assertEqual(self.departures.take("example.com"), [])
+        self.assertEqual(self.departures.take(10.0, "example.com"), [])
