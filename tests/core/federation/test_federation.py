@@ -133,6 +133,16 @@ class LimitTests(FederationTestCase):
         self.say(romeo, "y" * 60_000, to="nurse@mantua.example")
         romeo.expect_nothing()
 
+    def test_queue_seconds_after_an_attempt_has_failed(self) -> None:
+        """The error says why."""
+        romeo = self.romeo()
+        self.say(romeo, "one")
+        self.connector.fail(TIMEOUT)
+        self.pump(10)
+        self.assertEqual(self.connector.wanted, [PAIR])
+        error = StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=TIMEOUT.text)
+        self.expect_error(romeo, "one", error)
+
     def test_queue_seconds(self) -> None:
         """What waits does not wait longer, even if an attempt takes longer still."""
         romeo = self.romeo()

@@ -79,7 +79,7 @@ class ListTests(LinkTestCase):
         self.connector.fail(TIMEOUT)
         self.pump(0.2)
         row = self.row(state="waiting")
-        self.assertEqual((row["waiting"], row["next try"]), (2, "in 0 s"))
+        self.assertEqual((row["waiting"], row["next try"], row["problem"]), (2, "in 0 s", TIMEOUT.text))
         self.pump(1)
         self.connector.fail(NOT_FOUND)
         row = self.row()

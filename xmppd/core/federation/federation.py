@@ -201,7 +201,9 @@ class Federation:
 
     def _give_back_late(self, route: Route) -> None:
         text = f"{route.pair.remote} can't be reached"
-        if route.failure is None and route.remote.trail:
+        if route.failure is not None:
+            text = route.failure.text
+        elif route.remote.trail:
             text = f"{text}: {route.remote.trail[-1]}"
         self.give_back(route, StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=text))
 
@@ -277,6 +279,7 @@ class Federation:
         if route.conduit is not None or not self._open:
             return
         settings, now = self._server.settings.s2s, self._clock.seconds()
+        route.failure = failure
         route.remote.outcomes[failure.condition] += 1
         self.attempts[failure.condition] += 1
         route.attempts += 1

@@ -41,7 +41,7 @@ class Route(InTurn[Stanza]):
     :ivar since: since when a stream is needed, in seconds since the epoch; 0 while none is.
     :ivar up_since: since when there is one, in seconds since the epoch; 0 while there is none.
     :ivar failures: how often it was given up in a row.
-    :ivar failure: why, the last time.
+    :ivar failure: why the last attempt failed; None if it didn't.
     :ivar refused_until: before then, in seconds since the epoch, no stream is sought again.
     :ivar queue: what waits for a stream.
     :ivar octets: the size of that.
