@@ -200,6 +200,46 @@ class Acknowledging(Managed):
         again.expect(f"<resumed xmlns='{SM}' previd='{id_}' h='1'/>")
 
 
+class Hurried(Managed):
+    """The settings say when acknowledgements are asked for and given."""
+
+    config = {
+        "stream_management": {
+            "request_after_stanzas": 3, "acknowledge_within_seconds": 10.0, "answer_within_seconds": 20.0,
+        }
+    }  # fmt: skip
+
+    def test_asked_after_fewer(self) -> None:
+        juliet, _ = self.enabled("juliet@example.org/balcony", presence=False)
+        romeo = self.login("romeo@example.org/orchard")
+        for number in range(3):
+            juliet.expect_nothing()
+            romeo.send("<message to='{juliet}'/>")
+            juliet.expect("<message from='{romeo}' to='{juliet}'/>")
+            if number == 2:
+                juliet.expect(f"<r xmlns='{SM}'/>")
+
+    def test_lost_sooner(self) -> None:
+        juliet, _ = self.enabled("juliet@example.org/balcony")
+        self.pump(1)
+        juliet.expect(f"<r xmlns='{SM}'/>")
+        self.pump(7)
+        juliet.expect_nothing()
+        self.pump(5)
+        juliet.expect_closed("connection-timeout")
+
+    def test_answered_later(self) -> None:
+        client, _ = self.enabled("romeo@example.org/orchard", presence=False)
+        self.disk.stopped = True
+        client.send("<message to='nobody@example.org' type='chat'><body>hi</body></message>")
+        client.send(f"<r xmlns='{SM}'/>")
+        client.clear()
+        self.pump(18)
+        client.expect_nothing()
+        self.pump(3)
+        client.expect(f"<a xmlns='{SM}' h='0'/>")
+
+
 class Resuming(Managed):
     """Section 5."""
 
