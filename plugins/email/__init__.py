@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _HOUR = 3600.0
 _DAY = 86400.0
+_LONGEST_THREAD = 200  # characters of a name that is kept; messages with a longer one are taken as without
 _LATE = 300.0  # seconds after which a mail is stamped with when it was sent
 _TAKEN = Answer(250, "2.0.0 Delivered")
 _DROPPED = Answer(250, "2.0.0 Taken, and not delivered: it is automatic")
@@ -116,7 +117,7 @@ class Email(Gateway):
         return address
 
     async def outgoing(self, user: Jid, contact: str, message: Outgoing) -> str:
-        """Hand a mail over to the mail server. A report may come by its Message-ID."""
+        """Hand a mail over to the mail server. A report may come by its Message-ID, to the address it came from."""
         from xmppd.plugins.email.smtp_out import Submission  # see there why not before
 
         content, token, id = await self._write(user, contact, message)
@@ -136,7 +137,7 @@ class Email(Gateway):
         except NoConnection as error:
             raise TryAgain(f"the mail server: {error}") from None
         await submission.outcome
-        return id
+        return f"{token} {id}"
 
     async def _write(self, user: Jid, contact: str, message: Outgoing) -> tuple[bytes, str, str]:
         """Return the mail, the localpart of the address for answers, and the Message-ID.
@@ -171,9 +172,10 @@ class Email(Gateway):
 
     async def _thread(self, user: Jid, contact: str, message: Outgoing) -> Thread:
         known = {thread.name: thread for thread in await self._store.threads(user, contact)}
-        thread = known.get(message.thread, Thread(message.thread))
+        name = message.thread if len(message.thread) <= _LONGEST_THREAD else ""
+        thread = known.get(name, Thread(name))
         silence = self.clock.seconds() - thread.at
-        if not message.thread and silence > self.options.conversation_hours * _HOUR:
+        if not name and silence > self.options.conversation_hours * _HOUR:
             return Thread("")
         return thread
 
@@ -200,7 +202,7 @@ class Email(Gateway):
             return Answer(554, "5.4.6 This mail goes in circles")
         report = None if sender else read_report(mail)
         if report is not None:
-            return await self._reported(report)
+            return await self._reported(report, recipients)
         if not options.automatic and (not sender or is_automatic(mail)):
             self.log.info("an automatic mail for {recipients} is dropped", recipients=", ".join(recipients))
             return _DROPPED
@@ -208,18 +210,22 @@ class Email(Gateway):
         if options.authserv_id and not is_authenticated(mail, options.authserv_id, letter.sender):
             return Answer(550, "5.7.26 It is not proven that the mail is from whom it says")
         key = letter.id or hashlib.sha256(content).hexdigest()
+        refusals: list[Answer] = []
         for recipient in recipients:
             answer = await self._hand_over(recipient, letter, key)
-            if answer is not None:
-                return answer
-        return _TAKEN
+            if answer is not None and answer.code < 500:
+                return answer  # all of it comes again, and who has it gets it no more
+            refusals += [answer] if answer is not None else []
+        return refusals[0] if refusals and len(refusals) == len(recipients) else _TAKEN
 
-    async def _reported(self, report: Report) -> Answer:
-        for id in report.about:
+    async def _reported(self, report: Report, recipients: Sequence[str]) -> Answer:
+        """Take a report; who doesn't know the address that a mail came from can't report on it."""
+        tokens = {split_address(recipient.lower())[0] for recipient in recipients}
+        for reference in [f"{token} {id}" for token in sorted(tokens) for id in report.about]:
             if report.action == "failed":
-                await self.failed(id, report.error)
+                await self.failed(reference, report.error)
             elif report.action == "delivered":
-                await self.delivered(id)
+                await self.delivered(reference)
         return _TAKEN
 
     async def _hand_over(self, recipient: str, letter: Letter, key: str) -> Answer | None:
@@ -237,7 +243,8 @@ class Email(Gateway):
         try:
             await self.deliver(
                 user, contact, self._text(letter, contact), subject=letter.subject if new else "", thread=thread.name,
-                key=key, sent_at=letter.date if letter.date is not None and letter.date < now - _LATE else None,
+                key=f"{contact} {key}",
+                sent_at=letter.date if letter.date is not None and letter.date < now - _LATE else None,
             )  # fmt: skip
         except StanzaError as error:
             return Answer(550 if error.condition is Condition.REGISTRATION_REQUIRED else 451, "5.1.1 Not delivered")

@@ -22,8 +22,11 @@ _LIST = ("List-Id", "List-Post", "List-Unsubscribe", "Mailing-List", "X-Mailing-
 _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})")
 _FIELD = re.compile(r"^([A-Za-z-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _COMMENT = re.compile(r"\([^()]*\)")
-_RESULT = re.compile(r"([a-z0-9-]+)\s*=\s*([a-z]+)")
-_PROPERTY = re.compile(r"header\.(?:d|i)\s*=\s*\"?@?([^\s;\"]+)")
+_RESULT = re.compile(r"([a-z0-9-]+)(?:\s*/\s*[0-9]+)?\s*=\s*([a-z]+)(?!\S)")
+_PROPERTY = re.compile(r"(?<!\S)header\.(d|i|from)\s*=\s*@?(\S+)")
+_WORD = re.compile(r"[a-z0-9.@_-]*\Z")
+_MAX_RESULTS = 16_000  # characters of a header that are looked at
+_MAX_ABOUT = 10  # mails that one report can be about
 
 
 def goes_in_circles(mail: Mail, domain: str, hops: int) -> bool:
@@ -73,7 +76,7 @@ def read_report(mail: Mail) -> Report | None:
     action = fields.get("action", "").lower()
     if not action:
         return None
-    return Report(action, _error(fields), tuple(dict.fromkeys(about)))
+    return Report(action, _error(fields), tuple(dict.fromkeys(about))[:_MAX_ABOUT])
 
 
 def _parts(mail: Mail) -> list[Mail]:
@@ -115,19 +118,50 @@ def is_authenticated(mail: Mail, authserv_id: str, sender: str) -> bool:
     :param authserv_id: the server's name in the header.
     :param sender: the address in From.
     """
-    for value in headers(mail, "Authentication-Results"):
-        name, _, results = value.lower().partition(";")
-        if name.split()[:1] != [authserv_id.lower()]:
-            continue
-        return any(_proves(result, sender.rpartition("@")[2]) for result in _COMMENT.sub(" ", results).split(";"))
+    for value in mail.get_all("Authentication-Results", []):  # as it stands there: it isn't encoded, or somebody's
+        name, *results = _statements(str(value)[:_MAX_RESULTS].lower())
+        if name.split()[:1] == [authserv_id.lower()]:
+            return any(_proves(result, sender.rpartition("@")[2]) for result in results)
     return False
+
+
+def _statements(text: str) -> list[str]:
+    """Return what stands between semicolons, without comments, which nest, and without what is quoted.
+
+    Of what is quoted (RFC 8601 section 2.2: whatever others have said) only single words stay, as they mean themselves.
+    """
+    out: list[str] = []
+    quoted: list[str] | None = None
+    depth, characters = 0, iter(text)
+    for character in characters:
+        if character == "\\":
+            character = next(characters, "")
+            if quoted is not None:
+                quoted.append(character)
+        elif quoted is not None:
+            if character == '"':
+                word = "".join(quoted)
+                out.append(word if _WORD.match(word) else "?")
+                quoted = None
+            else:
+                quoted.append(character)
+        elif character == "(":
+            depth += 1
+        elif depth:
+            depth -= character == ")"
+        elif character == '"':
+            quoted = []
+        else:
+            out.append(character)
+    return "".join(out).split(";")
 
 
 def _proves(result: str, domain: str) -> bool:
     match = _RESULT.match(result.strip())
     if match is None or match[2] != "pass" or not domain:
         return False
+    said = {name: value.rpartition("@")[2] for name, value in reversed(_PROPERTY.findall(result))}
     if match[1] == "dmarc":
-        return True
-    signed = _PROPERTY.search(result)
-    return match[1] == "dkim" and signed is not None and is_within(domain, (signed[1].rpartition("@")[2],))
+        return said.get("from", domain) == domain
+    signed = said.get("d") or said.get("i")
+    return match[1] == "dkim" and bool(signed) and is_within(domain, (signed,))
