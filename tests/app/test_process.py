@@ -123,7 +123,8 @@ class SystemdTests(unittest.TestCase):
     def test_http(self) -> None:
         """Pages are there while the server serves, and until its last client is gone; a reload changes who may read."""
         port = free_port()
-        self.write_settings(f'http = ["tcp:{port}:interface=127.0.0.1"]')
+        ports = {name: f"tcp:{number}:interface=127.0.0.1" for name, number in (("http", port), ("s2s", free_port()))}
+        self.write_settings("\n".join(f'{name} = ["{endpoint}"]' for name, endpoint in ports.items()))
         process = self.start()
         self.heard("READY=1")
         self.assertEqual(fetch(port, "/health"), (200, b"alive\n"))
