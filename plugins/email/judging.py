@@ -163,5 +163,5 @@ def _proves(result: str, domain: str) -> bool:
     said = {name: value.rpartition("@")[2] for name, value in reversed(_PROPERTY.findall(result))}
     if match[1] == "dmarc":
         return said.get("from", domain) == domain
-    signed = said.get("d") or said.get("i")
+    signed = said.get("d") or said.get("i") or ""
     return match[1] == "dkim" and bool(signed) and is_within(domain, (signed,))

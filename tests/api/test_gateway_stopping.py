@@ -23,8 +23,8 @@ class Stubborn(Pager):
 
     async def check(self, user: Jid, contact: str, message: Outgoing) -> None:
         if message.body == "check":
-            type(self).checking = Deferred()
-            await type(self).checking
+            type(self).checking = waiting = Deferred[None]()
+            await waiting
 
     async def outgoing(self, user: Jid, contact: str, message: Outgoing) -> Any:
         _SENT.append((message.body, message.uncertain))

@@ -58,16 +58,16 @@ class Slow(Aim):
 
     async def register(self, user: Jid, values: Mapping[str, str]) -> Mapping[str, str] | None:
         if values["password"] == "slow":
-            type(self).network_answers = Deferred()
-            await type(self).network_answers
+            type(self).network_answers = waiting = Deferred[None]()
+            await waiting
         return await super().register(user, values)
 
     async def contact_added(self, user: Jid, contact: str) -> None:
         if contact.startswith("slow"):
-            if type(self).network_answers is None:
-                type(self).network_answers = Deferred()
-            waiting: Deferred[None] = Deferred()
-            type(self).network_answers.addCallback(waiting.callback)
+            answers = type(self).network_answers or Deferred[None]()
+            type(self).network_answers = answers
+            waiting = Deferred[None]()
+            answers.addCallback(waiting.callback)
             await waiting
         await super().contact_added(user, contact)
 
