@@ -57,7 +57,7 @@ class Request:
     """What a client asks.
 
     :ivar method: ``GET``, ``POST``...; a HEAD comes as GET.
-    :ivar path: decoded, beginning with ``/``, without the query.
+    :ivar path: decoded, beginning with ``/``, without the query; no part of it is ``.`` or ``..``.
     :ivar query: what stood behind the question mark, not decoded.
     :ivar host: the Host field without a port, in lower case; or "".
     :ivar peer: the network address it came from: of the reverse proxy, if there is one.

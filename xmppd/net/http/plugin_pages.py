@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +22,8 @@ from xmppd.net.http.server import METHODS, Answer, peer_of, send, text
 __all__ = ["PluginPages", "choose"]
 
 _log = Logger()
+#: What is no name of anything beneath a folder, however it was written.
+_LEADS_OUT = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)|[\x00-\x1f\x7f]")
 Table = Mapping[tuple[str, str], Handler]
 
 
@@ -57,8 +60,10 @@ class PluginPages(Resource):
 def request_of(request: WebRequest) -> Request:
     """Return a request as plugins see it."""
     path, _, query = request.uri.decode("latin-1").partition("?")
-    if not path.startswith("/"):  # a whole URL (RFC 9112 3.2.2)
-        path = "/" + path.partition("://")[2].partition("/")[2]
+    named = ""
+    if not path.startswith("/"):  # a whole URL, whose host counts (RFC 9112 3.2.2)
+        named, _, beneath = path.partition("://")[2].partition("/")
+        path = f"/{beneath}"
     content: Any = request.content
     method = request.method.decode("latin-1")
     headers = {
@@ -71,7 +76,7 @@ def request_of(request: WebRequest) -> Request:
         query=query,
         headers=Headers(headers),
         body=content.read(),
-        host=_without_port(headers.get("Host", "")),
+        host=_without_port(named or headers.get("Host", "")),
         peer=peer_of(request.getClientAddress()),
     )
 
@@ -86,6 +91,8 @@ def choose(asked: Request, hosts: Mapping[str, Host]) -> Handler | Answer:
 
     :param hosts: by domain; if several have something at that path, the Host field has to name one.
     """
+    if _LEADS_OUT.search(asked.path):
+        return text("There is no such page.", 404)
     tables = {domain: host.tables.http for domain, host in hosts.items()}
     fitting = {domain: path for domain, table in tables.items() if (path := _path_for(asked.path, table))}
     if asked.host in fitting:

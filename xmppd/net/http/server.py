@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import RESPONSES, HTTPChannel
+from twisted.web.http import NO_BODY_CODES, RESPONSES, HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -64,8 +64,12 @@ def send(request: Request, answer: Answer) -> None:
     request.setResponseCode(answer.code)
     for name, value in ((b"Content-Type", answer.type), *answer.headers):
         request.setHeader(name, value)
-    request.setHeader(b"Content-Length", b"%d" % len(answer.body))
-    request.write(answer.body)
+    if answer.code in NO_BODY_CODES:  # which say nothing of a length either (RFC 9110 section 8.6)
+        request.responseHeaders.removeHeader(b"Content-Type")
+        request.write(b"")
+    else:
+        request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+        request.write(answer.body)
     request.finish()
 
 
