@@ -162,10 +162,8 @@ class Prosody(Site):
         return shutil.which("prosody") is not None
 
     def prepare(self) -> None:
-        credentials, modules = (
-            self.domain.credentials,
-            ", ".join(f'"{module}"' for module in MODULES.split() + ["mam"] * self.archive),
-        )
+        credentials = self.domain.credentials
+        modules = ", ".join(f'"{module}"' for module in MODULES.split() + ["mam"] * self.archive)
         ssl = (
             f'ssl = {{ certificate = "{credentials.certificate}", key = "{credentials.key}", '
             f'cafile = "{self.stage.authority.certificate}" }}'

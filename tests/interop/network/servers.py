@@ -183,6 +183,44 @@ Component "{domain.rooms}" "muc"
         raise NotImplementedError
 
 
+#: What settings of ejabberd have in common.
+_EJABBERD = """\
+auth_method: internal
+auth_password_format: plain
+registration_timeout: infinity
+s2s_use_starttls: required
+outgoing_s2s_families: [ipv4]
+s2s_max_retry_delay: 1
+acl:
+  local:
+    user_regexp: ""
+access_rules:
+  local:
+    allow: local
+shaper_rules:
+  max_user_offline_messages: 100
+modules:
+  mod_blocking: {}
+  mod_carboncopy: {}
+  mod_disco: {}
+  mod_last: {}
+  mod_muc:
+    host: "conference.@HOST@"
+  mod_offline: {}
+  mod_ping: {}
+  mod_privacy: {}
+  mod_private: {}
+  mod_register:
+    ip_access: all
+  mod_roster:
+    versioning: true
+  mod_s2s_dialback: {}
+  mod_stream_mgmt: {}
+  mod_vcard: {}
+  mod_version: {}
+"""
+
+
 class Ejabberd(Site):
     """ejabberd 23, without a node name: it needs no epmd and starts none.
 
@@ -224,41 +262,8 @@ listen:
   - port: {S2S_TLS_PORT}
 {ip}    module: ejabberd_s2s_in
     tls: true
-auth_method: internal
-auth_password_format: plain
-registration_timeout: infinity
-s2s_use_starttls: required
-outgoing_s2s_families: [ipv4]
 outgoing_s2s_ipv4_address: "{self.address}"
-s2s_max_retry_delay: 1
-acl:
-  local:
-    user_regexp: ""
-access_rules:
-  local:
-    allow: local
-shaper_rules:
-  max_user_offline_messages: 100
-modules:
-  mod_blocking: {{}}
-  mod_carboncopy: {{}}
-  mod_disco: {{}}
-  mod_last: {{}}
-  mod_muc:
-    host: "conference.@HOST@"
-  mod_offline: {{}}
-  mod_ping: {{}}
-  mod_privacy: {{}}
-  mod_private: {{}}
-  mod_register:
-    ip_access: all
-  mod_roster:
-    versioning: true
-  mod_s2s_dialback: {{}}
-  mod_stream_mgmt: {{}}
-  mod_vcard: {{}}
-  mod_version: {{}}
-{extra}
+{_EJABBERD}{extra}
 """
         )
 

@@ -6,7 +6,7 @@ plugins learn that nobody knows any more who is there.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from xmppd.api.waiting import settled
 from xmppd.core.arrivals import handle
 from xmppd.core.durable.units import Unit
 from xmppd.core.federation.contract import Conduit, Connector, LinkFailure, Pair
+from xmppd.core.federation.late import Late
 from xmppd.core.federation.policy import Policy, policy_for
 from xmppd.core.federation.remote import Remote, Remotes
 from xmppd.core.federation.route import Route
@@ -35,8 +36,6 @@ __all__ = ["Federation"]
 _log = Logger()
 #: Seconds after which a domain that could not be reached is tried again at first; twice as long each time after.
 _AGAIN = 1.0
-#: Domains whose stanzas come back in one turn of the reactor.
-_A_TURN = 20
 #: Octets that a stanza is taken for, beside its content.
 _HEADER = 200
 #: Presence whose sender learns from :class:`ServerUnreachable` what he has to, and not by an error for each.
@@ -70,7 +69,7 @@ class Federation:
         self.received: Counter[str] = Counter()
         self.bounced: Counter[str] = Counter()
         self.attempts: Counter[str] = Counter()
-        self._late: deque[Route] = deque()
+        self._late = Late(self._clock, self._give_back_late)
         self._open = False
         self._found: list[tuple[Pair, Stanza]] = []  # what was under way when the server was stopped
         self._early: list[tuple[Route, Stanza]] = []  # what came before it was open
@@ -162,7 +161,7 @@ class Federation:
         route.append(stanza, octets, now)
         self.waiting_octets += octets
         if route.deadline is None:
-            route.deadline = self._clock.callLater(settings.queue_seconds, self._too_late, route)
+            route.deadline = self._clock.callLater(settings.queue_seconds, self._late.add, route)
         self._seek(route)
 
     def _seek(self, route: Route) -> None:
@@ -182,22 +181,6 @@ class Federation:
         if route.again is not None:
             route.again.cancel()
             self._seek_again(route)
-
-    def _too_late(self, route: Route) -> None:
-        """What waits has waited long enough, whatever is still being tried."""
-        route.deadline = None
-        self._late.append(route)
-        if len(self._late) == 1:
-            self._clock.callLater(0, self._give_back_some)
-
-    def _give_back_some(self) -> None:
-        """What was sent to thousands of domains at once comes back at once, but not all in one turn of the reactor."""
-        for _ in range(min(_A_TURN, len(self._late))):
-            route = self._late.popleft()
-            if route.conduit is None and route.deadline is None:
-                self._give_back_late(route)
-        if self._late:
-            self._clock.callLater(0, self._give_back_some)
 
     def _give_back_late(self, route: Route) -> None:
         text = f"{route.pair.remote} can't be reached"
@@ -288,7 +271,7 @@ class Federation:
             _log.debug("{pair} failed, trying again in {delay} s: {why}", pair=route, delay=delay, why=failure.text)
             route.again, route.again_at = self._clock.callLater(delay, self._seek_again, route), now + delay
             return
-        _log.warn("{domain} can't be reached: {why}", domain=pair.remote, why=failure.text)
+        _log.warn("{why}; what waits for {domain} goes back to its senders", why=failure.text, domain=pair.remote)
         route.given_up(failure, now, settings.retry_seconds, settings.retry_at_most_seconds)
         self.give_back(route, failure.to_error())
         if route.remote.loses():
