@@ -200,6 +200,9 @@ VirtualHost "{self.domain.name}"
     {ssl}
 """
         )
+        self._make_accounts()
+
+    def _make_accounts(self) -> None:
         accounts = self.folder / "data" / self.domain.name.replace(".", "%2e") / "accounts"
         accounts.mkdir(parents=True)
         for number in range(self.users):
