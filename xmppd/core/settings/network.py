@@ -85,7 +85,10 @@ class S2s(Section):
     connections_per_address: Annotated[int, Field(ge=1)] = 100
     """Connections from one IPv4 address or one IPv6 /64 network."""
     domains_per_stream: Annotated[int, Field(ge=1)] = 1_000
-    """Pairs of domains that one stream may prove."""
+    """Pairs of domains that one stream may prove, or fail to."""
+    keys_per_address: Annotated[int, Field(ge=1)] = 64
+    """Keys of dialback from one IPv4 address or one IPv6 /64 network that may be verified at a time; each has a server
+    looked for that somebody else may have to answer for."""
     stanza_octets: Annotated[int, Field(ge=10_000)] = 524_288
     """Largest stanza in octets that is taken from another server."""
     octets_per_second: Annotated[int, Field(ge=1_000)] = 1_048_576

@@ -7,6 +7,7 @@ link failed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 
+from xmppd.api.limits import network_of
 from xmppd.core.federation.contract import LinkFailure, Pair
 from xmppd.net.s2s.initiating import Initiating
 from xmppd.net.s2s.refusals import Redirected, Refused
@@ -60,6 +62,7 @@ class Connecting:
         self._dialer = dialer
         self._opening: dict[Pair, list[Deferred[Initiating]]] = {}
         self._searches: set[ISearch] = set()
+        self._verifying: Counter[str] = Counter()  # keys, by where they came from
         self._stopped = False
 
     def stop(self) -> None:
@@ -134,11 +137,20 @@ class Connecting:
 
         :raises LinkFailure: it can't be asked.
         """
-        stream = self._network.opened_to(pair.remote, asking)
-        if stream is None:
-            stream = await self._stream(pair)
-            stream.linger(LINGER)
-        return await stream.verify(pair, stream_id, key)
+        where, counts, network = network_of(asking.peer), self._verifying, self._network
+        if counts[where] >= network.settings.keys_per_address and asking.peer not in network.exempt:
+            raise LinkFailure(Condition.RESOURCE_CONSTRAINT, "too many keys from one address are being verified")
+        counts[where] += 1
+        try:
+            stream = network.opened_to(pair.remote, asking)
+            if stream is None:
+                stream = await self._stream(pair)
+                stream.linger(LINGER)
+            return await stream.verify(pair, stream_id, key)
+        finally:
+            counts[where] -= 1
+            if not counts[where]:
+                del counts[where]
 
     async def _stream(self, pair: Pair, external: bool = True) -> Initiating:
         """Return a stream that is negotiated but for authentication; one attempt for all who want the same."""

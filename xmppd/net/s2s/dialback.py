@@ -29,6 +29,7 @@ _log = Logger()
 _NOT_VERIFIED = {
     Condition.REMOTE_SERVER_NOT_FOUND: Condition.REMOTE_SERVER_NOT_FOUND,
     Condition.REMOTE_SERVER_TIMEOUT: Condition.REMOTE_SERVER_TIMEOUT,
+    Condition.RESOURCE_CONSTRAINT: Condition.RESOURCE_CONSTRAINT,
 }
 #: Keys of one stream that may be on their way to be verified at a time.
 _AT_ONCE = 16
@@ -38,12 +39,13 @@ _Question = tuple[type[Asked], str, str, str]
 class Dialback:
     """What is asked on a stream, in both directions."""
 
-    __slots__ = ("_questions", "_stream", "_verifying")
+    __slots__ = ("_in_vain", "_questions", "_stream", "_verifying")
 
     def __init__(self, stream: ServerStream) -> None:
         self._stream = stream
         self._questions: dict[_Question, Deferred[Asked]] = {}
         self._verifying: set[tuple[str, str]] = set()
+        self._in_vain = 0  # how often a domain was not proven
 
     def stop(self, why: str) -> None:
         """The stream has ended: no answers will come."""
@@ -155,17 +157,19 @@ class Dialback:
     def _prove(self, asked: Asked) -> None:
         """We are the receiving server (section 2.2.1)."""
         stream = self._stream
+        pair = (str(asked.sender), str(asked.target))
+        if pair in stream.proven:
+            stream.write(dialback.answer(asked, "valid"))
+            return
         refused = self._refusal(asked)
         if refused is not None:
             self._error(asked, *refused)
             return
-        pair = (str(asked.sender), str(asked.target))
         proof = stream.proof(asked.sender)
-        if pair in stream.proven:
-            stream.write(dialback.answer(asked, "valid"))
-        elif proof is not None and proof.proven:
+        if proof is not None and proof.proven:
             self._proven(asked, "certificate")  # "MAY use any method to determine the validity"
         elif stream.network.policy(asked.sender).certificate_only:
+            self._in_vain += 1
             reason = proof.reason if proof is not None else "there is no TLS"
             self._error(asked, Condition.NOT_AUTHORIZED, f"a certificate for {asked.sender} is required, but {reason}")
         elif not asked.key or pair in self._verifying or len(self._verifying) >= _AT_ONCE:
@@ -188,8 +192,8 @@ class Dialback:
             return Condition.FORBIDDEN, f"{asked.sender} is not talked to here"
         if stream.tls is None and network.needs_tls(asked.sender, stream.peer):
             return Condition.POLICY_VIOLATION, "TLS is required here"
-        if len(stream.proven) >= network.settings.domains_per_stream:
-            return Condition.RESOURCE_CONSTRAINT, "this stream has proven as many domains as it may"
+        if len(stream.proven) + self._in_vain >= network.settings.domains_per_stream:
+            return Condition.RESOURCE_CONSTRAINT, "this stream has proven as many domains as it may, or failed to"
         return None
 
     async def _have_verified(self, asked: Asked, pair: tuple[str, str]) -> None:
@@ -197,6 +201,7 @@ class Dialback:
         try:
             valid = await network.verify(Pair(asked.target, asked.sender), stream.id, asked.key, stream)
         except LinkFailure as failure:
+            self._in_vain += 1
             condition = _NOT_VERIFIED.get(failure.condition, Condition.REMOTE_SERVER_TIMEOUT)
             self._error(asked, condition, f"{asked.sender} could not be asked: {failure.text}")
             return
@@ -204,8 +209,12 @@ class Dialback:
             self._verifying.discard(pair)
         if stream.closing:
             return
-        if valid:
+        if valid and network.admits(Pair(asked.target, asked.sender)):
             self._proven(asked, "dialback")
+            return
+        self._in_vain += 1
+        if valid:
+            self._error(asked, Condition.FORBIDDEN, "that was possible when the key came; the settings have changed")
             return
         network.count("invalid dialback key")
         _log.warn("{peer} says it is {sender}, but {sender} does not know it", peer=stream.peer, sender=asked.sender)

@@ -242,6 +242,7 @@ class Initiating(ServerStream):
             raise Refused("it refused to begin TLS, though it had offered it")
         self.framer = Framer(self.network.limits_before, self.network.parsers)
         self._frames.clear()
+        self.most_octets = 0  # whoever has said that (5.4.3.3)
         tls.start_initiating(self, self.network.host_of(self.local), self.remote)
         await self._encrypted()
         await self._open()
@@ -262,11 +263,20 @@ class Initiating(ServerStream):
             raise Refused(f"{proof.reason}, and only certificates are good enough for {self.remote}")
 
     async def management_answer(self) -> Nonza:
-        """Return the answer to `<resume/>`. :raises Refused: the connection was lost."""
+        """Return the answer to `<resume/>`. :raises Refused: the connection was lost, or there was none in time."""
         if self._closing:
             raise self._why()
         self._managing = Deferred()
-        return await self._managing
+        late = self.clock.callLater(self.network.settings.negotiation_seconds, self._unanswered)
+        try:
+            return await self._managing
+        finally:
+            if late.active():
+                late.cancel()
+
+    def _unanswered(self) -> None:
+        self._said = "it did not say whether the stream goes on"
+        self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long"))
 
     def management_answered(self, nonza: Nonza) -> None:
         """See ServerStream."""

@@ -188,6 +188,7 @@ class Receiving(ServerStream):
             self.close()
             return
         self.write(tag("proceed", xmlns=ns.TLS))
+        self.bidi, self.most_octets = False, 0  # whoever has asked for that (5.4.3.3)
         self.restart()
         tls.start_receiving(self, self.network.host_of(self.local) if self.local else None)
 
