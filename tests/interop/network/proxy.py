@@ -32,7 +32,8 @@ class Proxy:
     def reset(self) -> None:
         """Reset all connections, to both sides, with RST."""
         for writer in self._writers:
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            with contextlib.suppress(OSError):  # it may be closed already
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             writer.transport.abort()
         self._writers.clear()
 
