@@ -266,6 +266,27 @@ class ReloadTests(Connections):
         again.expect_closed("host-unknown")
 
 
+    def test_taken_out_before_the_handshake(self) -> None:
+        """Then no secret is any good, not even the one that stands for none."""
+        settings = self.server.server.settings
+        for secret in ("secret", "gone", ""):
+            self.change(irc_example_org=Component(secret="secret"))
+            irc = self.component(IRC, secret, enter=False)
+            irc.open()
+            left = {name: found for name, found in settings.components.items() if name != IRC}
+            self.wait(reload.apply(self.server.server, settings.model_copy(update={"components": left})))
+            irc.shake_hands()
+            self.pump(1)
+            irc.expect_closed("host-unknown")
+
+    def test_addresses_that_change_before_the_handshake(self) -> None:
+        irc = self.component(IRC, enter=False)
+        irc.open()
+        self.change(irc_example_org=Component(secret="secret", addresses=("192.0.2.0/24",)))
+        irc.shake_hands()
+        irc.expect_closed("not-authorized")
+
+
 class OperationTests(Connections):
     def run_operation(self, name: str, **arguments: Any) -> Any:
         return self.wait(self.server.server.operations.run(name, arguments))

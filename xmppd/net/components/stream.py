@@ -198,13 +198,7 @@ class ComponentStream(XmlStream):
         self.write(component.header(self.id, self.domain, version))
         self.opened = True
         component.check_header(opened)
-        if external is None:
-            raise StreamError(StreamCondition.HOST_UNKNOWN, f"there is no component {opened.to or 'without a name'}")
-        settings = external.settings
-        if self.peer not in Networks(settings.addresses):
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, f"{self.domain} may not connect from {self.peer}")
-        if external.full:
-            raise StreamError(StreamCondition.CONFLICT, f"{self.domain} is connected already")
+        settings = self._check(external).settings
         starttls = self.tls is None and listener.tls is not None
         needs_tls = self.tls is None and self.peer not in Networks(settings.plain_networks)
         if needs_tls and not (version and starttls):
@@ -213,6 +207,16 @@ class ComponentStream(XmlStream):
         if version:
             offer = tag("starttls", tag("required") if needs_tls else None, xmlns=ns.TLS)
             self.write(stream.features([offer] if starttls else []))
+
+    def _check(self, external: External | None) -> External:
+        """Return the component if it may connect from here. :raises StreamError: it may not, or there is none."""
+        if external is None:
+            raise StreamError(StreamCondition.HOST_UNKNOWN, f"there is no component {self.domain or 'without a name'}")
+        if self.peer not in Networks(external.settings.addresses):
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, f"{self.domain} may not connect from {self.peer}")
+        if external.full:
+            raise StreamError(StreamCondition.CONFLICT, f"{self.domain} is connected already")
+        return external
 
     def _start_tls(self) -> None:
         """RFC 6120 5.4.2. What came in the same packet behind the request was not encrypted, and is thrown away."""
@@ -229,8 +233,8 @@ class ComponentStream(XmlStream):
 
     def _shake_hands(self, frame: Nonza) -> None:
         """Check what the component says of the secret."""
-        listener, external = self.listener, self.external
-        assert external is not None
+        listener = self.listener
+        external = self.external = self._check(listener.find(self.domain))  # settings may have changed
         if self.tls is None and self.peer not in Networks(external.settings.plain_networks):
             raise StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required")
         exempt = self.peer in listener.exempt
@@ -241,8 +245,6 @@ class ComponentStream(XmlStream):
             listener.failures.add(network_of(self.peer), now)
             self._fail()
             return
-        if external.full:
-            raise StreamError(StreamCondition.CONFLICT, f"{self.domain} is connected already")
         self._in_time()
         listener.results["success"] += 1
         settings = external.settings
