@@ -15,18 +15,17 @@ from twisted.logger import Logger
 from xmppd.api.events.network import ServerReachable, ServerUnreachable
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.waiting import settled
-from xmppd.core.arrivals import handle
-from xmppd.core.durable.units import Unit
 from xmppd.core.federation.contract import Conduit, Connector, LinkFailure, Pair
 from xmppd.core.federation.late import Late
 from xmppd.core.federation.policy import Policy, policy_for
 from xmppd.core.federation.remote import Remote, Remotes
+from xmppd.core.federation.returns import Returns
 from xmppd.core.federation.route import Route
 from xmppd.core.federation.store import Store
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
 from xmppd.wire.jid import Jid
 from xmppd.wire.rules import fault
-from xmppd.wire.stanza import Message, Presence, Stanza
+from xmppd.wire.stanza import Message, Stanza
 
 if TYPE_CHECKING:
     from xmppd.core.server import Server
@@ -38,8 +37,6 @@ _log = Logger()
 _AGAIN = 1.0
 #: Octets that a stanza is taken for, beside its content.
 _HEADER = 200
-#: Presence whose sender learns from :class:`ServerUnreachable` what he has to, and not by an error for each.
-_SILENT = ("available", "unavailable", "probe")
 
 
 class Federation:
@@ -51,6 +48,7 @@ class Federation:
     :ivar sent: stanzas handed to streams, by kind.
     :ivar received: stanzas that came from other servers, by kind.
     :ivar bounced: stanzas that could not be sent, by the condition of the error.
+    :ivar bounce: gives a stanza back; see :meth:`xmppd.core.federation.returns.Returns.bounce`.
     :ivar attempts: attempts to reach a domain, by how they ended: ``connected``, or the condition of the error.
     """
 
@@ -67,7 +65,9 @@ class Federation:
         self.waiting_octets = 0
         self.sent: Counter[str] = Counter()
         self.received: Counter[str] = Counter()
-        self.bounced: Counter[str] = Counter()
+        self._returns = Returns(server, self.remotes, self.store)
+        self.bounced = self._returns.counts
+        self.bounce = self._returns.bounce
         self.attempts: Counter[str] = Counter()
         self._late = Late(self._clock, self._give_back_late)
         self._open = False
@@ -88,7 +88,7 @@ class Federation:
             pair = Pair(from_.domain, to.domain)
             refusal = self._refusal(pair)
             if refusal is not None:
-                reply = self._refused(stanza, refusal)
+                reply = self._returns.answer(stanza, refusal)
                 return None if reply is None else self._server.router.route(reply)
             route = self._route(pair)
         route.send(stanza)
@@ -106,20 +106,6 @@ class Federation:
         else:
             return None
         return StanzaError(Condition.REMOTE_SERVER_NOT_FOUND, text=text)
-
-    def _refused(self, stanza: Stanza, error: StanzaError) -> Stanza | None:
-        """A stanza can't be sent; return what its sender is told, if anything."""
-        self.bounced[error.condition] += 1
-        if stanza.from_ is None or stanza.from_.domain not in self._server.router.owners:
-            # Neither domain is ours: somebody would have this server relay. Nobody may be answered either.
-            _log.warn("a stanza from {who} to {whom} is not ours to pass on", who=stanza.from_, whom=stanza.to)
-            return None
-        if isinstance(stanza, Presence) and stanza.type in _SILENT:
-            remote = self.remotes.get(stanza.recipient.domain)
-            if remote is not None:
-                remote.lost = True  # when it is found, it has to be told who is here
-            return None
-        return self._server.router.refusal(stanza, error)
 
     def _route(self, pair: Pair) -> Route:
         remote = self.remote(pair.remote)
@@ -197,22 +183,6 @@ class Federation:
         for stanza in stanzas:
             self.bounce(stanza, error)
         return len(stanzas)
-
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        """Give a stanza back to its sender (RFC 6120 8.3), some time after it was taken."""
-        reply = self._refused(stanza, error)
-        if reply is None:
-            self.store.forget((stanza,))
-            return
-        unit = Unit(octets=len(reply.payload))
-        self.store.forget_with(stanza, unit)
-        try:
-            pending = handle(self._server, reply, unit)
-        except Exception:
-            _log.failure("what was for {whom} could not be given back", whom=stanza.to)
-            return
-        if pending is not None:
-            self._server.spawn(settled(pending), f"giving back what was for {stanza.to}")
 
     # What streams tell
 
