@@ -6,12 +6,14 @@ Who may do what is in the settings of components, ``[components."pubsub.example.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
+from typing import Any
 
 from xmppd.api import (
     ACCOUNT,
     HOST,
     NO_ACCOUNT,
     AvailabilityChanged,
+    Field,
     Handled,
     IHost,
     Iq,
@@ -65,6 +67,13 @@ class Privileged(Plugin):
 
     roster = use(IRoster)
 
+    class Options(Plugin.Options):
+        """How much is remembered."""
+
+        devices: int = Field(
+            20, ge=1, description="How many devices of one contact are remembered for components that see presence."
+        )
+
     def __init__(self, host: IHost, options: Plugin.Options | None = None) -> None:
         super().__init__(host, options)
         self._known: dict[Jid, Known] = {}  # of the components that see the presence of contacts
@@ -77,12 +86,17 @@ class Privileged(Plugin):
             if component.connected and any_of(component.privileges):
                 self.host.send(self._advertisement(component, everything=False))
 
+    async def reconfigured(self, options: Any) -> None:
+        """Go by other options from now on."""
+        for known in self._known.values():
+            known.devices = options.devices
+
     def _look(self) -> None:
         components = self.host.external_components()
         if components:
             self.wake()
         watching = {c.jid for c in components if c.privileges.presence == "roster"}
-        self._known = {jid: self._known.get(jid, Known()) for jid in watching}
+        self._known = {jid: self._known.get(jid) or Known(self.options.devices) for jid in watching}
 
     def _component(self, address: Jid | None) -> IExternal | None:
         """Return the component of this host that has that address."""

@@ -10,32 +10,47 @@ __all__ = ["Known"]
 
 
 class Known:
-    """The last available presence of everybody that a component sees, or would see if it were connected."""
+    """The last available presence of everybody that a component sees, or would see if it were connected.
 
-    def __init__(self) -> None:
-        self._last: dict[Jid, Presence] = {}
+    :param devices: how many of one contact are known; of more, the latest: anybody can make up any number of them.
+    """
+
+    def __init__(self, devices: int) -> None:
+        self.devices = devices
+        self._last: dict[Jid, dict[Jid, Presence]] = {}  # by bare address, and by full address
 
     def note(self, presence: Presence) -> bool:
         """Remember presence of a full address; false if it is the same as before, as it reaches several users."""
         sender = presence.sender
-        before = self._last.get(sender)
+        known = self._last.get(sender.bare, {})
+        before = known.get(sender)
         if presence.type == "unavailable":
-            return self._last.pop(sender, None) is not None
+            self._forget(sender)
+            return before is not None
         if before is not None and _content(before) == _content(presence):
             return False
-        self._last[sender] = presence
+        known[sender] = presence
+        self._last[sender.bare] = known
+        while len(known) > self.devices:
+            del known[next(iter(known))]
         return True
+
+    def _forget(self, sender: Jid) -> None:
+        known = self._last.get(sender.bare, {})
+        known.pop(sender, None)
+        if not known:
+            self._last.pop(sender.bare, None)
 
     def lose(self, domain: str) -> list[Jid]:
         """Forget everybody of a domain; return who it was."""
-        lost = [sender for sender in self._last if sender.domain == domain]
+        lost = [sender for known in self._last.values() for sender in known if sender.domain == domain]
         for sender in lost:
-            del self._last[sender]
+            self._forget(sender)
         return lost
 
     def all(self) -> Iterable[Presence]:
         """Return all there is."""
-        return list(self._last.values())
+        return [presence for known in self._last.values() for presence in known.values()]
 
 
 def _content(presence: Presence) -> tuple[object, ...]:

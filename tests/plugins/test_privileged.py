@@ -469,6 +469,19 @@ class PresenceTests(Case):
         remote.send("<presence from='romeo@other.example/orchard' to='juliet@example.org'/>")
         component.expect("<presence from='romeo@other.example/orchard' to='all.example.org'/>")
 
+    def test_devices_that_somebody_makes_up(self) -> None:
+        """So many are remembered of one contact."""
+        remote = self.befriended()
+        component = self.privileged("all.example.org")
+        for number in range(30):
+            remote.send(f"<presence from='romeo@other.example/{number}' to='juliet@example.org'/>")
+        component.disconnect()
+        component = self.component("all.example.org")
+        self.pump()
+        shown = [xml for xml in component.received if "romeo@other.example/" in xml]
+        self.assertEqual(len(shown), 20)  # the option `devices`
+        self.assertIn("romeo@other.example/29", shown[-1])
+
     def test_server_is_gone(self) -> None:
         remote = self.befriended()
         component = self.privileged("all.example.org")
