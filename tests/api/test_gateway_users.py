@@ -10,6 +10,7 @@ from tests.api.test_gateway import AIM, ERROR, REGISTER, ROMEO, Aim, AimTestCase
 from tests.api.test_gateway_queue import REGISTER as PAGER_REGISTER
 from tests.api.test_gateway_queue import PagerTestCase
 from xmppd.api import Jid, StorageUnavailable
+from xmppd.api.gateway import TryAgain
 
 NURSE = f"nurse@{AIM}"
 
@@ -43,6 +44,19 @@ class LimitsStayTests(PagerTestCase):
         self.pump()
         self.assertEqual((self.rows("usage"), self.rows("users")), (0, 0))
         self.assertEqual(self.pager.quota.used("romeo@example.org"), (0, 0))
+
+    def test_retry(self) -> None:
+        """A user has been logged in again: only what they have sent is tried."""
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        juliet.send(PAGER_REGISTER.format(""))
+        self.pager.does.update(a=TryAgain("not logged in"), b=TryAgain("not logged in"))
+        self.send("a")
+        juliet.send("<message to='nurse@pager.example.org' id='b'><body>b</body></message>")
+        self.assertEqual(self.bodies(), ["a", "b"])
+        self.pager.retry(Jid.parse("juliet@example.org"))
+        self.assertEqual(self.bodies(), ["b"])
+        self.pager.retry()
+        self.assertEqual(self.bodies(), ["a", "b"])
 
     def test_a_receipt_with_a_text(self) -> None:
         received = "<received xmlns='urn:xmpp:receipts' id='1'/>"
@@ -102,8 +116,10 @@ class UserTests(AimTestCase):
         self.happened()
         self.romeo.send(f"<presence to='{NURSE}'/>")
         self.assertIn(("online", ROMEO), self.happened())
+        self.assertEqual(list(self.plugin("aim").online_users), [ROMEO])
         self.romeo.send(f"<presence to='{NURSE}' type='unavailable'/>")
         self.assertIn(("offline", ROMEO), self.happened())
+        self.assertEqual(list(self.plugin("aim").online_users), [])
 
     def test_an_account_deleted_while_it_is_registered(self) -> None:
         self.romeo.send(REGISTER.format("<username>Romeo</username><password>slow</password>"))

@@ -16,7 +16,7 @@ network has them. A gateway says what it is by class attributes, and overrides w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
@@ -214,9 +214,17 @@ class Gateway(Operating):
         query = update(self.gateway_tables.queue).filter_by(gateway=str(self.jid), number=message.number)
         await execute(self.db, query.values(note=text))
 
-    def retry(self) -> None:
-        """Send all that waits now: the network can be reached again."""
-        self.queue.go()
+    @property
+    def online_users(self) -> Collection[Jid]:
+        """The users who are there: :meth:`online` was called, and :meth:`offline` was not."""
+        return self.presences.users
+
+    def retry(self, user: Jid | None = None) -> None:
+        """Send all that waits now: the network can be reached again.
+
+        :param user: only what this one has sent, who has been logged in again.
+        """
+        self.queue.go(user)
 
     def show(self, user: Jid, contact: str) -> None:
         """Tell a user of a contact's presence, which has changed, if they see it. It is what `presence_of` says."""

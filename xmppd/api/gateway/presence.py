@@ -35,6 +35,11 @@ class Presences:
         """Return the devices of a user that have sent presence to the gateway, or to a contact."""
         return self._devices.get(user, ())
 
+    @property
+    def users(self) -> Collection[Jid]:
+        """The users who have such devices."""
+        return tuple(self._devices)
+
     # The gateway's own life
 
     async def announce(self) -> None:

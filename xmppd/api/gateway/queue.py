@@ -94,10 +94,11 @@ class Queue:
         self._counts[user] += 1
         return lane
 
-    def go(self) -> None:
-        """Try all that wait, now."""
+    def go(self, user: Jid | None = None) -> None:
+        """Try all that wait, or all of a user, now."""
         for lane in list(self._lanes.values()):
-            self._wake(lane)
+            if user is None or lane.user == user:
+                self._wake(lane)
 
     async def stop(self) -> None:
         """Begin nothing more, and wait a little for what is under way to be over, and written down.
