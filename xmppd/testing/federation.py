@@ -118,9 +118,7 @@ class FederatedTestCase(ServerTestCase):
     def revive(self) -> None:
         """Start the server anew on the same database, after :meth:`die`."""
         self.clock = Life(self.internet.clock)
-        self.server = assemble_on(
-            self._settings, self.clock, self._sources, self.server.engines, Disk, self.network
-        )
+        self.server = assemble_on(self._settings, self.clock, self._sources, self.server.engines, Disk, self.network)
         self._start()
 
     def kill(self) -> None:

@@ -29,23 +29,23 @@ class Life(Clock):
         """The time of all servers."""
         return self._shared
 
-    @property  # type: ignore[override]
-    def calls(self) -> list[DelayedCall]:
+    @property
+    def calls(self) -> list[DelayedCall]:  # type: ignore[override]
         """What is due, for all servers."""
         calls: list[DelayedCall] = self._shared.calls
         return calls
 
-    @property  # type: ignore[override]
-    def rightNow(self) -> float:  # noqa: N802  # the name is Clock's
+    @property
+    def rightNow(self) -> float:
         """The time, in seconds since the epoch."""
         now: float = self._shared.rightNow
         return now
 
     @rightNow.setter
-    def rightNow(self, now: float) -> None:  # noqa: N802
+    def rightNow(self, now: float) -> None:
         self._shared.rightNow = now
 
-    def callLater(self, when: float, what: Callable[..., object], *a: Any, **kw: Any) -> DelayedCall:
+    def callLater(self, when: float, what: Callable[..., object], *a: Any, **kw: Any) -> DelayedCall:  # type: ignore[override]
         """See IReactorTime. Once the server has ended, nothing happens."""
         call = DelayedCall(self.seconds() + when, what, a, kw, self._cancelled, _later, self.seconds)
         if self._over:

@@ -38,11 +38,31 @@ class Asked(ReceivingTestCase):
 
     def test_with_external(self) -> None:
         peer = self.both_ways()
-        self.juliet.send("<message to='romeo@montague.example'><body>hi</body></message>")
-        peer.expect("<message from='{juliet}' to='romeo@montague.example'><body>hi</body></message>")
         peer.send("<message from='romeo@montague.example' to='{juliet}'><body>ho</body></message>")
         self.juliet.expect("<message from='romeo@montague.example'><body>ho</body></message>")
+        self.juliet.send("<message to='romeo@montague.example'><body>hi</body></message>")
+        peer.expect("<message from='{juliet}' to='romeo@montague.example'><body>hi</body></message>")
         self.assertEqual(self.montague.peers, [])
+
+    def test_not_before_stream_management(self) -> None:
+        """What is sent before there is stream management would be lost with the connection, and nobody told."""
+        peer = self.both_ways()
+        self.juliet.send("<message to='romeo@montague.example' id='m'><body>hi</body></message>")
+        self.pump(5)
+        peer.expect_nothing()
+        peer.send("<enable xmlns='urn:xmpp:sm:3'/>")
+        peer.expect("<enabled xmlns='urn:xmpp:sm:3'/>", "<message><body>hi</body></message>")
+        peer.disconnect()
+        self.pump(1)
+        self.juliet.expect("<message type='error' id='m'><body>hi</body><error type='wait'>{...}</error></message>")
+
+    def test_who_says_nothing_wants_no_stream_management(self) -> None:
+        peer = self.both_ways()
+        self.juliet.send("<message to='romeo@montague.example'><body>hi</body></message>")
+        self.pump(29)
+        peer.expect_nothing()
+        self.pump(2)
+        peer.expect("<message><body>hi</body></message>")
 
     def test_with_dialback(self) -> None:
         """XEP-0288, example 4."""
@@ -50,6 +70,7 @@ class Asked(ReceivingTestCase):
         peer.send(BIDI)
         peer.send(peer.result())
         peer.expect("<db:result from='example.org' to='montague.example' type='valid'/>")
+        peer.send("<presence from='romeo@montague.example' to='nobody@example.org' type='unavailable'/>")
         self.juliet.send("<message to='romeo@montague.example'><body>hi</body></message>")
         peer.expect("<message from='{juliet}' to='romeo@montague.example'><body>hi</body></message>")
 
@@ -113,6 +134,7 @@ class Asked(ReceivingTestCase):
         peer = self.secured()
         peer.send(f"<bidi xmlns='urn:xmpp:bidi'>{LIMITS.format(20_000)}</bidi>")
         peer.external()
+        peer.send("<presence from='romeo@montague.example' to='nobody@example.org' type='unavailable'/>")
         large = "x" * 20_000
         self.juliet.send(f"<message to='romeo@montague.example' id='m'><body>{large}</body></message>")
         self.juliet.send("<message to='romeo@montague.example'><body>small</body></message>")
@@ -127,6 +149,7 @@ class Asked(ReceivingTestCase):
         peer = self.secured()
         peer.send(f"<bidi xmlns='urn:xmpp:bidi'>{LIMITS.format(1)}</bidi>")
         peer.external()
+        peer.send("<presence from='romeo@montague.example' to='nobody@example.org' type='unavailable'/>")
         self.juliet.send("<message to='romeo@montague.example'><body>hi</body></message>")
         peer.expect("<message><body>hi</body></message>")
 

@@ -397,3 +397,48 @@ class BetweenOurs(FederatedTestCase):
         self.write(1, self.romeo, "juliet", 0)
         self.pump(30)
         self.assertEqual(self.came(self.juliet)[-1], "1")
+
+
+class Asking(FederatedTestCase):
+    """Two of ours: one asks to resume a stream, and the other's disk has to catch up before it can say so."""
+
+    config: ClassVar = {"s2s": {"queue_seconds": 20, "resume_seconds": 10, "negotiation_seconds": 40}}
+    plugins = ("offline",)
+
+    def lost(self) -> Client:
+        """The connection is lost, with a message on it; the other server's disk does nothing."""
+        self.other = self.neighbour("verona.example", address="192.0.2.2")
+        romeo = self.login("romeo@example.org/orchard")
+        self.other.account("juliet@verona.example")
+        romeo.send("<message to='juliet@verona.example' id='1'><body>one</body></message>")
+        self.pump(6)
+        self.other.disk.stopped = True
+        romeo.send("<message to='juliet@verona.example' id='2'><body>two</body></message>")
+        self.pump(0.1)
+        self.internet.cables[-1].lose()
+        self.pump(0.1)
+        return romeo
+
+    def test_it_takes_longer_than_a_stream_lasts(self) -> None:
+        """The session is not given up while the answer may be on its way: nothing comes back that has arrived."""
+        romeo = self.lost()
+        self.pump(15)
+        self.other.disk.go_on()
+        self.pump(10)
+        romeo.expect_nothing()
+        juliet = self.other.login("juliet@verona.example/balcony")
+        juliet.send("<presence/>")
+        juliet.expect("<message><body>one</body>{...}</message>", "<message><body>two</body>{...}</message>")
+        (stream,) = self.servers.streams
+        self.assertIsNotNone(stream.session)
+
+    def test_no_answer(self) -> None:
+        """A server that does not say whether the stream goes on has lost its connection, and its messages come back."""
+        romeo = self.lost()
+        self.internet.cables[-1].frozen = True
+        self.pump(45)
+        self.assertTrue(self.internet.cables[-2].ours.closed)
+        self.other.disk.go_on()
+        self.pump(60)
+        self.assertLessEqual(sum("id='2'" in xml for xml in romeo.received), 1)
+        self.assertEqual(len(self.server.server.federation.store), 0)

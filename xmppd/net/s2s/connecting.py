@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from xmppd.api.limits import network_of
 from xmppd.core.federation.contract import LinkFailure, Pair
 from xmppd.net.s2s.initiating import Initiating
-from xmppd.net.s2s.refusals import Redirected, Refused
+from xmppd.net.s2s.refusals import Redirected, Refused, Superseded
 from xmppd.net.s2s.stream import ServerStream
 from xmppd.net.s2s.targets import Target, static_target
 from xmppd.wire.errors import Condition
@@ -79,6 +79,8 @@ class Connecting:
         held = network.sessions.held(pair)
         if held is not None and held.pair != pair:
             await self._resumed(held.pair)
+        while (putting_off := network.putting_off(pair)) is not None:
+            await putting_off.postponed.released()
         carrying = network.carrying(pair)
         if carrying is not None:
             return carrying
@@ -93,6 +95,12 @@ class Connecting:
         stream = await self._stream(pair)
         try:
             return await self._authenticated(stream, pair)
+        except Superseded as error:
+            stream.close()
+            carrying = network.carrying(pair)
+            if carrying is None:
+                raise self._failure(pair, stream.steps, error) from None
+            return carrying
         except (LinkFailure, Refused) as error:
             ended = stream.closing
             self._close_unused(stream)
@@ -144,7 +152,7 @@ class Connecting:
         try:
             stream = network.opened_to(pair.remote, asking)
             if stream is None:
-                stream = await self._stream(pair)
+                stream = await self._stream(pair, but=asking)
                 stream.linger(LINGER)
             return await stream.verify(pair, stream_id, key)
         finally:
@@ -152,10 +160,13 @@ class Connecting:
             if not counts[where]:
                 del counts[where]
 
-    async def _stream(self, pair: Pair, external: bool = True) -> Initiating:
-        """Return a stream that is negotiated but for authentication; one attempt for all who want the same."""
+    async def _stream(self, pair: Pair, external: bool = True, but: ServerStream | None = None) -> Initiating:
+        """Return a stream that is negotiated but for authentication; one attempt for all who want the same.
+
+        :param but: a stream that won't do.
+        """
         known = self._network.negotiated.get(pair)
-        if known is not None and not known.closing and external:
+        if known is not None and known is not but and not known.closing and external:
             return known
         waiting = self._opening.get(pair)
         if waiting is not None:

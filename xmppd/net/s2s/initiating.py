@@ -89,8 +89,11 @@ class Initiating(ServerStream):
 
     def _too_slow(self) -> None:
         if not self.sending and not self.dialback.busy:
-            self._said = self._said or "it did not answer in time"
-            self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long"))
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._said = self._said or "it did not answer in time"
+        self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long"))
 
     def connectionLost(self, reason: Failure) -> None:
         """See IProtocol."""
@@ -267,21 +270,15 @@ class Initiating(ServerStream):
         if self._closing:
             raise self._why()
         self._managing = Deferred()
-        late = self.clock.callLater(self.network.settings.negotiation_seconds, self._unanswered)
-        try:
-            return await self._managing
-        finally:
-            if late.active():
-                late.cancel()
-
-    def _unanswered(self) -> None:
-        self._said = "it did not say whether the stream goes on"
-        self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long"))
+        self._no_timeout()
+        self._timeout = self.clock.callLater(self.network.settings.negotiation_seconds, self._give_up)
+        return await self._managing
 
     def management_answered(self, nonza: Nonza) -> None:
         """See ServerStream."""
         waiting, self._managing = self._managing, None
         if waiting is not None:
+            self._no_timeout()
             waiting.callback(nonza)
         else:
             managing.enabled(self, nonza)
@@ -394,11 +391,7 @@ class Initiating(ServerStream):
         """Have a key verified (XEP-0220 2.1.2), not while SASL begins another stream. See Dialback.verify."""
         if self.sending:
             return await self._verify(pair, stream_id, key)
-        await self._restarting.acquire()
-        try:
-            return await self._verify(pair, stream_id, key)
-        finally:
-            self._restarting.release()
+        return await self._restarting.run(self._verify, pair, stream_id, key)
 
     async def _verify(self, pair: Pair, stream_id: str, key: str) -> bool:
         if self._closing:

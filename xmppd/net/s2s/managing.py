@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from xmppd.core.federation.contract import Pair
 from xmppd.net.s2s.management import NS, Acknowledged, Acknowledging, count_of, failed, wants_resumption
+from xmppd.net.s2s.refusals import Refused, Superseded
 from xmppd.net.s2s.resumption import Session, new_id
 from xmppd.wire.errors import Condition, StreamCondition, StreamError
 from xmppd.wire.stanza import Nonza
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from xmppd.net.s2s.stream import ServerStream
 
 __all__ = ["manage", "receive"]
+
+#: Seconds within which the other side resumes a stream if it said that it is about to.
+_DECIDED_WITHIN = 5.0
 
 
 def receive(stream: ServerStream, nonza: Nonza) -> None:
@@ -62,7 +66,7 @@ def _enable(stream: ServerStream, nonza: Nonza) -> None:
         stream.write(tag("enabled", xmlns=NS, id=session.id, resume="true", max=seconds))
     else:
         stream.write(tag("enabled", xmlns=NS))
-    stream.release()
+    stream.postponed.release()
 
 
 def _resume(stream: ServerStream, nonza: Nonza) -> None:
@@ -71,11 +75,12 @@ def _resume(stream: ServerStream, nonza: Nonza) -> None:
     session = stream.network.sessions.get(nonza.attributes.get("previd", ""))
     if session is None or not session.fits(stream):
         stream.write(failed(Condition.ITEM_NOT_FOUND))
-        stream.release()
-    elif session.asking and session.ours:
+        stream.postponed.release()
+    elif session.going_on or (session.asking and session.ours):
         # Both sides ask at the same time, each on its own connection: who has made the last one goes on.
         stream.write(failed(Condition.CONFLICT))
     else:
+        session.going_on = True
         stream.network.server.spawn(_go_on(stream, session, h), f"resuming a stream of {stream.remote}")
 
 
@@ -100,18 +105,19 @@ async def _go_on(stream: ServerStream, session: Session, h: int) -> None:
     sessions.take(session, stream)
     stream.write(tag("resumed", xmlns=NS, previd=session.id, h=handled))
     _restore(stream, session)
-    stream.release()
+    stream.postponed.release()
 
 
 def _restore(stream: ServerStream, session: Session) -> None:
     """Send again what was lost, and go on with all pairs of domains."""
     session.acknowledged.send_again()
+    network = stream.network  # its settings may have changed meanwhile
     for remote, local in session.proven:
         if network.admits(Pair(local, remote)):
             stream.accept(remote, local, "resumption")
     for pair in filter(network.admits, session.sending):
         stream.carry(pair)
-        stream.network.federation.up(pair, stream.conduit)
+        network.federation.up(pair, stream.conduit)
 
 
 # The side that asks
@@ -121,15 +127,21 @@ async def manage(stream: Initiating) -> None:
     """Resume the session that carried the same domains, or else begin one.
 
     :raises Refused: the connection was lost meanwhile.
+    :raises Superseded: the other side was faster, on another connection. This one isn't needed.
     """
     network = stream.network
     session = network.sessions.held(Pair(stream.local, stream.remote))
-    faster = False  # has the other side resumed it, or is it about to?
     if session is not None and session.fits(stream):
-        if await _resumed(stream, session):
+        if not session.going_on and await _resumed(stream, session):
             return
-        faster = session.stream is not None or session.expiry is not None
-    resume = "true" if network.settings.resume_seconds and not faster else None
+        if session.going_on or session.expiry is not None:
+            await session.decided(_DECIDED_WITHIN, stream.clock)
+        if stream.closing:
+            raise Refused("the connection was lost before a stream could be resumed on it")
+        if session.stream is not None:
+            raise Superseded("the other side has resumed a stream on a connection of its own")
+        network.sessions.end(session)
+    resume = "true" if network.settings.resume_seconds else None
     stream.write(tag("enable", xmlns=NS, resume=resume))
     stream.acknowledged = Acknowledged(stream)
 
@@ -139,6 +151,8 @@ async def _resumed(stream: Initiating, session: Session) -> bool:
     session.asking = True
     try:
         handled = await session.acknowledging.settled()
+        if session.stream is not None:
+            return False
         stream.write(tag("resume", xmlns=NS, previd=session.id, h=handled))
         answer = await stream.management_answer()
     finally:
@@ -146,16 +160,26 @@ async def _resumed(stream: Initiating, session: Session) -> bool:
     if session.stream is not None:
         return False  # the other side was faster
     if answer.name == "resumed":
-        session.acknowledged.take(count_of(answer))
+        _count(stream, session, answer)
         sessions.take(session, stream)
         stream.steps.append("the stream goes on where its connection was lost")
         _restore(stream, session)
         return True
     if "conflict" not in {element.name for element in answer.elements}:
         if "h" in answer.attributes:
-            session.acknowledged.take(count_of(answer))
+            _count(stream, session, answer)
         sessions.end(session)
     return False
+
+
+def _count(stream: Initiating, session: Session, answer: Nonza) -> None:
+    """Take the `h` of an answer. :raises Refused: it makes no sense, and the stream is closed."""
+    try:
+        session.acknowledged.take(count_of(answer))
+    except StreamError as error:
+        stream.network.sessions.end(session)
+        stream.close(error)
+        raise Refused(f"its answer to <resume/> makes no sense: {error}") from None
 
 
 def enabled(stream: ServerStream, nonza: Nonza) -> None:

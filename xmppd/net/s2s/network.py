@@ -179,8 +179,16 @@ class ServerNetwork:
         return steps
 
     def carrying(self, pair: Pair) -> ServerStream | None:
-        """Return a stream on which stanzas of a pair can be sent, if there is one."""
-        return next((s for s in self._to.get(pair.remote, ()) if pair in s.sending and not s.closing), None)
+        """Return a stream on which stanzas of a pair can be sent, if there is one; others may have to go first."""
+        streams = self._to.get(pair.remote, ())
+        return next((s for s in streams if pair in s.sending and not s.closing and pair not in s.postponed), None)
+
+    def putting_off(self, pair: Pair) -> ServerStream | None:
+        """Return a stream on which stanzas of a pair can be sent soon, if there is one, and none where they can now."""
+        streams = self._to.get(pair.remote, ())
+        if self.carrying(pair) is not None:
+            return None
+        return next((s for s in streams if pair in s.sending and not s.closing and pair in s.postponed), None)
 
     def shareable(self, pair: Pair) -> ServerStream | None:
         """Return a stream with the other server on which one more domain of ours can be proven (XEP-0220 2.5)."""

@@ -7,11 +7,15 @@ from collections.abc import Collection
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.stanza import Stanza
 
-__all__ = ["Redirected", "Refused", "unproven"]
+__all__ = ["Redirected", "Refused", "Superseded", "unproven"]
 
 
 class Refused(Exception):
     """A stream could not be negotiated; the text says why. Another place to connect to may do."""
+
+
+class Superseded(Refused):
+    """A stream isn't needed: the other side has made a connection at the same time, on which an older one goes on."""
 
 
 class Redirected(Exception):

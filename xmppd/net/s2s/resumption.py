@@ -9,15 +9,20 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
+
 from xmppd.core.federation.contract import Pair
 from xmppd.net.s2s.management import Acknowledged, Acknowledging
 
 if TYPE_CHECKING:
-    from xmppd.api.interfaces import IDelayedCall
+    from xmppd.api.interfaces import IClock, IDelayedCall
     from xmppd.net.s2s.network import ServerNetwork
     from xmppd.net.s2s.stream import ServerStream
 
 __all__ = ["Session", "Sessions", "new_id"]
+
+#: Seconds that a session lasts longer while the other server is being asked to resume it.
+_A_MOMENT = 1.0
 
 
 class Session:
@@ -29,6 +34,7 @@ class Session:
     :ivar ours: have we made the last connection?
     :ivar stream: the stream, or None while there is none.
     :ivar asking: is it on its way to be resumed on a connection of ours?
+    :ivar going_on: is it about to go on, on a connection of the other side's?
     :ivar proven: see ServerStream. :ivar sending: see there.
     """
 
@@ -39,6 +45,8 @@ class Session:
         self.ours = not stream.incoming
         self.stream: ServerStream | None = stream
         self.asking = False
+        self.going_on = False
+        self._waiting: list[Deferred[None]] = []
         self.acknowledging = acknowledging
         self.acknowledged = acknowledged
         self.proven: set[tuple[str, str]] = set()
@@ -50,6 +58,21 @@ class Session:
         if self.bidi != stream.bidi or self.stream is stream:
             return False
         return (self.pair.remote, self.pair.local) in stream.proven or self.pair in stream.sending
+
+    async def decided(self, seconds: float, clock: IClock) -> None:
+        """Wait until it goes on, or is ended; at most for so many seconds."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        late = clock.callLater(seconds, self.decide)
+        await waiting
+        if late.active():
+            late.cancel()
+
+    def decide(self) -> None:
+        """Nobody needs to wait any more."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
 
 
 class Sessions:
@@ -84,25 +107,37 @@ class Sessions:
     def lost(self, session: Session) -> None:
         """The connection of a session is lost: it waits, but not for ever."""
         session.stream = None
-        session.asking = False
+        session.asking = session.going_on = False
         session.acknowledged.keep()
         for pair in {session.pair, *session.sending}:
             self._held.setdefault(pair, []).append(session)
-        seconds = self._network.settings.resume_seconds
-        session.expiry = self._network.clock.callLater(seconds, self.end, session)
+        self._expire_in(session, self._network.settings.resume_seconds)
+
+    def _expire_in(self, session: Session, seconds: float) -> None:
+        session.expiry = self._network.clock.callLater(seconds, self._expire, session)
+
+    def _expire(self, session: Session) -> None:
+        """The time is over; but what we ask the other server for, it may just be granting."""
+        if session.asking:
+            self._expire_in(session, _A_MOMENT)
+        else:
+            self.end(session)
 
     def take(self, session: Session, stream: ServerStream) -> None:
         """A session goes on, on a stream."""
         self.claim(session)
-        session.stream, session.ours, session.asking = stream, not stream.incoming, False
+        session.stream, session.ours = stream, not stream.incoming
+        session.asking = session.going_on = False
         session.acknowledging.stream = session.acknowledged.stream = stream
         stream.session, stream.acknowledging, stream.acknowledged = session, session.acknowledging, session.acknowledged
+        session.decide()
 
     def end(self, session: Session) -> None:
         """A session will not be resumed: what was not acknowledged goes back."""
         self.claim(session)
         self._by_id.pop(session.id, None)
         session.acknowledged.give_up(self._network.draining)
+        session.decide()
 
     def claim(self, session: Session) -> None:
         """A session waits no longer: somebody sees to it that it goes on."""

@@ -18,6 +18,7 @@ from xmppd.core.limits import TokenBucket
 from xmppd.net.s2s.conduit import StreamConduit
 from xmppd.net.s2s.dialback import Dialback
 from xmppd.net.s2s.management import NS, Acknowledged, Acknowledging
+from xmppd.net.s2s.postponed import Postponed
 from xmppd.net.s2s.refusals import unproven
 from xmppd.net.s2s.resumption import Session
 from xmppd.net.stream import FAREWELL, XmlStream
@@ -27,7 +28,6 @@ from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
 
 if TYPE_CHECKING:
-    from xmppd.api.interfaces import IDelayedCall
     from xmppd.net.s2s.network import ServerNetwork
     from xmppd.net.tls.identity import Proof
 
@@ -35,8 +35,6 @@ __all__ = ["ServerStream"]
 
 _log = Logger()
 _STANZAS = frozenset((Message, Presence, Iq))
-#: Seconds after which a server whose stream can be resumed is not expected to do so any more.
-_RESUMES_WITHIN = 5.0
 #: What ends a stream without taking back what is on its way to us.
 _IN_PEACE = (StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.HOST_GONE, StreamCondition.RESET)
 
@@ -55,14 +53,15 @@ class ServerStream(XmlStream):
     :ivar received, sent: how many stanzas came and went.
     :ivar acknowledging: stream management for what comes, or None.
     :ivar acknowledged: the same for what we send.
+    :ivar postponed: pairs that are not sent on it yet.
     :ivar most_octets: of a stanza that the other server takes; 0: it has not said (XEP-0478).
     :ivar active: did stanzas come or go since somebody looked?
     """
 
     __slots__ = (
-        "_arrivals", "_bucket", "_deaf", "_fate", "_postponed", "_proofs", "_release_at", "acknowledged",
-        "acknowledging", "active", "begun_at", "bidi", "conduit", "counted", "dialback", "id", "idle_since", "local",
-        "most_octets", "network", "proof_of", "proven", "received", "remote", "sending", "sent", "session",
+        "_arrivals", "_bucket", "_deaf", "_fate", "_proofs", "acknowledged", "acknowledging", "active", "begun_at",
+        "bidi", "conduit", "counted", "dialback", "id", "idle_since", "local", "most_octets", "network", "postponed",
+        "proof_of", "proven", "received", "remote", "sending", "sent", "session",
     )  # fmt: skip
     incoming = False
 
@@ -82,8 +81,7 @@ class ServerStream(XmlStream):
         self.acknowledging: Acknowledging | None = None
         self.acknowledged: Acknowledged | None = None
         self.session: Session | None = None
-        self._postponed: list[Pair] | None = None
-        self._release_at: IDelayedCall | None = None
+        self.postponed = Postponed(self)
         self._fate: bool | None = None  # once it has ended: was the connection lost?
         self.most_octets = 0
         self.active = False
@@ -113,8 +111,7 @@ class ServerStream(XmlStream):
             self._fate = lost
             if self.session is not None:
                 self.session.proven, self.session.sending = set(self.proven), set(self.sending)
-        self._postponed = None
-        self.release()
+        self.postponed.forget()
         self.network.silenced(self)
         pairs = list(self.sending)
         self.sending.clear()
@@ -190,6 +187,8 @@ class ServerStream(XmlStream):
         self.received += 1
         self.active = True
         acknowledging = self.acknowledging
+        if acknowledging is None and self.postponed:
+            self.postponed.release()  # it does without stream management
         self._arrivals.take(stanza, 0 if acknowledging is None else acknowledging.number())
 
     def _acknowledge_later(self, number: int) -> None:
@@ -261,32 +260,9 @@ class ServerStream(XmlStream):
         self.framer.limits = self.network.limits_after
         self.network.proven(self, remote, local, by)
         if self.bidi:
-            self._carry_back(Pair(local, remote))
-
-    def _carry_back(self, pair: Pair) -> None:
-        """Stanzas may go against the direction in which the connection was made (XEP-0288).
-
-        If others were sent on a connection that was lost, and may be sent again on this one, they come first.
-        """
-        self.carry(pair)
-        if self.session is not None or self.network.sessions.held(pair) is None:
-            self.network.federation.up(pair, self.conduit)
-        elif self._postponed is None:
-            self._postponed = [pair]
-            self._release_at = self.clock.callLater(_RESUMES_WITHIN, self.release, wait=False)
-        else:
-            self._postponed.append(pair)
-
-    def release(self, wait: bool = True) -> None:
-        """What could be resumed on this stream is; what waited for that can go, unless `wait` and more is owed."""
-        postponed = self._postponed or []
-        owed = [pair for pair in postponed if wait and self.network.sessions.owes(pair)]
-        self._postponed = owed or None
-        if not owed and self._release_at is not None and self._release_at.active():
-            self._release_at.cancel()
-        for pair in postponed:
-            if pair not in owed and pair in self.sending:
-                self.network.federation.up(pair, self.conduit)
+            pair = Pair(local, remote)
+            self.carry(pair)
+            self.postponed.carry(pair)
 
     def carry(self, pair: Pair) -> None:
         """Stanzas for this pair may go over this stream; with bidi, those from there may come as well."""
