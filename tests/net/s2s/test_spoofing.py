@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tests.net.s2s.test_initiating import DIALBACK, STARTTLS, InitiatingTestCase
 from tests.net.s2s.test_receiving import ReceivingTestCase
+from xmppd.testing.authority import self_signed
 from xmppd.testing.peer import ScriptedPeer
 from xmppd.wire import ns
 
@@ -145,3 +147,26 @@ class Sessions(ReceivingTestCase):
         peer.send("<a xmlns='urn:example'/>")
         peer.send(f"<a xmlns='{SM}'/>")
         peer.disconnect()
+
+
+class OnOurOwnStream(InitiatingTestCase):
+    """With bidi, the other end of a stream that we have opened asks us (XEP-0288 section 2)."""
+
+    def test_a_key_is_not_verified_where_it_came(self) -> None:
+        """Not even while we are proving our own domain on it."""
+        peer = self.negotiated(DIALBACK + "<bidi xmlns='urn:xmpp:features:bidi'/>", trusted=False)
+        peer.expect("<bidi xmlns='urn:xmpp:bidi'>{...}</bidi>")
+        peer.expect("<db:result from='example.org' to='montague.example'>{key}</db:result>")
+        peer.send("<db:result from='montague.example' to='example.org'>abc</db:result>")
+        peer.expect_nothing()
+        other = self.montague.connection()
+        self.assertIsNot(other, peer)
+        other.show(self_signed("montague.example"))
+        other.answer(STARTTLS)
+        other.accept_tls()
+        other.answer(DIALBACK)
+        other.expect("<db:verify from='example.org' to='montague.example' id='s2s'>abc</db:verify>")
+        other.send("<db:verify from='montague.example' to='example.org' id='s2s' type='valid'/>")
+        peer.expect("<db:result from='example.org' to='montague.example' type='valid'/>")
+        peer.send("<db:result from='montague.example' to='example.org' type='valid'/>")
+        peer.expect("<message><body>hi</body></message>")
