@@ -145,19 +145,21 @@ class Email(Gateway):
         The Message-ID is the same when it is tried again, so that the recipient's programs can see that.
         """
         id = f"<{message.key}@{self.mail_domain}>"
+        self._check_there(user)
         token = await self._store.token_for(user, contact)
         thread = await self._thread(user, contact, message)
         before = [known for known in thread.ids if known != id]
         subject = one_line(message.subject)
         if not subject:
             subject = _answer_to(thread.subject) if before else self.options.subject.replace("{user}", user)
+        self._check_there(user)
         await self._store.put_thread(
             user,
             contact,
             Thread(thread.name, thread.subject or subject, thread.ids).with_mail(id, self.clock.seconds()),
         )
         draft = Draft(
-            name=self.registrations[user].values.get("name") or user if user in self.registrations else user,
+            name=self.registrations[user].values.get("name") or user,
             sender=f"{token}@{self.mail_domain}",
             recipient=contact,
             subject=subject,
@@ -169,6 +171,11 @@ class Email(Gateway):
             domain=self.mail_domain,
         )
         return compose(draft), token, id
+
+    def _check_there(self, user: Jid) -> None:
+        """Nothing is stored any more, nor sent, for who has unregistered meanwhile."""
+        if user not in self.registrations:
+            raise StanzaError(Condition.REGISTRATION_REQUIRED)
 
     async def _thread(self, user: Jid, contact: str, message: Outgoing) -> Thread:
         known = {thread.name: thread for thread in await self._store.threads(user, contact)}

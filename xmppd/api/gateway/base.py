@@ -145,6 +145,7 @@ class Gateway(Operating):
         await self.quota.expire()
         await self.reports.expire()
         await self.incoming.expire()
+        await self.forget_deleted()
 
     # For a gateway to call
 

@@ -30,6 +30,7 @@ class Presences:
         self._jid = gateway.jid  # also when the gateway has got another address
         # By user; of each device whether it has sent presence to the gateway itself, and not to contacts only.
         self._devices: dict[Jid, dict[Jid, bool]] = {}
+        self._coming: set[Jid] = set()  # who is being logged in
 
     def devices(self, user: Jid) -> Collection[Jid]:
         """Return the devices of a user that have sent presence to the gateway, or to a contact."""
@@ -85,7 +86,7 @@ class Presences:
         there = self._devices.pop(user, None)
         for source in [self._gateway.contact_jid(contact) for contact in contacts] + [self._gateway.jid]:
             self.part(user, source)
-        if there:
+        if there and user not in self._coming:
             await self._gateway.offline(user)
 
     def forget(self, user: Jid) -> None:
@@ -151,6 +152,8 @@ class Presences:
                 except StanzaError:
                     self._send(user, to, "unsubscribed")
                     raise
+                if user not in self._gateway.registrations:  # not any more
+                    raise StanzaError(Condition.REGISTRATION_REQUIRED)
                 if contact not in self._gateway.contacts(user):
                     self._check_room(user, to)  # there may have been others meanwhile
             await self._gateway.members.add_contact(user, contact)
@@ -173,14 +176,22 @@ class Presences:
         if len(known) >= _DEVICES:  # servers can make up as many as they like
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text=f"you can be here with {_DEVICES} devices")
         known[device] = contact is None
+        if user in self._coming:
+            return
         if len(known) > 1:
             self._send(device, self._gateway.jid, "available")
             return
+        self._coming.add(user)
         try:
             await self._gateway.online(user)
         except Exception:
             self._devices.pop(user, None)
             raise
+        finally:
+            self._coming.discard(user)
+        if user not in self._devices:  # they have left meanwhile
+            await self._gateway.offline(user)
+            return
         self._send(user, self._gateway.jid, "available")
         for contact in self._gateway.contacts(user):
             self._show(user, self._gateway.contact_jid(contact), contact)
@@ -198,7 +209,8 @@ class Presences:
         self._send(device, self._gateway.jid, "unavailable")
         if not known:
             del self._devices[user]
-            await self._gateway.offline(user)
+            if user not in self._coming:
+                await self._gateway.offline(user)
 
     # What they are told
 

@@ -93,8 +93,8 @@ class Registering(Hooks):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="no more users can be registered")
 
     def _check_allowed(self, user: Jid) -> None:
-        users = self.options.users or (str(self.host.jid),)
-        if not {"*", user.domain, str(user)} & set(users):
+        users = {name.lower() for name in self.options.users} or {str(self.host.jid)}
+        if not {"*", user.domain, str(user)} & users:
             raise StanzaError(Condition.FORBIDDEN, text="you may not use this gateway")
 
     async def remove_user(self, user: Jid) -> bool:
@@ -105,6 +105,13 @@ class Registering(Hooks):
         await self._forget(user)
         self.later(0.0, lambda: self.presences.unregistered(user, contacts))  # behind the answer
         return True
+
+    async def forget_deleted(self) -> None:
+        """Delete what is kept of users of other hosts of this server whose accounts are gone: nobody says so here."""
+        for user in list(self.registrations):
+            other = user.local and user.domain != self.host.jid and self.host.serves(user.domain)
+            if other and not await self.host.accounts.exists(user):
+                await self.account_deleted(AccountDeleted(user))
 
     async def _forget(self, user: Jid) -> None:
         await self.members.changing.acquire()

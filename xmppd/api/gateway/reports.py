@@ -45,7 +45,9 @@ class Reports:
     def _keep(self, connection: Connection, message: Outgoing, names: Sequence[str]) -> None:
         queue, reports = self._tables.queue, self._tables.reports
         now = self._gateway.clock.seconds()
-        connection.execute(update(queue).filter_by(gateway=self._jid, number=message.number).values(sent_at=now))
+        row_of = update(queue).filter_by(gateway=self._jid, number=message.number)
+        if not connection.execute(row_of.values(sent_at=now)).rowcount:
+            return  # its sender has gone meanwhile, and nobody is told of it
         # Networks give names anew some day: the latest message of that name is meant.
         c = reports.c
         connection.execute(delete(reports).where(c.gateway == self._jid, c.reference.in_(names)))
