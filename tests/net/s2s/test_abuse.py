@@ -97,6 +97,23 @@ class BeforeTls(ReceivingTestCase):
         self.assertFalse(next(iter(self.servers.streams)).bidi)
 
 
+    def test_a_key(self) -> None:
+        """It was for the stream before TLS, and proves nothing of the one after it (XEP-0220 2.1.2)."""
+        authoritative = self.scripted("montague.example")
+        peer = self.peer()
+        peer.open()
+        peer.send(peer.result())
+        back = authoritative.connection()
+        back.answer(DIALBACK)
+        back.expect("<db:verify from='example.org' to='montague.example' id='{stream}'>{key}</db:verify>")
+        peer.show(self_signed("capulet.example"))
+        peer.start_tls()
+        back.send("<db:verify from='montague.example' to='example.org' id='{stream}' type='valid'/>")
+        peer.expect_nothing()
+        peer.send("<message from='romeo@montague.example' to='juliet@example.org'/>")
+        peer.expect_closed("not-authorized")
+
+
 class Meanwhile(ReceivingTestCase):
     """Settings that change while a key is being verified."""
 

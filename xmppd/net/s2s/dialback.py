@@ -198,8 +198,9 @@ class Dialback:
 
     async def _have_verified(self, asked: Asked, pair: tuple[str, str]) -> None:
         stream, network = self._stream, self._stream.network
+        stream_id = stream.id
         try:
-            valid = await network.verify(Pair(asked.target, asked.sender), stream.id, asked.key, stream)
+            valid = await network.verify(Pair(asked.target, asked.sender), stream_id, asked.key, stream)
         except LinkFailure as failure:
             self._in_vain += 1
             condition = _NOT_VERIFIED.get(failure.condition, Condition.REMOTE_SERVER_TIMEOUT)
@@ -207,8 +208,8 @@ class Dialback:
             return
         finally:
             self._verifying.discard(pair)
-        if stream.closing:
-            return
+        if stream.closing or stream.id != stream_id:
+            return  # "If no inbound connection is found [...], the verification result SHOULD be dropped"
         if valid and network.admits(Pair(asked.target, asked.sender)):
             self._proven(asked, "dialback")
             return

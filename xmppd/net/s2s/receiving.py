@@ -208,7 +208,7 @@ class Receiving(ServerStream):
     def restart(self) -> None:
         """A new stream begins on the same connection (RFC 6120 4.3.3)."""
         network = self.network
-        self.opened = False
+        self.opened, self.id = False, ""
         self._restarting = True
         self.framer = Framer(network.limits_after if self.authenticated else network.limits_before, network.parsers)
 
