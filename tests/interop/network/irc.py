@@ -30,6 +30,7 @@ Ports = {IRC_PORT}
 MotdPhrase = Fair Verona
 [Limits]
 MaxConnectionsIP = 0
+MaxNickLength = 20
 [Options]
 DNS = no
 Ident = no
