@@ -120,7 +120,7 @@ class Http(Options):
     headers: dict[str, SecretStr] = Field({}, description='More fields, as `Authorization = "Bearer ..."`.')
     format: Literal["json", "form"] = Field("json", description="What `body` is sent as.")
     body: Annotated[dict[str, Any], AfterValidator(_templates)] = Field({}, description="The content, as a table.")
-    plus: bool = Field(True, description="Are numbers written with a plus sign?")
+    plus: bool = Field(True, description="Are numbers written with a plus sign, here and in what the provider calls?")
     success_statuses: tuple[int, ...] = Field((), description="Statuses that mean success; empty: 200 to 299.")
     success_field: str = Field(
         "", description="Where the answer says so too, as `messages.0.status`; empty: the status is enough."
