@@ -96,7 +96,6 @@ class BeforeTls(ReceivingTestCase):
         peer.expect_features(f"<stream:features>{EXTERNAL}{DIALBACK}{BIDI}{limits(10000)}</stream:features>")
         self.assertFalse(next(iter(self.servers.streams)).bidi)
 
-
     def test_a_key(self) -> None:
         """It was for the stream before TLS, and proves nothing of the one after it (XEP-0220 2.1.2)."""
         authoritative = self.scripted("montague.example")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.net.s2s.test_initiating import DIALBACK, STARTTLS, InitiatingTestCase
+from tests.net.s2s.test_initiating import DIALBACK, EXTERNAL, STARTTLS, InitiatingTestCase
 from tests.net.s2s.test_receiving import ReceivingTestCase
 from xmppd.testing.authority import self_signed
 from xmppd.testing.peer import ScriptedPeer
@@ -170,3 +170,47 @@ class OnOurOwnStream(InitiatingTestCase):
         peer.expect("<db:result from='example.org' to='montague.example' type='valid'/>")
         peer.send("<db:result from='montague.example' to='example.org' type='valid'/>")
         peer.expect("<message><body>hi</body></message>")
+
+
+class Ids(InitiatingTestCase):
+    """Other servers make up ids of streams as they like."""
+
+    def test_two_with_the_same(self) -> None:
+        """None keeps another from going on with its stream."""
+        capulet = self.scripted("capulet.example", "192.0.2.98")
+        self.romeo.send("<message to='a@montague.example'><body>hi</body></message>")
+        self.romeo.send("<message to='a@capulet.example'><body>hi</body></message>")
+        peers = []
+        for server in (self.montague, capulet):
+            peer = server.connection()
+            peer.answer(STARTTLS)
+            peer.accept_tls()
+            peer.answer(EXTERNAL + DIALBACK)
+            peer.accept_external()
+            peer.answer(f"<sm xmlns='{SM}'/>")
+            peer.expect(f"<enable xmlns='{SM}' resume='true'/>")
+            peer.send(f"<enabled xmlns='{SM}' id='1' resume='true'/>")
+            self.pump(1)
+            peers.append(peer)
+        for peer in peers:
+            peer.disconnect()
+        again = ScriptedPeer.connected(self, "montague.example", self.accept(), "192.0.2.99")
+        again.open()
+        again.start_tls()
+        again.external()
+        again.send(f"<resume xmlns='{SM}' previd='1' h='1'/>")
+        again.expect(f"<resumed xmlns='{SM}' previd='1' h='0'/>")
+
+    def test_counts_that_are_none(self) -> None:
+        peer = self.secured_by_us()
+        peer.send(f"<a xmlns='{SM}' h='4294967297'/>")
+        peer.expect_closed("invalid-xml")
+
+    def secured_by_us(self) -> ScriptedPeer:
+        peer = self.negotiated(EXTERNAL + DIALBACK)
+        peer.accept_external()
+        peer.answer(f"<sm xmlns='{SM}'/>")
+        peer.expect(f"<enable xmlns='{SM}' resume='true'/>")
+        peer.send(f"<enabled xmlns='{SM}'/>")
+        peer.expect("<message><body>hi</body></message>")
+        return peer

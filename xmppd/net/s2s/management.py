@@ -221,6 +221,6 @@ def wants_resumption(nonza: Nonza) -> bool:
 def count_of(nonza: Nonza) -> int:
     """Return the attribute `h`. :raises StreamError: it is no number."""
     text = nonza.attributes.get("h", "").strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise StreamError(StreamCondition.INVALID_XML, f"<{nonza.name}/> needs an attribute h, a number")
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < _WRAP):
+        raise StreamError(StreamCondition.INVALID_XML, f"<{nonza.name}/> needs an attribute h, a number of 32 bits")
     return int(text)

@@ -72,7 +72,7 @@ def _enable(stream: ServerStream, nonza: Nonza) -> None:
 def _resume(stream: ServerStream, nonza: Nonza) -> None:
     """Section 5."""
     h = count_of(nonza)
-    session = stream.network.sessions.get(nonza.attributes.get("previd", ""))
+    session = stream.network.sessions.get(Pair(stream.local, stream.remote), nonza.attributes.get("previd", ""))
     if session is None or not session.fits(stream):
         stream.write(failed(Condition.ITEM_NOT_FOUND))
         stream.postponed.release()

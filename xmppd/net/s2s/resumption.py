@@ -80,16 +80,16 @@ class Sessions:
 
     def __init__(self, network: ServerNetwork) -> None:
         self._network = network
-        self._by_id: dict[str, Session] = {}
+        self._by_id: dict[tuple[Pair, str], Session] = {}  # each server makes up its ids by itself
         self._held: dict[Pair, list[Session]] = {}  # those without a connection, by all pairs that they carried
 
     def add(self, session: Session) -> None:
         """A stream can be resumed from now on, should its connection be lost."""
-        self._by_id[session.id] = session
+        self._by_id[session.pair, session.id] = session
 
-    def get(self, id: str) -> Session | None:
-        """Return the session of that id."""
-        return self._by_id.get(id)
+    def get(self, pair: Pair, id: str) -> Session | None:
+        """Return the session of that id, of streams between two domains."""
+        return self._by_id.get((pair, id))
 
     def held(self, pair: Pair) -> Session | None:
         """Return a session that carried stanzas of a pair, and has no connection now; one that owes some, if any does.
@@ -135,7 +135,8 @@ class Sessions:
     def end(self, session: Session) -> None:
         """A session will not be resumed: what was not acknowledged goes back."""
         self.claim(session)
-        self._by_id.pop(session.id, None)
+        if self._by_id.get((session.pair, session.id)) is session:
+            del self._by_id[session.pair, session.id]
         session.acknowledged.give_up(self._network.draining)
         session.decide()
 
