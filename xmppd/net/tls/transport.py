@@ -21,6 +21,7 @@ from xmppd.core.settings import Settings
 from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read, services
 from xmppd.net.tls.context import Contexts, HostContext, peer_addresses
 from xmppd.net.tls.identity import Proof, prove
+from xmppd.net.tls.records import BEGINNING, count
 from xmppd.wire.jid import Jid
 
 #: Octets given to OpenSSL at a time. Its memory buffers grow to the most they ever held, and stay so; what is written
@@ -103,7 +104,7 @@ class TlsTransport:
     with the TCP transport itself, whose buffer is the one that fills.
     """
 
-    __slots__ = ("_connection", "_error", "_established", "_protocol", "_tcp", "_unanswered")
+    __slots__ = ("_connection", "_error", "_established", "_position", "_protocol", "_tcp", "_unanswered")
 
     def __init__(self, protocol: Securable, context: HostContext) -> None:
         self._protocol = protocol
@@ -111,6 +112,7 @@ class TlsTransport:
         self._established = False
         self._error: SSL.Error | None = None
         self._unanswered = 0
+        self._position = BEGINNING
         self._connection: SSL.Connection | None = SSL.Connection(context, None)
         self._connection.set_accept_state()
 
@@ -136,9 +138,11 @@ class TlsTransport:
         self._unanswered += len(data)
         try:
             for start in range(0, len(data), _READ):
-                connection.bio_write(data[start : start + _READ])
+                piece = data[start : start + _READ]
+                connection.bio_write(piece)
+                records, self._position = count(piece, self._position)
                 if self._established or self._handshake(connection):
-                    _decrypt(connection, plain)
+                    _decrypt(connection, records, plain)
         except SSL.ZeroReturnError:
             self._deliver(plain)
             self.loseConnection()
@@ -278,10 +282,13 @@ class TlsTransport:
         self._tcp.unregisterProducer()
 
 
-def _decrypt(connection: SSL.Connection, plain: list[bytes]) -> None:
-    """Append what can be decrypted by now."""
+def _decrypt(connection: SSL.Connection, records: int, plain: list[bytes]) -> None:
+    """Append what can be decrypted by now.
+
+    :param records: how many may have come; some have nothing in them for us.
+    """
     try:
-        while True:
+        for _ in range(records):
             plain.append(connection.recv(_RECORD))
     except SSL.WantReadError:
         return
