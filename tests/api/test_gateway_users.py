@@ -64,6 +64,26 @@ class LimitsStayTests(PagerTestCase):
         self.assertEqual(self.bodies(), ["hi"])
 
 
+class TurnsTests(PagerTestCase):
+    def test_turns(self) -> None:
+        """Whoever writes to many contacts, where it takes long, doesn't keep others waiting until all have it."""
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        juliet.send(PAGER_REGISTER.format(""))
+        waiting: dict[str, Deferred[None]] = {str(number): Deferred() for number in range(6)}
+        self.pager.does.update(waiting)
+        for number in waiting:
+            self.romeo.send(f"<message to='x{number}@pager.example.org'><body>{number}</body></message>")
+        juliet.send("<message to='nurse@pager.example.org'><body>quick</body></message>")
+        self.assertEqual(self.bodies(), ["0", "1"])
+        waiting["0"].callback(None)
+        self.assertEqual(self.bodies()[:2], ["2"])
+        waiting["1"].callback(None)
+        self.assertEqual(self.bodies(), ["quick", "3"])
+        for number in "2345":
+            waiting[number].callback(None)
+        self.assertEqual((self.bodies(), self.rows("queue")), (["4", "5"], 0))
+
+
 class Slow(Aim):
     """Asks the network about who registers, and about contacts."""
 

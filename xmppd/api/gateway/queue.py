@@ -1,13 +1,14 @@
 """Messages on their way to another network: accepted ones are on disk until it is known what has become of them.
 
-Messages of one user to one contact are sent one after the other, in order; those of others don't wait for them. What
+Messages of one user to one contact are sent one after the other, in order; those of others don't wait for them. When
+more could be sent than may be at the same time, users take turns, however many contacts they write to. What
 happens to a message is written down before and after each attempt, so that nothing is lost if the server is killed, and
 an attempt that may have succeeded is known for one.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ class Queue:
         self._tables = gateway.gateway_tables
         self._lanes: dict[tuple[Jid, str], _Lane] = {}
         self._counts: Counter[Jid] = Counter()
-        self._ready: deque[_Lane] = deque()
+        self._ready: OrderedDict[Jid, deque[_Lane]] = OrderedDict()  # by user: they take turns
         self._attempts: set[Deferred[Any]] = set()
         self._working: set[Deferred[None]] = set()  # fire when what is under way is over
         self._pauses: set[Deferred[None]] = set()  # until the database is tried again
@@ -192,13 +193,16 @@ class Queue:
         self._cancel_timer(lane)
         if not lane.busy and lane.numbers and not self._stopped:
             lane.busy = True
-            self._ready.append(lane)
+            self._ready.setdefault(lane.user, deque()).append(lane)
             self._next()
 
     def _next(self) -> None:
         while self._ready and self._running < self._gateway.concurrency and not self._stopped:
             self._running += 1
-            lane = self._ready.popleft()
+            user, lanes = self._ready.popitem(last=False)
+            lane = lanes.popleft()
+            if lanes:
+                self._ready[user] = lanes
             self._spawn(self._drain(lane), f"sending what waits in {self._jid}")
 
     async def _drain(self, lane: _Lane) -> None:
