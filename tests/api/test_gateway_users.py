@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from twisted.internet.defer import Deferred
 
 from tests.api.test_gateway import AIM, ERROR, REGISTER, ROMEO, Aim, AimTestCase
+from tests.api.test_gateway_queue import RECEIPT, WANTED, PagerTestCase
 from tests.api.test_gateway_queue import REGISTER as PAGER_REGISTER
-from tests.api.test_gateway_queue import PagerTestCase
 from xmppd.api import Jid, StorageUnavailable
 from xmppd.api.gateway import TryAgain
 
@@ -82,6 +82,26 @@ class TurnsTests(PagerTestCase):
         for number in "2345":
             waiting[number].callback(None)
         self.assertEqual((self.bodies(), self.rows("queue")), (["4", "5"], 0))
+
+
+class NamesTests(PagerTestCase):
+    def test_names_that_are_none(self) -> None:
+        """A message that was sent is not sent again because of what `outgoing` returns."""
+        for number, what in enumerate(("\ud800", ["a", "\ud800"], object(), 5.5)):
+            self.pager.does[str(number)] = what
+            self.send(str(number))
+            self.pump(100)
+            self.assertEqual((self.bodies(), self.rows("queue"), self.rows("reports")), ([str(number)], 0, 0), what)
+        self.assertEqual(len(self.flushLoggedErrors()), 4)
+
+    def test_numbers(self) -> None:
+        for id, name in (("a", 17), ("b", [18, "19"])):
+            self.pager.does["hi"] = name
+            self.romeo.send(WANTED.format(id))
+            self.pump(1)
+        for name in (17, 18, 19):
+            self.wait(self.pager.delivered(name))
+        self.romeo.expect(RECEIPT.format("a"), RECEIPT.format("b"))
 
 
 class Slow(Aim):

@@ -204,11 +204,11 @@ class Gateway(Operating):
         :param reference: as :meth:`outgoing` has returned it.
         :returns: the message, if nothing more is to be reported of it; None also if it isn't known (yet).
         """
-        return await self.reports.reported(reference, None)
+        return await self.reports.reported(str(reference), None)
 
     async def failed(self, reference: str, error: StanzaError) -> Outgoing | None:
         """The network reports that a message, or a part of it, could not be delivered. The sender gets the error."""
-        return await self.reports.reported(reference, error)
+        return await self.reports.reported(str(reference), error)
 
     async def note(self, message: Outgoing, text: str) -> None:
         """Write something down about a message that is being sent, for the next attempt, if it comes to that."""

@@ -273,9 +273,20 @@ class Queue:
         except Exception as error:
             self._gateway.log.failure("{number} could not be sent through {gateway}", number=number, gateway=self._jid)
             return await self._failed(message, TryAgain(f"internal error: {type(error).__name__}", uncertain=True))
-        names = () if references is None else (references,) if isinstance(references, str) else references
-        await self._surely(partial(self._gateway.reports.sent, message, names))
+        await self._sent(message, references)
         return None
+
+    async def _sent(self, message: Outgoing, references: Any) -> None:
+        """A message was sent; if what it is called there can't be stored, that is no reason to send it again."""
+        reports = self._gateway.reports
+        try:
+            await self._surely(partial(reports.sent, message, _names(references)))
+        except Exception:
+            self._gateway.log.failure(
+                "{gateway}: no report on {number} can be waited for: {references} can't be stored",
+                gateway=self._jid, number=message.number, references=repr(references)[:200],
+            )  # fmt: skip
+            await self._surely(partial(reports.sent, message, ()))
 
     async def _attempt(self, message: Outgoing) -> str | Sequence[str] | None:
         gateway = self._gateway
@@ -342,6 +353,13 @@ class Queue:
             finally:
                 self._pauses.discard(pause)
                 timer.cancel()
+
+
+def _names(references: Any) -> Sequence[str]:
+    """What a gateway's `outgoing` has returned; some networks have numbers for names."""
+    if references is None:
+        return ()
+    return [str(references)] if isinstance(references, str | int) else [str(one) for one in references]
 
 
 def _cancel(attempts: Iterable[Deferred[Any]]) -> None:
