@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.faults import checker, plan, report
 from tests.faults.game import play
+from tests.faults.network import __main__ as network
 from tests.faults.report import Result
 from tests.faults.round import Shape
 from tests.faults.servers import HOUR, SERVERS
@@ -32,6 +33,7 @@ examples:
   make faults FAULTS="--kills 20 --server prosody"   the same on another server
   make faults FAULTS="--kills 5 --database postgres --databases 5"
   make faults FAULTS="--kills 0 --disks 3 --pauses 3 --cuts 40"
+  make faults FAULTS="--network --help"              two servers that federate, and the network between them
   make faults FAULTS="--seed 17 --round 4 ..."       one round again; its faults are the same, its timing is not
 """
 
@@ -161,4 +163,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(network.main() if "--network" in sys.argv else main())

@@ -175,7 +175,7 @@ class Client(Device):
     # ---- sessions
 
     async def _connect(self) -> None:
-        stream = self._stream = await Stream.connect(self.port, self._lost)
+        stream = self._stream = await Stream.connect(self.port, self._lost, self.bare.partition("@")[2])
         features = await stream.log_in(self.account, PASSWORD)
         self._sleeps = features.find(f"{{{reading.CSI}}}csi") is not None
         if features.find(f"{_SM}sm") is None:
@@ -335,6 +335,9 @@ class Client(Device):
 
     # ---- what comes
 
+    def saw(self, presence: ET.Element) -> None:
+        """Take presence; to be overridden by who looks at it."""
+
     def _element(self, element: ET.Element) -> None:
         tag = element.tag
         if tag == f"{_CLIENT}message":
@@ -345,6 +348,7 @@ class Client(Device):
             self._iq(element)
         elif tag == f"{_CLIENT}presence":
             self._count()
+            self.saw(element)
         elif tag == f"{_SM}r":
             self._tell()
         elif tag == f"{_SM}a":

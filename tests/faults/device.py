@@ -61,7 +61,7 @@ class Device:
     def __init__(self, name: str, port: int, trait: Trait, offer: Offer, recorder: Recorder) -> None:
         self.name, self.port, self.trait, self.offer = name, port, trait, offer
         self.account, _, self.resource = name.partition("/")
-        self.bare = f"{self.account}@{DOMAIN}"
+        self.bare = self.address(self.account)
         self.record = recorder
         self.session = 0
         #: Wants to be connected.
@@ -128,12 +128,16 @@ class Device:
         """Close everything; the round is over."""
         raise NotImplementedError
 
+    def address(self, account: str) -> str:
+        """Return the bare JID of an account."""
+        return f"{account}@{DOMAIN}"
+
     # ---- messages
 
     def say(self, to: str, resource: str) -> None:
         """Send the next message to an account, or to one of its resources."""
         key = Key(self.name, to, next(self._numbers[to]))
-        address = f"{to}@{DOMAIN}" + (f"/{resource}" if resource else "")
+        address = self.address(to) + (f"/{resource}" if resource else "")
         self.record(What.SENT, self.name, key, self.session, f"{to}/{resource}" if resource else to)
         self.submit(key, address)
 
@@ -237,7 +241,7 @@ class Device:
         """Ask the server what it offers to the account."""
         disco = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
         features: set[str] = set()
-        for to in (DOMAIN, self.bare):
+        for to in (self.bare.partition("@")[2], self.bare):
             try:
                 answer = await self.ask("get", disco, to)
             except Refused:

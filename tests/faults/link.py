@@ -39,6 +39,8 @@ class Pair:
     def __init__(self, gone: Callable[[Pair], None]) -> None:
         self.ends: list[asyncio.Transport | None] = [None, None]
         self.frozen = False
+        #: The directions in which nothing arrives any more.
+        self.deaf: set[int] = set()
         self.delay = 0.0
         self._cut_in: tuple[int, float] | None = None
         self._early: list[bytes] = []
@@ -52,7 +54,7 @@ class Pair:
 
     def carry(self, direction: int, data: bytes) -> None:
         """Take what came from one end to the other, as the network is just now."""
-        if self.frozen:
+        if self.frozen or direction in self.deaf:
             return  # what is sent into a half-open connection is never heard of again
         if direction == DOWN and self.budget is not None:
             self.budget -= len(data)
@@ -182,7 +184,7 @@ class Link:
         self.budgets.clear()
         for pair in list(self.pairs):
             pair.delay, pair.budget = 0.0, None
-            if pair.frozen:
+            if pair.frozen or pair.deaf:
                 pair.cut()
 
     async def stop(self) -> None:

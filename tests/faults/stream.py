@@ -16,7 +16,7 @@ from tests.interop.server import DOMAIN
 
 _HEADER = (
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
-    f"xmlns:stream='http://etherx.jabber.org/streams' to='{DOMAIN}' version='1.0'>"
+    "xmlns:stream='http://etherx.jabber.org/streams' to='{}' version='1.0'>"
 )
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 STREAMS = "{http://etherx.jabber.org/streams}"
@@ -67,8 +67,9 @@ class Stream(asyncio.Protocol):
     `heard` is the loop's time at which something came last. `lost` is told once why the connection is gone.
     """
 
-    def __init__(self, lost: Callable[[str], None]) -> None:
+    def __init__(self, lost: Callable[[str], None], domain: str = DOMAIN) -> None:
         self._lost: Callable[[str], None] | None = lost
+        self._domain = domain
         self._parser = Parser()
         self._waiting: deque[ET.Element] = deque()
         self._wake: asyncio.Future[None] | None = None
@@ -82,9 +83,9 @@ class Stream(asyncio.Protocol):
         self.ended_properly = False
 
     @classmethod
-    async def connect(cls, port: int, lost: Callable[[str], None]) -> Stream:
+    async def connect(cls, port: int, lost: Callable[[str], None], domain: str = DOMAIN) -> Stream:
         """Open a connection to 127.0.0.1; raise OSError."""
-        _, stream = await asyncio.get_running_loop().create_connection(lambda: cls(lost), "127.0.0.1", port)
+        _, stream = await asyncio.get_running_loop().create_connection(lambda: cls(lost, domain), "127.0.0.1", port)
         return stream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -160,7 +161,7 @@ class Stream(asyncio.Protocol):
     async def header(self) -> ET.Element:
         """Open the stream, or open it again, and return the server's features; raise ConnectionError."""
         self._parser = Parser()
-        self.write(_HEADER)
+        self.write(_HEADER.format(self._domain))
         features = await self.next()
         if features.tag != f"{STREAMS}features":
             raise ConnectionError(f"features wanted, got {ET.tostring(features)[:300]!r}")
