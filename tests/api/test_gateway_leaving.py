@@ -29,6 +29,17 @@ class SendingTests(PagerTestCase):
         self.pump()
         self.assertEqual((self.rows("queue"), self.rows("reports")), (0, 0))
 
+    def test_gone_when_an_attempt_begins(self) -> None:
+        """A gateway is asked to send for who is registered only: it may need what they have filled in."""
+        self.disk.stopped = True
+        self.send("a")
+        self.disk.let()
+        self.pump()
+        removing = Deferred.fromCoroutine(self.pager.remove_user(Jid.parse("romeo@example.org")))
+        self.disk.go_on()
+        self.wait(removing)
+        self.assertEqual((self.bodies(), self.rows("queue"), self.pager.queue.length), ([], 0, 0))
+
 
 class Slow(Aim):
     """Takes its time to log in, and to add contacts."""

@@ -253,10 +253,10 @@ class Queue:
             return _DATABASE
         if message is None:
             return None
-        if self._stopped:
+        if self._stopped or message.user not in self._gateway.registrations:  # they are just being forgotten
             if not message.uncertain:
                 await self._surely(partial(self._not_begun, message.number))
-            return 0.0
+            return _DATABASE
         try:
             references = await self._attempt(message)
         except TryAgain as error:
