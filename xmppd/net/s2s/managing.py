@@ -20,6 +20,8 @@ __all__ = ["manage", "receive"]
 
 #: Seconds within which the other side resumes a stream if it said that it is about to.
 _DECIDED_WITHIN = 5.0
+#: How often it is asked, in case that comes to nothing.
+_TIMES = 3
 
 
 def receive(stream: ServerStream, nonza: Nonza) -> None:
@@ -54,7 +56,7 @@ def _enable(stream: ServerStream, nonza: Nonza) -> None:
     """
     network = stream.network
     held = network.sessions.held(Pair(stream.local, stream.remote))
-    if held is not None and held.fits(stream):
+    if held is not None and not held.going_on and held.fits(stream):
         network.sessions.end(held)
     stream.acknowledging = Acknowledging(stream)
     stream.acknowledged = Acknowledged(stream)
@@ -80,13 +82,12 @@ def _resume(stream: ServerStream, nonza: Nonza) -> None:
         # Both sides ask at the same time, each on its own connection: who has made the last one goes on.
         stream.write(failed(Condition.CONFLICT))
     else:
-        session.going_on = True
+        stream.network.sessions.claim(session)
         stream.network.server.spawn(_go_on(stream, session, h), f"resuming a stream of {stream.remote}")
 
 
 async def _go_on(stream: ServerStream, session: Session, h: int) -> None:
     sessions = stream.network.sessions
-    sessions.claim(session)
     old, session.stream = session.stream, stream
     if old is not None:
         old.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
@@ -132,14 +133,17 @@ async def manage(stream: Initiating) -> None:
     network = stream.network
     session = network.sessions.held(Pair(stream.local, stream.remote))
     if session is not None and session.fits(stream):
-        if not session.going_on and await _resumed(stream, session):
-            return
-        if session.going_on or session.expiry is not None:
-            await session.decided(_DECIDED_WITHIN, stream.clock)
-        if stream.closing:
-            raise Refused("the connection was lost before a stream could be resumed on it")
-        if session.stream is not None:
-            raise Superseded("the other side has resumed a stream on a connection of its own")
+        for _ in range(_TIMES):
+            if not session.going_on and await _resumed(stream, session):
+                return
+            if session.going_on or session.expiry is not None:
+                await session.decided(_DECIDED_WITHIN, stream.clock)
+            if stream.closing:
+                raise Refused("the connection was lost before a stream could be resumed on it")
+            if session.stream is not None:
+                raise Superseded("the other side has resumed a stream on a connection of its own")
+            if session.expiry is None:
+                break  # the other side does not know it
         network.sessions.end(session)
     resume = "true" if network.settings.resume_seconds else None
     stream.write(tag("enable", xmlns=NS, resume=resume))

@@ -60,7 +60,7 @@ class Session:
         return (self.pair.remote, self.pair.local) in stream.proven or self.pair in stream.sending
 
     async def decided(self, seconds: float, clock: IClock) -> None:
-        """Wait until it goes on, or is ended; at most for so many seconds."""
+        """Wait until it goes on, can't do so, or is ended; at most for so many seconds."""
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
         late = clock.callLater(seconds, self.decide)
@@ -109,9 +109,9 @@ class Sessions:
         session.stream = None
         session.asking = session.going_on = False
         session.acknowledged.keep()
-        for pair in {session.pair, *session.sending}:
-            self._held.setdefault(pair, []).append(session)
+        self._hold(session)
         self._expire_in(session, self._network.settings.resume_seconds)
+        session.decide()
 
     def _expire_in(self, session: Session, seconds: float) -> None:
         session.expiry = self._network.clock.callLater(seconds, self._expire, session)
@@ -125,7 +125,7 @@ class Sessions:
 
     def take(self, session: Session, stream: ServerStream) -> None:
         """A session goes on, on a stream."""
-        self.claim(session)
+        self._release(session)
         session.stream, session.ours = stream, not stream.incoming
         session.asking = session.going_on = False
         session.acknowledging.stream = session.acknowledged.stream = stream
@@ -134,14 +134,23 @@ class Sessions:
 
     def end(self, session: Session) -> None:
         """A session will not be resumed: what was not acknowledged goes back."""
-        self.claim(session)
+        self._release(session)
         if self._by_id.get((session.pair, session.id)) is session:
             del self._by_id[session.pair, session.id]
         session.acknowledged.give_up(self._network.draining)
         session.decide()
 
     def claim(self, session: Session) -> None:
-        """A session waits no longer: somebody sees to it that it goes on."""
+        """Somebody sees to it that a session goes on. Until it does, nothing of its pairs may be sent elsewhere."""
+        self._hold(session)
+        session.going_on = True
+
+    def _hold(self, session: Session) -> None:
+        self._release(session)
+        for pair in {session.pair, *session.sending}:
+            self._held.setdefault(pair, []).append(session)
+
+    def _release(self, session: Session) -> None:
         for pair in {session.pair, *session.sending}:
             sessions = self._held.get(pair, [])
             if session in sessions:
