@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from twisted.logger import globalLogPublisher
+
 from tests.net.s2s.test_receiving import BIDI, DIALBACK, EXTERNAL, ReceivingTestCase, limits
 from xmppd.testing.authority import self_signed
 from xmppd.testing.peer import ScriptedPeer
@@ -81,6 +83,24 @@ class Floods(ReceivingTestCase):
         other.send("<db:result from='capulet.example' to='example.org'>abc</db:result>")
         self.pump(1)
         self.assertEqual(len(self.internet.cables), 65)
+
+
+class Logs(ReceivingTestCase):
+    def test_answers_that_nobody_asked_for(self) -> None:
+        """The log tells of the first one on a stream."""
+        lines: list[str] = []
+
+        def observer(event: Any) -> None:
+            lines.append(str(event.get("log_format")))
+
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        peer = self.secured()
+        peer.external()
+        for _ in range(20):
+            peer.send("<db:result from='capulet.example' to='example.org' type='valid'/>")
+        self.assertEqual(sum("nobody had asked for" in line for line in lines), 1)
+        self.assertEqual(self.servers.counts["unsolicited dialback"], 20)
 
 
 class BeforeTls(ReceivingTestCase):

@@ -39,13 +39,14 @@ _Question = tuple[type[Asked], str, str, str]
 class Dialback:
     """What is asked on a stream, in both directions."""
 
-    __slots__ = ("_in_vain", "_questions", "_stream", "_verifying")
+    __slots__ = ("_in_vain", "_questions", "_stream", "_unasked", "_verifying")
 
     def __init__(self, stream: ServerStream) -> None:
         self._stream = stream
         self._questions: dict[_Question, Deferred[Asked]] = {}
         self._verifying: set[tuple[str, str]] = set()
         self._in_vain = 0  # how often a domain was not proven
+        self._unasked = False  # did answers come that nobody had asked for?
 
     def stop(self, why: str) -> None:
         """The stream has ended: no answers will come."""
@@ -137,10 +138,12 @@ class Dialback:
             return
         stream = self._stream
         stream.network.count("unsolicited dialback")
-        _log.warn(
-            "{peer} sent an answer of dialback from {sender} that nobody had asked for; it is ignored",
-            peer=stream.peer, sender=asked.sender,
-        )  # fmt: skip
+        if not self._unasked:  # else anybody could fill the log
+            _log.warn(
+                "{peer} sent an answer of dialback from {sender} that nobody had asked for; it is ignored, as are more",
+                peer=stream.peer, sender=asked.sender,
+            )  # fmt: skip
+        self._unasked = True
 
     def _verify(self, asked: Verify) -> None:
         """We are the authoritative server (section 2.2.2)."""
