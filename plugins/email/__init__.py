@@ -255,7 +255,8 @@ class Email(Gateway):
             )  # fmt: skip
         except StanzaError as error:
             return Answer(550 if error.condition is Condition.REGISTRATION_REQUIRED else 451, "5.1.1 Not delivered")
-        await self._store.put_thread(user, contact, thread.with_mail(letter.id, now))
+        if user in self.registrations:  # still
+            await self._store.put_thread(user, contact, thread.with_mail(letter.id, now))
         return None
 
     def _text(self, letter: Letter, contact: str) -> str:

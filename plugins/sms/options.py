@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from string import Formatter
@@ -219,4 +220,6 @@ class SmsOptions(Gateway.Options):
         _prefixes(prefix for prefix in self.prices if not _SHORT.fullmatch(prefix))
         if any(price < 0 for price in self.prices.values()):
             raise ValueError("prices can't be negative")
+        if not all(map(math.isfinite, (*self.prices.values(), self.user_cap, self.gateway_cap))):
+            raise ValueError("prices, user_cap and gateway_cap have to be numbers")
         return self

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from sqlalchemy import text
 
 from tests.plugins.mail import FRIAR, GATEWAY, MailTestCase
 from xmppd.plugins.email.judging import is_authenticated
 from xmppd.plugins.email.reading import parse
+from xmppd.wire.jid import Jid
 
 NURSE = rf"nurse\40capulet.example@{GATEWAY}"
 
@@ -95,6 +98,19 @@ class StrangersTests(MailTestCase):
         answer = self.wait(taking)
         self.assertEqual(answer.code, 250)
         self.assertEqual(sum("hi</body>" in xml for xml in self.romeo.received), 2)
+
+    def test_unregistered_meanwhile(self) -> None:
+        """Nothing is kept for who has gone while a mail was delivered."""
+        friar, _ = self.addresses()
+        email = self.plugin("email")
+
+        async def deliver(user: Jid, *given: object, **more: object) -> bool:
+            await email.remove_user(user)
+            return True
+
+        with mock.patch.object(email, "deliver", deliver):
+            self.assertTrue(self.bring(friar, "From: friar@lawrence.example\n\nhi\n").startswith("250"))
+        self.assertEqual(self.threads(), [])
 
     def test_long_threads(self) -> None:
         """They are part of an index, which takes only so much in some databases."""

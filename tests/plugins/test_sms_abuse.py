@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from unittest import mock
 
+from pydantic import ValidationError
 from sqlalchemy import text
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
@@ -13,6 +14,7 @@ from tests.plugins.sms_kit import NUMBER, SmsCase
 from tests.plugins.test_sms_costs import CostCase
 from tests.plugins.test_sms_web import FROM, WebCase
 from xmppd.api.http import Response
+from xmppd.plugins.sms import Sms
 from xmppd.wire.jid import Jid
 
 ROMEO = Jid.parse("romeo@example.org")
@@ -61,6 +63,11 @@ class Caps(CostCase):
         self.wait(self.host.registry.reload("sms"), 30)
         self.pump(1)
         self.refused("policy-violation", "20 of 25 cent")
+
+    def test_what_is_no_money(self) -> None:
+        for wrong in (float("nan"), float("inf")):
+            for options in ({"prices": {"+49": wrong}}, {"user_cap": wrong}, {"gateway_cap": wrong}):
+                self.assertRaises(ValidationError, Sms.Options, **options)
 
     def test_earlier_months(self) -> None:
         """They are not kept, in memory or on disk, however long the server runs."""
