@@ -265,7 +265,6 @@ class ReloadTests(Connections):
         again.open()
         again.expect_closed("host-unknown")
 
-
     def test_taken_out_before_the_handshake(self) -> None:
         """Then no secret is any good, not even the one that stands for none."""
         settings = self.server.server.settings
