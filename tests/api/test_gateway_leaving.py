@@ -142,6 +142,7 @@ class OtherHosts(ServerTestCase):
         self.pump()
         self.assertEqual(list(self.plugin("aim").registrations), ["juliet@capulet.lit"])
         self.wait(self.host.delete_account(Jid.parse("juliet@capulet.lit")))
+        self.restart()  # what a gateway needs for that may not be there before it has started
         self.pump(3600, step=60)
         self.assertEqual(list(self.plugin("aim").registrations), [])
 

@@ -116,6 +116,7 @@ class Gateway(Operating):
         await self._load()
         await self._expire()
         self.every(_HOUR, self._expire)
+        self.every(_HOUR, self.forget_deleted)
 
     async def _load(self) -> None:
         await self.members.load()
@@ -145,7 +146,6 @@ class Gateway(Operating):
         await self.quota.expire()
         await self.reports.expire()
         await self.incoming.expire()
-        await self.forget_deleted()
 
     # For a gateway to call
 
