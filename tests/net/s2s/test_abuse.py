@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from tests.net.s2s.test_receiving import BIDI, DIALBACK, EXTERNAL, ReceivingTestCase, limits
 from xmppd.testing.authority import self_signed
@@ -88,18 +88,15 @@ class Floods(ReceivingTestCase):
 class Logs(ReceivingTestCase):
     def test_answers_that_nobody_asked_for(self) -> None:
         """The log tells of the first one on a stream."""
-        lines: list[str] = []
-
-        def observer(event: Any) -> None:
-            lines.append(str(event.get("log_format")))
-
+        seen: list[LogEvent] = []
+        observer = cast(ILogObserver, seen.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         peer = self.secured()
         peer.external()
         for _ in range(20):
             peer.send("<db:result from='capulet.example' to='example.org' type='valid'/>")
-        self.assertEqual(sum("nobody had asked for" in line for line in lines), 1)
+        self.assertEqual(sum("nobody had asked for" in str(event.get("log_format")) for event in seen), 1)
         self.assertEqual(self.servers.counts["unsolicited dialback"], 20)
 
 
