@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from tests.net.s2s.test_initiating import DIALBACK, EXTERNAL, STARTTLS, InitiatingTestCase
 from tests.net.s2s.test_receiving import ReceivingTestCase
 from xmppd.testing.authority import self_signed
@@ -214,3 +216,19 @@ class Ids(InitiatingTestCase):
         peer.send(f"<enabled xmlns='{SM}'/>")
         peer.expect("<message><body>hi</body></message>")
         return peer
+
+
+class OnLoopback(InitiatingTestCase):
+    """`plain_without_tls` is no substitute for a certificate: who says that a domain is on loopback may lie."""
+
+    config: ClassVar[Any] = {"s2s": {"domains": {"montague.example": {"policy": "certificate"}}, "queue_seconds": 0.5}}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.montague = self.scripted("montague.example", "127.0.0.1")
+
+    def test_without_tls(self) -> None:
+        peer = self.wanted()
+        peer.answer(DIALBACK)
+        peer.expect_closed("policy-violation")
+        self.returned("it does not offer TLS")

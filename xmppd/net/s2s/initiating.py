@@ -234,7 +234,8 @@ class Initiating(ServerStream):
     async def _start_tls(self) -> None:
         """RFC 6120 5.4."""
         tls = self.network.tls
-        needed = self.policy.tls_required and not self.network.plain_allowed(self.peer)
+        policy = self.policy
+        needed = policy.certificate_only or (policy.tls_required and not self.network.plain_allowed(self.peer))
         if ns.TLS not in self.features or tls is None:
             if needed:
                 raise self._refuse(StreamCondition.POLICY_VIOLATION, "it does not offer TLS, which is required here")
