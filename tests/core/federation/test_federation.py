@@ -151,7 +151,7 @@ class LimitTests(FederationTestCase):
         romeo.expect_nothing()
         self.federation.remote(THERE).trail = ("looked for its servers", "192.0.2.9 port 5269 does not answer")
         self.pump(1.5)
-        text = f"{THERE} can't be reached: 192.0.2.9 port 5269 does not answer"
+        text = f"{THERE} could not be reached in time; so far: 192.0.2.9 port 5269 does not answer"
         self.expect_error(romeo, "one", StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=text))
         self.assertEqual((self.federation.waiting_octets, self.connector.wanted), (0, [PAIR]))
         self.say(romeo, "two")

@@ -169,11 +169,11 @@ class Federation:
             self._seek_again(route)
 
     def _give_back_late(self, route: Route) -> None:
-        text = f"{route.pair.remote} can't be reached"
+        text = f"{route.pair.remote} could not be reached in time"
         if route.failure is not None:
             text = route.failure.text
         elif route.remote.trail:
-            text = f"{text}: {route.remote.trail[-1]}"
+            text = f"{text}; so far: {route.remote.trail[-1]}"
         self.give_back(route, StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=text))
 
     def give_back(self, route: Route, error: StanzaError) -> int:
