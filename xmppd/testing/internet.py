@@ -156,6 +156,11 @@ class Search:
         self.lasting = not self._left
         self.trail = [] if self._left else [f"there is no {name}"]
 
+    @property
+    def problem(self) -> str:
+        """See ISearch."""
+        return self.trail[-1] if self.trail else ""
+
     async def next(self) -> IProtocol | None:
         """See ISearch."""
         turn: Deferred[None] = Deferred()

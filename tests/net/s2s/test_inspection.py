@@ -239,6 +239,9 @@ class BadTests(InspectionTestCase):
             "example.org can be reached, but its certificate is for romeo.example, not for example.org; "
             "the settings require a certificate",
         )
+        silent = self.listen(TO_TLS, {})
+        found = await self.verdict(silent, strict, negotiation_seconds=0.5)
+        self.assertIn("but its certificate is for romeo.example", found)
 
     async def test_what_the_settings_forbid(self) -> None:
         port = self.listen({b"<stream:stream": header(dialback.FEATURE)})
@@ -247,6 +250,7 @@ class BadTests(InspectionTestCase):
         self.assertIn("can only be tried while the server runs", await self.verdict(port, lax))
         blocked = Policy(blocked=True, certificate_only=False, tls_required=True)
         self.assertIn("the settings forbid to talk to it", await self.verdict(port, blocked))
+        self.assertIn("connection refused; the settings forbid to talk to it, too", await self.verdict(1, blocked))
 
     async def test_a_route_that_is_none(self) -> None:
         found = await self.look(1, Policy(False, False, True, address="a:b"))

@@ -200,6 +200,16 @@ class LoserTests(RaceTestCase):
         ])  # fmt: skip
         self.assertTrue(self.race.temporary)
 
+    def test_what_it_failed_for_is_not_what_was_heard_last(self) -> None:
+        result = self.race.next()
+        self.told(ipv4=["192.0.2.1"])
+        self.reactor.advance(0.05)
+        self.refuse("192.0.2.1")
+        self.told(ipv6=[])
+        self.assertIsNone(self.successResultOf(result))
+        self.assertEqual(self.trail[-1], "IPv6 address of a.example: none")
+        self.assertEqual(self.race.problem, "192.0.2.1 port 5269: connection refused")
+
     def test_no_address_at_all(self) -> None:
         result = self.race.next()
         self.told([], [])

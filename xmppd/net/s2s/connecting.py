@@ -27,6 +27,7 @@ from xmppd.wire.errors import Condition
 if TYPE_CHECKING:
     from xmppd.core.federation.policy import Policy
     from xmppd.net.s2s.network import ServerNetwork
+    from xmppd.net.s2s.resumption import Session
 
 __all__ = ["Connecting", "IDialer", "ISearch"]
 
@@ -39,6 +40,8 @@ class ISearch(Protocol):
 
     trail: list[str]
 
+    @property
+    def problem(self) -> str: ...
     @property
     def lasting(self) -> bool: ...
     def next(self) -> Awaitable[IProtocol | None]: ...
@@ -77,7 +80,9 @@ class Connecting:
         """Return a stream on which stanzas may be sent for a pair. :raises LinkFailure: there is none to be had."""
         network = self._network
         held = network.sessions.held(pair)
-        if held is not None and held.pair != pair:
+        if held is not None and held.acknowledged and network.carrying(pair) is not None:
+            await self._go_first(held)
+        elif held is not None and held.pair != pair:
             await self._resumed(held.pair)
         while (putting_off := network.putting_off(pair)) is not None:
             await putting_off.postponed.released()
@@ -119,6 +124,25 @@ class Connecting:
         """Resume a stream that carried other pairs as well, if that can be done (XEP-0198 5)."""
         with suppress(LinkFailure):
             await self.connect(pair)
+
+    async def _go_first(self, held: Session) -> None:
+        """What was sent on a lost connection comes before what could go on another that is there already.
+
+        It is resumed on a connection of its own, or given back at once if that can't be.
+        """
+        network = self._network
+        network.negotiated.pop(held.pair, None)  # which may be the other one
+        try:
+            stream = await self._stream(held.pair)
+        except LinkFailure:
+            network.sessions.end(held)
+            return
+        try:
+            await self._authenticated(stream, held.pair)
+        except (LinkFailure, Refused):
+            stream.close()
+        if held.stream is None and not held.going_on:
+            network.sessions.end(held)
 
     async def _authenticated(self, stream: Initiating, pair: Pair) -> Initiating:
         by = await stream.authenticate(pair)
@@ -256,5 +280,5 @@ class Connecting:
         if problem:
             return LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, f"{pair.remote} could be reached, but {problem}")
         condition = Condition.REMOTE_SERVER_NOT_FOUND if search.lasting else Condition.REMOTE_SERVER_TIMEOUT
-        last = search.trail[-1] if search.trail else "there is no place to try"
-        return LinkFailure(condition, f"{pair.remote} can't be reached: {last}", search.lasting)
+        why = search.problem or "there is no place to try"
+        return LinkFailure(condition, f"{pair.remote} can't be reached: {why}", search.lasting)

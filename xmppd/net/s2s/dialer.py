@@ -92,6 +92,7 @@ class Search:
 
     :ivar trail: what was tried, and what came of it; sentences without their full stops, in the order of time.
     :ivar lasting: once :meth:`next` has returned None: will it be the same another time, as far as can be told?
+    :ivar problem: why the place that was tried last could not be reached; "" while none has failed.
     :ivar found: has any target accepted a connection?
     """
 
@@ -104,6 +105,7 @@ class Search:
         self._stopped = False
         self.trail: list[str] = [] if route is None else [f"the settings say that {domain} is at {route}"]
         self.lasting = True
+        self.problem = ""
         self.found = False
 
     async def next(self) -> IProtocol | None:
@@ -118,7 +120,8 @@ class Search:
             except Unresolvable as error:
                 self._targets = deque()
                 self.lasting = error.lasting
-                self.trail.append(str(error))
+                self.problem = str(error)
+                self.trail.append(self.problem)
             finally:
                 self._dialer.resolved()
         while not self._stopped:
@@ -134,6 +137,7 @@ class Search:
                 self.lasting = False
                 return protocol
             self.lasting = self.lasting and not self._race.temporary
+            self.problem = self._race.problem or self.problem
             self._race = None
         return None
 

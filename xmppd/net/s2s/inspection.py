@@ -56,7 +56,7 @@ async def inspect(
             steps += search.trail[told:]
     finally:
         search.stop()
-    return _report(local, remote, seen, _verdict(local, remote, seen, policy, steps, key is not None), steps)
+    return _report(local, remote, seen, _verdict(local, remote, seen, policy, search.problem, key is not None), steps)
 
 
 def _steps(seen: Seen, peer: str) -> list[str]:
@@ -68,18 +68,19 @@ def _steps(seen: Seen, peer: str) -> list[str]:
     return steps
 
 
-def _verdict(local: str, remote: str, seen: Seen | None, policy: Policy, steps: list[str], serving: bool) -> str:
+def _verdict(local: str, remote: str, seen: Seen | None, policy: Policy, problem: str, serving: bool) -> str:
     """Say in one sentence what it comes to."""
     if seen is None:
-        return f"{remote} can't be reached: {steps[-1] if steps else 'there is no place to try'}"
+        forbidden = "; the settings forbid to talk to it, too" if policy.blocked else ""
+        return f"{remote} can't be reached: {problem or 'there is no place to try'}{forbidden}"
+    if policy.certificate_only and not policy.blocked and seen.proof is not None and not seen.proof.proven:
+        return f"{remote} can be reached, but {seen.proof.reason}; the settings require a certificate"
     if seen.problem:
         return f"{remote} can be reached, but {seen.problem}"
     if policy.blocked:
         return f"{remote} can be reached, but the settings forbid to talk to it"
     if policy.tls_required and seen.proof is None:
         return f"{remote} can be reached, but does not offer TLS, which the settings require"
-    if policy.certificate_only and seen.proof is not None and not seen.proof.proven:
-        return f"{remote} can be reached, but {seen.proof.reason}; the settings require a certificate"
     if seen.accepted:
         doubts = f"; but {seen.proof.reason}" if seen.proof is not None and not seen.proof.proven else ""
         return f"{remote} accepts stanzas from {local}, by {seen.accepted}{doubts}"

@@ -57,6 +57,7 @@ class Race:
     :param seconds: how long one address may take to accept.
     :param stagger: seconds after which the next address is tried as well.
     :ivar temporary: was there a failure that may be over soon?
+    :ivar problem: what it failed for, in plain words: not always what was heard last; "" while nothing has failed.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Race:
         self._timer: IDelayedCall | None = None
         self._winner: Deferred[IProtocol | None] | None = None
         self.temporary = False
+        self.problem = ""
         self._look_up(resolver)
 
     def _look_up(self, resolver: Resolver) -> None:
@@ -105,6 +107,8 @@ class Race:
             outcome.trap(LookupFailed)
             self.temporary = True
             self._trail.append(f"{name} address of {self._target.host}: {outcome.value}")
+            if not self._tries:
+                self.problem = self._trail[-1]
         else:
             self._untried[kind].extend(outcome)
             self._trail.append(f"{name} address of {self._target.host}: {', '.join(outcome) or 'none'}")
@@ -143,7 +147,8 @@ class Race:
             attempt.connector = self._connections.connect(address, self._target.port, attempt, self._seconds)
         elif not self._attempts and not self._looking:
             if not self._tries and not self.temporary:
-                self._trail.append(f"{self._target.host} has no address")
+                self.problem = f"{self._target.host} has no address"
+                self._trail.append(self.problem)
             self._decide(None)
 
     def _take(self) -> str | None:
@@ -179,7 +184,8 @@ class Race:
         self.temporary = True
         assert reason.value is not None
         problem = connection_problem(reason.value, self._seconds)
-        self._trail.append(f"{attempt.address} port {self._target.port}: {problem}")
+        self.problem = f"{attempt.address} port {self._target.port}: {problem}"
+        self._trail.append(self.problem)
         if self._winner is not None:
             self._go_on()
 
