@@ -100,7 +100,8 @@ def counts(options: argparse.Namespace) -> Mapping[str, int]:
     """Return how many faults of each kind a round has."""
     return {
         single.KILL: options.kills, single.STOP: options.stops, single.PAUSE: options.pauses,
-        single.LOCK: options.locks, single.DISK: options.disks, "links": options.links, "cuts": options.cuts, "shows": options.shows,
+        single.LOCK: options.locks, single.DISK: options.disks,
+        "links": options.links, "cuts": options.cuts, "shows": options.shows,
     }  # fmt: skip
 
 

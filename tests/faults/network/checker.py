@@ -4,7 +4,7 @@ A message that its sender's server has counted (XEP-0198) was given to its recip
 it came back to its sender with an error. In order, and once, but for what can't be otherwise:
 
 - both, if the error says that the connection was lost before the other server could say that it has it;
-- twice, if the sender's server was killed before, or soon after, it was told that the other one has it.
+- twice, if the sender's server was killed, or stopped, before it was told that the other one has it, or soon after.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.checker import Kind, Violation
 from tests.faults.history import ERROR, Event, History, Key, What
-from tests.faults.network.round import kills
+from tests.faults.network.round import ends
 
 #: Seconds after delivery in which it may not be written down yet that the other server has a message: five until it is
 #: asked, one until that is on disk, and what a slow machine takes.
@@ -49,10 +49,10 @@ def fates(history: History) -> dict[Key, Fate]:
     return found
 
 
-def _killed(history: History, key: Key, fate: Fate) -> bool:
-    """Was the sender's server killed between the time when the message was sent and soon after it was delivered?"""
+def _ended(history: History, key: Key, fate: Fate) -> bool:
+    """Was the sender's server ended between the time when the message was sent and soon after it was delivered?"""
     last = fate.live[0].time + SOON if fate.live else float("inf")
-    return any(fate.sent.time <= when <= last for when in kills(history.events, key.sender[0]))
+    return any(fate.sent.time <= when <= last for when in ends(history.events, key.sender[0]))
 
 
 def _delivery(history: History) -> Iterator[Violation]:
@@ -60,12 +60,12 @@ def _delivery(history: History) -> Iterator[Violation]:
         if fate.acked and not fate.live and not fate.back:
             kept = any(entry.key == key for entry in history.archives.get(key.to, ()))
             yield Violation(Kind.ONLY_ARCHIVE if kept else Kind.LOST, key.to, key)
-        if len(fate.live) > 1 and not _killed(history, key, fate):
+        if len(fate.live) > 1 and not _ended(history, key, fate):
             yield Violation(Kind.DUPLICATE, key.to, key, f"{len(fate.live)} times")
-        if len(fate.back) > 1 and not _killed(history, key, fate):
+        if len(fate.back) > 1 and not _ended(history, key, fate):
             yield Violation(Kind.DUPLICATE, key.sender, key, f"came back {len(fate.back)} times")
-        wrong = [event.id for event in fate.back if event.id != UNKNOWN]
-        if fate.live and wrong and not _killed(history, key, fate):
+        wrong = [event.text for event in fate.back if UNKNOWN not in event.text.split()]
+        if fate.live and wrong and not _ended(history, key, fate):
             yield Violation(Kind.OFFENCE, key.sender, key, f"arrived, and came back with {wrong}")
 
 
@@ -90,7 +90,7 @@ def _archives(history: History) -> Iterator[Violation]:
             number = kept.get(account, Counter())[key]
             if there and not number and account in kept:
                 yield Violation(Kind.ARCHIVE_MISSING, account, key)
-            if number > 1 and (account == key.account or not _killed(history, key, fate)):
+            if number > 1 and (account == key.account or not _ended(history, key, fate)):
                 yield Violation(Kind.ARCHIVE_DUPLICATE, account, key, f"{number} entries")
     for account, entries in history.archives.items():
         for entry in entries:

@@ -37,6 +37,8 @@ class Person(Client):
         """Be available with a status, or not at all."""
         if self.connected:
             self.status = status
+            if status is None:
+                self.seen.clear()  # who is not there is not told any more
             xml = f"<presence><status>{status}</status></presence>" if status else "<presence type='unavailable'/>"
             self._stanza(xml, "presence")
 

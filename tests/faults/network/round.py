@@ -91,7 +91,7 @@ class Round:
         for person in self.people.values():
             for other in self._others(person):
                 seen = person.seen.get(other.jid)
-                if seen != other.status:
+                if person.status is not None and seen != other.status:
                     wrong.append(f"{person.name} sees {other.name} as {seen!r} and not as {other.status!r}")
         return wrong
 
@@ -167,6 +167,7 @@ class Round:
     async def _on_stop(self, server: Neighbour, fault: Fault) -> None:
         try:
             await asyncio.to_thread(server.stop)
+            self.record(What.FAULT, text=f"stopped {server.side}")
         except RuntimeError as error:
             self.record(What.OFFENCE, text=str(error).splitlines()[0])
         await asyncio.sleep(4 * fault.seconds)
@@ -304,6 +305,7 @@ class Round:
         self._unsettled(person, "could not read the whole archive")
 
 
-def kills(events: list[Event], side: str) -> list[float]:
-    """Return when the server of a side was killed."""
-    return [event.time for event in events if event.what is What.FAULT and event.text == f"killed {side}"]
+def ends(events: list[Event], side: str) -> list[float]:
+    """Return when the server of a side was killed or stopped."""
+    told = (f"killed {side}", f"stopped {side}")
+    return [event.time for event in events if event.what is What.FAULT and event.text in told]

@@ -442,3 +442,33 @@ class Asking(FederatedTestCase):
         self.pump(60)
         self.assertLessEqual(sum("id='2'" in xml for xml in romeo.received), 1)
         self.assertEqual(len(self.server.server.federation.store), 0)
+
+
+class TwoConnections(FederatedTestCase):
+    """Both sides have made a connection at the same time; one of them is lost, with something on it."""
+
+    def lose(self, which: int) -> None:
+        other = self.neighbour("verona.example", address="192.0.2.2")
+        romeo, juliet = self.login("romeo@example.org/a"), other.login("juliet@verona.example/b")
+        for client, to in ((romeo, "juliet@verona.example/b"), (juliet, "romeo@example.org/a")):
+            client._write(f"<message to='{to}'><body>0</body></message>".encode())
+        self.pump(1)
+        self.assertEqual(len(self.internet.cables), 2)
+        cable = self.internet.cables[which]
+        cable.frozen = True
+        for number in (1, 2, 3):
+            for client, to in ((romeo, "juliet@verona.example/b"), (juliet, "romeo@example.org/a")):
+                client.send(f"<message to='{to}'><body>{number}</body></message>")
+            if number == 1:
+                cable.lose()
+            self.pump(0.1)
+        self.pump(60)
+        for client in (romeo, juliet):
+            client.expect(*[f"<message><body>{number}</body></message>" for number in range(4)])
+            client.expect_nothing()
+
+    def test_ours(self) -> None:
+        self.lose(0)
+
+    def test_theirs(self) -> None:
+        self.lose(1)

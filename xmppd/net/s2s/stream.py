@@ -107,10 +107,13 @@ class ServerStream(XmlStream):
 
     def let_go(self, lost: bool) -> None:
         """See XmlStream."""
+        session = self.session
         if self._fate is None:
             self._fate = lost
-            if self.session is not None:
-                self.session.proven, self.session.sending = set(self.proven), set(self.sending)
+            if session is not None:
+                session.proven, session.sending = set(self.proven), set(self.sending)
+                if lost and session.stream is self and not self.network.draining:
+                    self.network.sessions.lost(session)  # before anybody looks for another stream
         self.postponed.forget()
         self.network.silenced(self)
         pairs = list(self.sending)
