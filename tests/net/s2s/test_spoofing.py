@@ -208,6 +208,23 @@ class Ids(InitiatingTestCase):
         peer.send(f"<a xmlns='{SM}' h='4294967297'/>")
         peer.expect_closed("invalid-xml")
 
+    def test_counts_begin_anew(self) -> None:
+        """After 2^32 - 1 comes 0, in both directions (XEP-0198 4)."""
+        peer = self.secured_by_us()
+        peer.send(f"<a xmlns='{SM}' h='1'/>")
+        (stream,) = self.servers.streams
+        assert stream.acknowledged is not None and stream.acknowledging is not None
+        stream.acknowledged._acknowledged = stream.acknowledging._come = 2**32 - 1
+        for _ in range(2):
+            self.romeo.send("<message to='juliet@montague.example'><body>hi</body></message>")
+        peer.send(f"<a xmlns='{SM}' h='1'/>")
+        self.assertEqual(len(stream.acknowledged), 0)
+        stream.acknowledging.number()
+        stream.acknowledging.handled(2**32)
+        peer.clear()
+        peer.send(f"<r xmlns='{SM}'/>")
+        peer.expect(f"<a xmlns='{SM}' h='0'/>")
+
     def secured_by_us(self) -> ScriptedPeer:
         peer = self.negotiated(EXTERNAL + DIALBACK)
         peer.accept_external()
