@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, ClassVar
 
 from tests.net.s2s.test_initiating import DIALBACK, EXTERNAL, STARTTLS, InitiatingTestCase
@@ -75,6 +76,32 @@ class Ours(ReceivingTestCase):
         peer.start_tls()
         peer.send(f"<auth xmlns='{ns.SASL}' mechanism='EXTERNAL'>aXJjLmV4YW1wbGUub3Jn</auth>")
         peer.expect(f"<failure xmlns='{ns.SASL}'><invalid-authzid/>{{...}}</failure>")
+
+
+class Identities(ReceivingTestCase):
+    """Odd identities in EXTERNAL, on a stream that says nothing of where it is from (XEP-0178 3)."""
+
+    def test_no_domains(self) -> None:
+        for identity in ("romeo@montague.example", "montague.example/x", "romeo@montague.example/x", ""):
+            peer = self.peer()
+            peer.open(from_=None)
+            peer.start_tls()
+            text = base64.b64encode(identity.encode()).decode() or "="
+            peer.send(f"<auth xmlns='{ns.SASL}' mechanism='EXTERNAL'>{text}</auth>")
+            peer.expect(f"<failure xmlns='{ns.SASL}'><invalid-authzid/>{{...}}</failure>")
+
+    def test_in_full_width(self) -> None:
+        """It is the same domain, and one of ours is one of ours however it is written."""
+        for from_ in ("ＥＸＡＭＰＬＥ．org", "Example.Org.", "example\u3002org"):
+            peer = self.peer()
+            peer.open(from_=from_)
+            peer.expect_closed("invalid-from")
+        peer = self.peer()
+        peer.open(from_="ＭＯＮＴＡＧＵＥ.Example.")
+        peer.start_tls()
+        peer.external()
+        peer.send("<message from='a@montague\u3002example' to='nobody@EXAMPLE.org.'/>")
+        peer.expect_open()
 
 
 class Sessions(ReceivingTestCase):
