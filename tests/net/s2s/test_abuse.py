@@ -85,6 +85,27 @@ class Floods(ReceivingTestCase):
         self.assertEqual(len(self.internet.cables), 65)
 
 
+class Lost(ReceivingTestCase):
+    """Streams that can be resumed cost memory without a connection, too."""
+
+    config: ClassVar[Any] = {"s2s": {"connections": 3, "resume_seconds": 300}}
+
+    def test_so_many(self) -> None:
+        for number in range(6):
+            peer = self.secured(f"v{number}.montague.example")
+            peer.external()
+            peer.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+            peer.expect(f"<enabled xmlns='urn:xmpp:sm:3' resume='true' id='{{id{number}}}' max='300'/>")
+            peer.disconnect()
+        failed = f"<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='{ns.STANZA_ERRORS}'/></failed>"
+        for number, answer in ((2, failed), (3, "<resumed xmlns='urn:xmpp:sm:3' previd='{id3}' h='0'/>")):
+            peer = self.secured(f"v{number}.montague.example")
+            peer.external()
+            peer.send(f"<resume xmlns='urn:xmpp:sm:3' previd='{{id{number}}}' h='0'/>")
+            peer.expect(answer)
+            peer.close()
+
+
 class Logs(ReceivingTestCase):
     def test_answers_that_nobody_asked_for(self) -> None:
         """The log tells of the first one on a stream."""

@@ -77,7 +77,8 @@ class S2s(Section):
     answer_seconds: Annotated[float, Field(gt=0)] = 60.0
     """A server that gives no sign of life for so long after that has lost its connection."""
     resume_seconds: Annotated[float, Field(ge=0)] = 300.0
-    """How long a stream with stream management whose connection is lost can be resumed (XEP-0198)."""
+    """How long a stream with stream management whose connection is lost can be resumed (XEP-0198); of more than
+    `connections`, the latest."""
     unacknowledged_stanzas: Annotated[int, Field(ge=10)] = 10_000
     """Stanzas that another server may leave unacknowledged; above it, its stream is closed."""
     connections: Annotated[int, Field(ge=1)] = 10_000

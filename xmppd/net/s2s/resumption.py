@@ -82,6 +82,7 @@ class Sessions:
         self._network = network
         self._by_id: dict[tuple[Pair, str], Session] = {}  # each server makes up its ids by itself
         self._held: dict[Pair, list[Session]] = {}  # those without a connection, by all pairs that they carried
+        self._lost: dict[Session, None] = {}  # those that wait, the oldest first
 
     def add(self, session: Session) -> None:
         """A stream can be resumed from now on, should its connection be lost."""
@@ -105,12 +106,15 @@ class Sessions:
         return held is not None and bool(held.acknowledged)
 
     def lost(self, session: Session) -> None:
-        """The connection of a session is lost: it waits, but not for ever."""
+        """The connection of a session is lost: it waits, but not for ever, and not if too many do."""
         session.stream = None
         session.asking = session.going_on = False
         session.acknowledged.keep()
         self._hold(session)
         self._expire_in(session, self._network.settings.resume_seconds)
+        self._lost[session] = None
+        if len(self._lost) > self._network.settings.connections:
+            self.end(next(one for one in self._lost if not one.asking))
         session.decide()
 
     def _expire_in(self, session: Session, seconds: float) -> None:
@@ -151,6 +155,7 @@ class Sessions:
             self._held.setdefault(pair, []).append(session)
 
     def _release(self, session: Session) -> None:
+        self._lost.pop(session, None)
         for pair in {session.pair, *session.sending}:
             sessions = self._held.get(pair, [])
             if session in sessions:
