@@ -272,7 +272,13 @@ class Slow(InitiatingTestCase):
 
 
 class CertificatesOnly(InitiatingTestCase):
-    config: ClassVar = {"s2s": {"policy": "certificate", "queue_seconds": 0.5}}
+    """What doesn't heal by itself comes back at once, not after `queue_seconds`."""
+
+    config: ClassVar = {"s2s": {"policy": "certificate"}}
+
+    def test_no_tls(self) -> None:
+        self.wanted().answer(DIALBACK)
+        self.returned("it does not offer TLS, which is required here")
 
     def test_untrusted(self) -> None:
         """Nothing is said before the certificate is looked at."""

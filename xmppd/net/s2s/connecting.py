@@ -79,14 +79,7 @@ class Connecting:
     async def connect(self, pair: Pair) -> ServerStream:
         """Return a stream on which stanzas may be sent for a pair. :raises LinkFailure: there is none to be had."""
         network = self._network
-        held = network.sessions.held(pair)
-        if held is not None and held.acknowledged and network.carrying(pair) is not None:
-            await self._go_first(held)
-        elif held is not None and held.pair != pair:
-            await self._resumed(held.pair)
-        while (putting_off := network.putting_off(pair)) is not None:
-            await putting_off.postponed.released()
-        carrying = network.carrying(pair)
+        carrying = await self._carrying(pair)
         if carrying is not None:
             return carrying
         shared = network.shareable(pair)
@@ -119,6 +112,18 @@ class Connecting:
         except (LinkFailure, Refused) as error:
             self._close_unused(stream)
             raise self._failure(pair, stream.steps, error) from None
+
+    async def _carrying(self, pair: Pair) -> ServerStream | None:
+        """Return a stream that is there for a pair, when what was on an earlier one of its streams has its turn."""
+        network = self._network
+        held = network.sessions.held(pair)
+        if held is not None and held.acknowledged and network.carrying(pair) is not None:
+            await self._go_first(held)
+        elif held is not None and held.pair != pair:
+            await self._resumed(held.pair)
+        while (putting_off := network.putting_off(pair)) is not None:
+            await putting_off.postponed.released()
+        return network.carrying(pair)
 
     async def _resumed(self, pair: Pair) -> None:
         """Resume a stream that carried other pairs as well, if that can be done (XEP-0198 5)."""
@@ -257,7 +262,7 @@ class Connecting:
         search = self._dialer.search(pair.remote, make, route)
         self._searches.add(search)
         told = 0
-        problem = ""
+        problem: Refused | None = None
         try:
             while True:
                 protocol = await search.next()
@@ -268,17 +273,18 @@ class Connecting:
                 try:
                     await made[-1].negotiate()
                 except Refused as error:
-                    problem = str(error)
-                    steps.append(problem)
+                    problem = error
+                    steps.append(str(error))
                 else:
                     return made[-1]
         finally:
             search.stop()
             self._searches.discard(search)
 
-    def _not_found(self, pair: Pair, search: ISearch, problem: str) -> LinkFailure:
-        if problem:
-            return LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, f"{pair.remote} could be reached, but {problem}")
+    def _not_found(self, pair: Pair, search: ISearch, problem: Refused | None) -> LinkFailure:
+        if problem is not None:
+            text = f"{pair.remote} could be reached, but {problem}"
+            return LinkFailure(Condition.REMOTE_SERVER_TIMEOUT, text, problem.lasting)
         condition = Condition.REMOTE_SERVER_NOT_FOUND if search.lasting else Condition.REMOTE_SERVER_TIMEOUT
         why = search.problem or "there is no place to try"
         return LinkFailure(condition, f"{pair.remote} can't be reached: {why}", search.lasting)

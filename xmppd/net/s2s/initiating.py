@@ -16,7 +16,7 @@ from xmppd.core.federation.contract import LinkFailure, Pair
 from xmppd.net.s2s import management, managing
 from xmppd.net.s2s.external import auth, failure_of
 from xmppd.net.s2s.receiving import BIDI, BIDI_FEATURE
-from xmppd.net.s2s.refusals import Redirected, Refused
+from xmppd.net.s2s.refusals import NO_TLS, Redirected, Refused
 from xmppd.net.s2s.stream import ServerStream
 from xmppd.net.tls.peer import handshake_problem
 from xmppd.wire import dialback, ns, stream, stream_limits
@@ -227,9 +227,9 @@ class Initiating(ServerStream):
         self.features = {element.uri: element for element in features.elements}
         self.most_octets = stream_limits.read(features.elements) or self.most_octets
 
-    def _refuse(self, condition: StreamCondition, text: str) -> Refused:
+    def _refuse(self, condition: StreamCondition, text: str, lasting: bool = False) -> Refused:
         self.close(StreamError(condition, text))
-        return Refused(text)
+        return Refused(text, lasting)
 
     async def _start_tls(self) -> None:
         """RFC 6120 5.4."""
@@ -238,7 +238,7 @@ class Initiating(ServerStream):
         needed = policy.certificate_only or (policy.tls_required and not self.network.plain_allowed(self.peer))
         if ns.TLS not in self.features or tls is None:
             if needed:
-                raise self._refuse(StreamCondition.POLICY_VIOLATION, "it does not offer TLS, which is required here")
+                raise self._refuse(StreamCondition.POLICY_VIOLATION, NO_TLS, lasting=True)
             return
         self.write(tag("starttls", xmlns=ns.TLS))
         answer = await self._nonza_of(ns.TLS)
@@ -264,7 +264,7 @@ class Initiating(ServerStream):
         self.network.seen_certificate(self, proof)
         if not proof.proven and self.policy.certificate_only:
             self.abort()
-            raise Refused(f"{proof.reason}, and only certificates are good enough for {self.remote}")
+            raise Refused(f"{proof.reason}, and only certificates are good enough for {self.remote}", lasting=True)
 
     async def management_answer(self) -> Nonza:
         """Return the answer to `<resume/>`. :raises Refused: the connection was lost, or there was none in time."""

@@ -7,11 +7,21 @@ from collections.abc import Collection
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.stanza import Stanza
 
-__all__ = ["Redirected", "Refused", "Superseded", "unproven"]
+__all__ = ["NO_TLS", "Redirected", "Refused", "Superseded", "unproven"]
+
+#: Why a stream was refused that can't be encrypted.
+NO_TLS = "it does not offer TLS, which is required here"
 
 
 class Refused(Exception):
-    """A stream could not be negotiated; the text says why. Another place to connect to may do."""
+    """A stream could not be negotiated; the text says why. Another place to connect to may do.
+
+    :ivar lasting: will it be the same as long as nobody changes anything there or here?
+    """
+
+    def __init__(self, text: str, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting
 
 
 class Superseded(Refused):
