@@ -8,6 +8,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from tests.net.s2s.test_receiving import BIDI, DIALBACK, EXTERNAL, ReceivingTestCase, limits
 from xmppd.testing.authority import self_signed
+from xmppd.testing.internet import Place
 from xmppd.testing.peer import ScriptedPeer
 from xmppd.wire import ns
 
@@ -31,6 +32,16 @@ class Keys(ReceivingTestCase):
         self.assertEqual(["resource-constraint" in xml for xml in errors], [False] * 5 + [True] * 3)
         (stream,) = self.servers.streams
         self.assertLessEqual(len(stream._proofs), 6)
+
+    def test_nobody_is_told_what_was_found(self) -> None:
+        """DNS is the asker's: it may name a machine in our network, to find out what is there."""
+        self.internet.places["v.example"] = [Place("10.1.2.3", None)]
+        peer = self.secured()
+        peer.send("<db:result from='v.example' to='example.org'>abc</db:result>")
+        self.pump(1)
+        error = next(xml for xml in peer.received if "type='error'" in xml)
+        self.assertIn("v.example could not be asked</text>", error)
+        self.assertNotIn("10.1.2.3", error)
 
     def test_what_is_proven_is_proven(self) -> None:
         """However many others are not."""

@@ -134,7 +134,7 @@ class AtOnce(FederatedTestCase):
         self.assertLessEqual(len(self.internet.cables), 2)
 
     def test_the_other_can_not_be_reached(self) -> None:
-        """Its key can't be verified, and it is told why."""
+        """Its key can't be verified, and it is told so."""
         other = self.neighbour("verona.example", trusted=False)
         juliet = other.login("juliet@verona.example/balcony")
         self.internet.places["verona.example"] = [Place("192.0.2.2", None)]

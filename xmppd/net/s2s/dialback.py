@@ -207,7 +207,11 @@ class Dialback:
         except LinkFailure as failure:
             self._in_vain += 1
             condition = _NOT_VERIFIED.get(failure.condition, Condition.REMOTE_SERVER_TIMEOUT)
-            self._error(asked, condition, f"{asked.sender} could not be asked: {failure.text}")
+            # Not why: the domain's DNS may name any machine and port, and what we find there is for nobody outside.
+            self._error(asked, condition, f"{asked.sender} could not be asked")
+            _log.info(
+                "{sender} ({peer}) is not verified: {why}", sender=asked.sender, peer=stream.peer, why=failure.text
+            )
             return
         finally:
             self._verifying.discard(pair)
