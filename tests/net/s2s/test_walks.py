@@ -1,8 +1,8 @@
 """Random walks of two servers: links are cut between any two writes, either is killed between any two of its disk's.
 
 Who writes has stream management, so that he knows what his server has taken. A message arrives, or comes back as an
-error; both only where nobody can know. Twice it arrives only if the server of its sender was killed. Order holds, and
-in the end everybody sees who is there. ``python -m tests.faults --network`` does the same with real servers.
+error; both only where nobody can know. Twice it arrives only if the server of its sender was killed, or stopped. Order
+holds, and in the end everybody sees who is there. ``python -m tests.faults --network`` does the same with real servers.
 """
 
 from __future__ import annotations
