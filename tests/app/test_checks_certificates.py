@@ -11,7 +11,7 @@ from cryptography import x509
 from tests.net.tls_peers import NOW, issue, make_settings
 from xmppd.app.checks import Finding
 from xmppd.app.checks_certificates import check_certificates
-from xmppd.net.tls.certificates import Credentials, candidates, ensure, write
+from xmppd.net.tls.certificates import CertificateFiles, Credentials, candidates, ensure, write
 
 
 class CheckCertificateTests(unittest.TestCase):
@@ -45,6 +45,19 @@ class CheckCertificateTests(unittest.TestCase):
         (finding,) = self.findings()
         self.assertEqual(finding.level, "ok")
         self.assertEqual(finding.text, f"{self.files.certificate}, good until 2090-03-01")
+
+    def test_by_an_authority_of_ones_own(self) -> None:
+        """It is known here: `[s2s] ca` names it."""
+        root = issue("Root", authority=True)
+        leaf = issue("example.org", [x509.DNSName("example.org")], root)
+        write(self.files, leaf)
+        (finding,) = self.findings()
+        self.assertIn("an intermediate certificate is missing", finding.text)
+        ca = self.settings.tls.certificate_dir / "root"
+        write(CertificateFiles(ca, ca.with_suffix(".key")), root)
+        s2s = self.settings.s2s.model_copy(update={"ca": ca})
+        self.settings = self.settings.model_copy(update={"s2s": s2s})
+        self.assertEqual([finding.level for finding in self.findings()], ["ok"])
 
     def test_broken(self) -> None:
         self.files.certificate.write_text("nonsense")

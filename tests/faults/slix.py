@@ -27,7 +27,8 @@ class _Client(ClientXMPP):
     """Notes when something was heard, and has one connection at a time.
 
     An attempt that is cancelled when it has just succeeded leaves a connection behind, which the library takes for its
-    own: it would have two, with a session each, and lose the wrong one.
+    own: it would have two, with a session each, and lose the wrong one. And a negotiation that a lost connection has
+    ended goes on waiting: the answer to the next one would wake both, and both would bind.
     """
 
     heard = 0.0
@@ -38,6 +39,9 @@ class _Client(ClientXMPP):
             self.strays += 1
             transport.abort()
         else:
+            for waiting in ("resumed_or_failed", "enabled_or_failed"):
+                while self.remove_handler(waiting):
+                    pass
             super().connection_made(transport, send_event)
 
     def connection_lost(self, exception: BaseException | None) -> None:

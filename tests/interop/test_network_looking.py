@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from typing import Any
 
 from tests.interop.network.federation import StageCase
 from tests.interop.network.servers import Ejabberd, Prosody, Xmppd
 from tests.interop.network.stage import Domain
+from tests.interop.server import XMPPCTL
 
 
 class Looking(StageCase):
@@ -29,8 +31,12 @@ class Looking(StageCase):
         stage.fault("silent.example", "silent")
 
     async def look(self, domain: str, *arguments: str) -> dict[str, Any]:
-        said = await asyncio.to_thread(self.here.xmppctl, "s2s", "test", domain, "--json", *arguments)
-        found: dict[str, Any] = json.loads(said)
+        command = [*XMPPCTL, "-c", str(self.here.config), "s2s", "test", domain, "--json", *arguments]
+        done = await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, text=True, env=self.here.environment(), timeout=60
+        )
+        found: dict[str, Any] = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if found["ok"] else 1, done.stderr)
         return found
 
     async def check_servers(self) -> None:

@@ -119,6 +119,7 @@ class GoodTests(InspectionTestCase):
         })  # fmt: skip
         found = await self.look(port)
         self.assertEqual(found["result"], "example.org accepts stanzas from romeo.example, by EXTERNAL")
+        self.assertIs(found["ok"], True)
         self.assertEqual(found["offers"], "SASL EXTERNAL, dialback, stream management")
         self.assertEqual(found["certificate"], "its certificate for example.org was issued by Test Root")
         self.assertEqual((found["subject"], found["names"], found["issuer"]), ("theirs", "example.org", "Test Root"))
@@ -147,6 +148,7 @@ class GoodTests(InspectionTestCase):
         })  # fmt: skip
         found = await self.inspect(Dialer(reactor, self.resolver(server), settings(server)), OPEN)
         self.assertEqual(found["result"], "example.org accepts stanzas from romeo.example, by EXTERNAL")
+        self.assertIs(found["ok"], True)
 
     async def test_dialback(self) -> None:
         encrypted: Answers = {b"<stream:stream": header(dialback.FEATURE), b">key i</db:result>": result("valid")}
@@ -203,6 +205,7 @@ class BadTests(InspectionTestCase):
 
     async def test_nobody_is_there(self) -> None:
         self.assertEqual(await self.verdict(1), "example.org can't be reached: 127.0.0.1 port 1: connection refused")
+        self.assertIs((await self.look(1, OPEN, ""))["ok"], False)
 
     async def test_what_it_sends(self) -> None:
         error = tag("host-unknown", xmlns=ns.STREAM_ERRORS)

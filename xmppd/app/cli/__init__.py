@@ -3,7 +3,8 @@
 What it can do is what the operations declare (:mod:`xmppd.api.operations`): those of the running server, which it
 reaches through the admin socket, plugins' included; or, without a server, those that need only the database.
 
-Exit codes: 0 done, 1 it can't be done, 2 the command line is wrong, 3 a running server is needed.
+Exit codes: 0 done, 1 it can't be done (or what was tested is not good), 2 the command line is wrong, 3 a running server
+is needed.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def _tree(context: click.Context, operations: list[dict[str, Any]]) -> dict[str,
         except StorageUnavailable as error:
             raise Failed(f"the database can't be used now: {error.reason}") from None
         show(result, as_json or bool(context.params.get("as_json")))
+        if isinstance(result, dict) and result.get("ok") is False:
+            context.exit(1)  # what was to be tested is not good
 
     return command_tree(operations, run)
 

@@ -40,7 +40,7 @@ async def inspect(
     try:
         route = static_target(policy.address, policy.direct_tls) if policy.address else None
     except ValueError as error:
-        return _report(local, remote, None, f"the settings say where {remote} is, but {error}", [])
+        return _report(local, remote, None, (False, f"the settings say where {remote} is, but {error}"), [])
     search = dialer.search(remote, make, route)
     steps: list[str] = []
     told, seen = 0, None
@@ -59,6 +59,10 @@ async def inspect(
     return _report(local, remote, seen, _verdict(local, remote, seen, policy, search.problem, key is not None), steps)
 
 
+#: Is it good, and what it is, for people.
+Verdict = tuple[bool, str]
+
+
 def _steps(seen: Seen, peer: str) -> list[str]:
     steps = []
     if seen.proof is not None:
@@ -68,34 +72,35 @@ def _steps(seen: Seen, peer: str) -> list[str]:
     return steps
 
 
-def _verdict(local: str, remote: str, seen: Seen | None, policy: Policy, problem: str, serving: bool) -> str:
-    """Say in one sentence what it comes to."""
+def _verdict(local: str, remote: str, seen: Seen | None, policy: Policy, problem: str, serving: bool) -> Verdict:
+    """Say in one sentence what it comes to, and whether that is good."""
     if seen is None:
         forbidden = "; the settings forbid to talk to it, too" if policy.blocked else ""
-        return f"{remote} can't be reached: {problem or 'there is no place to try'}{forbidden}"
+        return False, f"{remote} can't be reached: {problem or 'there is no place to try'}{forbidden}"
     if policy.certificate_only and not policy.blocked and seen.proof is not None and not seen.proof.proven:
-        return f"{remote} can be reached, but {seen.proof.reason}; the settings require a certificate"
+        return False, f"{remote} can be reached, but {seen.proof.reason}; the settings require a certificate"
     if seen.problem:
-        return f"{remote} can be reached, but {seen.problem}"
+        return False, f"{remote} can be reached, but {seen.problem}"
     if policy.blocked:
-        return f"{remote} can be reached, but the settings forbid to talk to it"
+        return False, f"{remote} can be reached, but the settings forbid to talk to it"
     if policy.tls_required and seen.proof is None:
-        return f"{remote} can be reached, but does not offer TLS, which the settings require"
+        return False, f"{remote} can be reached, but does not offer TLS, which the settings require"
     if seen.accepted:
         doubts = f"; but {seen.proof.reason}" if seen.proof is not None and not seen.proof.proven else ""
-        return f"{remote} accepts stanzas from {local}, by {seen.accepted}{doubts}"
+        return True, f"{remote} accepts stanzas from {local}, by {seen.accepted}{doubts}"
     if seen.refusal:
-        return f"{remote} can be reached, but {seen.refusal}"
+        return False, f"{remote} can be reached, but {seen.refusal}"
     if serving:
-        return f"{remote} can be reached, but offers no way to prove that we are {local}"
-    return (
+        return False, f"{remote} can be reached, but offers no way to prove that we are {local}"
+    return True, (
         f"{remote} can be reached; whether it accepts stanzas from {local} can only be tried while the server runs,"
         " because it offers nothing but dialback"
     )
 
 
-def _report(local: str, remote: str, seen: Seen | None, verdict: str, steps: list[str]) -> dict[str, Any]:
-    report: dict[str, Any] = {"domain": remote, "from": local, "result": verdict}
+def _report(local: str, remote: str, seen: Seen | None, verdict: Verdict, steps: list[str]) -> dict[str, Any]:
+    ok, text = verdict
+    report: dict[str, Any] = {"domain": remote, "from": local, "ok": ok, "result": text}
     if seen is not None and not seen.problem:
         report["encryption"] = seen.encryption or "none"
         report["offers"] = ", ".join(seen.offers) or "nothing"

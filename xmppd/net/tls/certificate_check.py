@@ -62,7 +62,7 @@ def diagnose(
     return [
         *_times(leaf, now, soon_days),
         *_names(leaf, host),
-        *_chain(credentials.chain, _system_roots() if roots is None else roots),
+        *_chain(credentials.chain, system_roots() if roots is None else roots),
         *_strength(leaf),
         *_purpose(leaf),
         *_permissions(files.key),
@@ -168,7 +168,7 @@ def _called(name: x509.Name) -> str:
 
 
 @cache
-def _system_roots() -> frozenset[bytes]:
+def system_roots() -> frozenset[bytes]:
     """Return the names of the authorities this system knows; none if it can't be told."""
     roots = set()
     with warnings.catch_warnings():
