@@ -1,4 +1,4 @@
-"""The streams of one kind of port, as far as they end together."""
+"""The streams of one kind of port, as far as they end together, and what each may cost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Generic, TypeVar
 from twisted.internet.defer import Deferred
 
 from xmppd.api.interfaces import IClock
+from xmppd.core.settings import Limits
 from xmppd.net.stream import XmlStream
 from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.framing import Limits as WireLimits
 
-__all__ = ["Streams"]
+__all__ = ["Streams", "wire_limits"]
 
 S = TypeVar("S", bound=XmlStream)
 #: Seconds that the other ends get to close their side when the server stops.
@@ -63,3 +65,17 @@ class Streams(Generic[S]):
     def _cut_off(self) -> None:
         for stream in self:
             stream.abort()
+
+
+def wire_limits(limits: Limits, stanza: int) -> WireLimits:
+    """Return what one stream may cost.
+
+    :param stanza: the largest stanza, in octets.
+    """
+    return WireLimits(
+        stanza=stanza,
+        header=limits.stream_header_octets,
+        depth=limits.element_depth,
+        attributes=limits.element_attributes,
+        children=limits.stanza_children,
+    )

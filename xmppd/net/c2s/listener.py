@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from zope.interface import implementer
 
@@ -14,8 +13,8 @@ from xmppd.core.lru import Lru
 from xmppd.core.settings import LOOPBACK
 from xmppd.net.c2s.stream import ClientStream
 from xmppd.net.peers import Networks, PeerCounter
+from xmppd.net.streams import Streams, wire_limits
 from xmppd.wire.errors import StreamCondition, StreamError
-from xmppd.wire.framing import Limits as WireLimits
 from xmppd.wire.framing import ScannerPool
 from xmppd.wire.jid import Jid
 
@@ -32,8 +31,6 @@ __all__ = ["ClientFactory", "ClientListener"]
 _LOOK = 5.0
 #: How many of them are looked at before others get their turn.
 _AT_ONCE = 200
-#: Seconds that clients get to close their side when the server stops.
-_PATIENCE = 1.0
 #: How many pairs of account and address are remembered from successful log-ins.
 _LOGINS = 50_000
 
@@ -52,7 +49,7 @@ class ClientListener:
         self.tls = tls
         self.clock = server.clock
         self.loopback = Networks(LOOPBACK)
-        self.streams: set[ClientStream] = set()
+        self.streams: Streams[ClientStream] = Streams(server.clock)
         self.parsers = ScannerPool()
         self.peers = PeerCounter()
         self.address_failures = Window(1, 0.0)
@@ -63,7 +60,6 @@ class ClientListener:
         self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
         self._next_look: IDelayedCall | None = None
         self._to_look_at: list[ClientStream] = []
-        self._drained: Deferred[None] | None = None
         self.reconfigure()
 
     def reconfigure(self) -> None:
@@ -72,14 +68,14 @@ class ClientListener:
         Streams to a host that is served no more end (RFC 6120 4.9.3.5), those without a session as well.
         """
         limits = self.limits = self.server.settings.limits
-        self.limits_before = _wire_limits(limits, limits.stanza_octets_before_auth)
-        self.limits_after = _wire_limits(limits, limits.stanza_octets)
+        self.limits_before = wire_limits(limits, limits.stanza_octets_before_auth)
+        self.limits_after = wire_limits(limits, limits.stanza_octets)
         self.exempt = Networks(limits.exempt_networks)
         window = limits.failed_login_window_seconds
         self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
         self.address_failures.set_limits(limits.failed_logins_per_address, window)
         self.account_failures.set_limits(limits.failed_logins_per_account, window)
-        for stream in list(self.streams):
+        for stream in self.streams:
             if stream.host is not None and stream.host not in self.server.hosts.values():
                 stream.close(StreamError(StreamCondition.HOST_GONE))
 
@@ -91,34 +87,11 @@ class ClientListener:
         """Close every stream with system-shutdown and wait until all are gone, but no longer than the settings say."""
         if self._next_look is not None and self._next_look.active():
             self._next_look.cancel()
-        for stream in list(self.streams):
-            stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
-        if self.streams:
-            drained = self._drained = Deferred()
-            seconds = self.server.settings.server.drain_seconds
-            calls = (
-                self.clock.callLater(_PATIENCE, self._wait_no_longer),
-                self.clock.callLater(seconds, self._cut_off),
-            )
-            await drained
-            for call in calls:
-                if call.active():
-                    call.cancel()
-
-    def _wait_no_longer(self) -> None:
-        for stream in list(self.streams):
-            stream.wait_no_longer()
-
-    def _cut_off(self) -> None:
-        for stream in list(self.streams):
-            stream.abort()
+        await self.streams.drain(self.server.settings.server.drain_seconds)
 
     def left(self, stream: ClientStream) -> None:
         """A stream's connection is gone."""
         self.streams.discard(stream)
-        if not self.streams and self._drained is not None:
-            drained, self._drained = self._drained, None
-            drained.callback(None)
 
     def unbind(self, session: Session) -> None:
         """End a session whose stream has ended."""
@@ -171,13 +144,3 @@ class ClientFactory:
 
     def doStop(self) -> None:
         """See IProtocolFactory."""
-
-
-def _wire_limits(limits: Any, stanza: int) -> WireLimits:
-    return WireLimits(
-        stanza=stanza,
-        header=limits.stream_header_octets,
-        depth=limits.element_depth,
-        attributes=limits.element_attributes,
-        children=limits.stanza_children,
-    )

@@ -12,7 +12,7 @@ from xmppd.api.limits import Window
 from xmppd.net.components.stream import ComponentStream
 from xmppd.net.components.uplink import Dialers
 from xmppd.net.peers import Networks, PeerCounter
-from xmppd.net.streams import Streams
+from xmppd.net.streams import Streams, wire_limits
 from xmppd.wire.framing import Limits as WireLimits
 from xmppd.wire.framing import ScannerPool
 from xmppd.wire.jid import Jid, JidError
@@ -52,7 +52,7 @@ class ComponentListener:
     def reconfigure(self) -> None:
         """Take the limits from the server's settings as they are now; new streams get them."""
         limits = self.limits = self.server.settings.limits
-        self.limits_before = self._wire_limits(limits.stanza_octets_before_auth)
+        self.limits_before = wire_limits(self.limits, limits.stanza_octets_before_auth)
         self.exempt = Networks(limits.exempt_networks)
         self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
         self.failures.set_limits(limits.failed_logins_per_address, limits.failed_login_window_seconds)
@@ -61,17 +61,7 @@ class ComponentListener:
 
     def limits_of(self, settings: Component) -> WireLimits:
         """Return the limits of the stream of a component, from the handshake on."""
-        return self._wire_limits(settings.stanza_octets)
-
-    def _wire_limits(self, stanza: int) -> WireLimits:
-        limits = self.limits
-        return WireLimits(
-            stanza=stanza,
-            header=limits.stream_header_octets,
-            depth=limits.element_depth,
-            attributes=limits.element_attributes,
-            children=limits.stanza_children,
-        )
+        return wire_limits(self.limits, settings.stanza_octets)
 
     def find(self, domain: str | None) -> External | None:
         """Return the component of that name."""

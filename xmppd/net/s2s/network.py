@@ -22,8 +22,9 @@ from xmppd.net.s2s.initiating import Initiating
 from xmppd.net.s2s.receiving import Receiving
 from xmppd.net.s2s.resumption import Sessions
 from xmppd.net.s2s.stream import ServerStream
+from xmppd.net.streams import Streams, wire_limits
 from xmppd.wire.errors import Condition, StanzaError, StreamCondition, StreamError
-from xmppd.wire.framing import Limits, ScannerPool
+from xmppd.wire.framing import ScannerPool
 from xmppd.wire.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _log = Logger()
 _LOOK = 5.0
 #: How many of them are looked at before others get their turn.
 _AT_ONCE = 200
-#: Seconds that other servers get to acknowledge, and then to close their side, when the server stops.
+#: Seconds that other servers get to acknowledge when the server stops.
 _PATIENCE = 1.0
 #: How often it is looked in that time whether they have.
 _TIMES = 20
@@ -65,7 +66,7 @@ class ServerNetwork:
         self.parsers = ScannerPool()
         self.peers = PeerCounter()
         self.loopback = Networks(LOOPBACK)
-        self.streams: set[ServerStream] = set()
+        self.streams: Streams[ServerStream] = Streams(server.clock)
         self.negotiated: dict[Pair, Initiating] = {}
         self.counts: Counter[str] = Counter()
         self._to: dict[str, set[ServerStream]] = {}  # streams that stanzas may be sent on, by domain
@@ -73,7 +74,6 @@ class ServerNetwork:
         self._attempts = Attempts(self.clock, self._attempt)
         self._next_look: IDelayedCall | None = None
         self._to_look_at: list[ServerStream] = []
-        self._drained: Deferred[None] | None = None
         self.draining = False
         self.sessions = Sessions(self)
         self.reconfigure()
@@ -83,11 +83,11 @@ class ServerNetwork:
         settings = self.server.settings
         s2s = self.settings = settings.s2s
         self._attempts.patience = s2s.queue_seconds
-        self.limits_before = _limits(settings.limits, settings.limits.stanza_octets_before_auth)
-        self.limits_after = _limits(settings.limits, s2s.stanza_octets)
+        self.limits_before = wire_limits(settings.limits, settings.limits.stanza_octets_before_auth)
+        self.limits_after = wire_limits(settings.limits, s2s.stanza_octets)
         self.exempt = Networks(settings.limits.exempt_networks)
         self.peers.set_limits(s2s.connections, s2s.connections_per_address, self.exempt)
-        for stream in list(self.streams):
+        for stream in self.streams:
             if stream.local and not self.federation.serves(stream.local):
                 stream.close(StreamError(StreamCondition.HOST_GONE, f"{stream.local} is not served here any more"))
             elif stream.remote and self.policy(stream.remote).blocked:
@@ -210,9 +210,6 @@ class ServerNetwork:
     def left(self, stream: ServerStream) -> None:
         """A stream's connection is gone."""
         self.streams.discard(stream)
-        if not self.streams and self._drained is not None:
-            drained, self._drained = self._drained, None
-            drained.callback(None)
 
     def carries(self, stream: ServerStream, pair: Pair) -> None:
         """Stanzas of a pair may be sent on a stream."""
@@ -312,7 +309,7 @@ class ServerNetwork:
     def close(self, domain: str) -> int:
         """See Connector. What is sent to the domain later makes new ones."""
         closed = 0
-        for stream in list(self.streams):
+        for stream in self.streams:
             if stream.remote == domain or any(remote == domain for remote, _ in stream.proven):
                 stream.close(StreamError(StreamCondition.RESET, "closed by the operator"))
                 closed += 1
@@ -334,32 +331,12 @@ class ServerNetwork:
             if not any(stream.acknowledged for stream in owed):
                 break
             await self._pause(_PATIENCE / _TIMES)
-        for stream in list(self.streams):
-            stream.close(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
-        if self.streams:
-            drained = self._drained = Deferred()
-            seconds = self.server.settings.server.drain_seconds
-            calls = (
-                self.clock.callLater(_PATIENCE, self._wait_no_longer),
-                self.clock.callLater(seconds, self._cut_off),
-            )
-            await drained
-            for call in calls:
-                if call.active():
-                    call.cancel()
+        await self.streams.drain(self.server.settings.server.drain_seconds)
 
     def _pause(self, seconds: float) -> Deferred[None]:
         over: Deferred[None] = Deferred()
         self.clock.callLater(seconds, over.callback, None)
         return over
-
-    def _wait_no_longer(self) -> None:
-        for stream in list(self.streams):
-            stream.wait_no_longer()
-
-    def _cut_off(self) -> None:
-        for stream in list(self.streams):
-            stream.abort()
 
 
 @implementer(IProtocolFactory)
@@ -386,13 +363,3 @@ class ServerFactory:
 
     def doStop(self) -> None:
         """See IProtocolFactory."""
-
-
-def _limits(limits: Any, stanza: int) -> Limits:
-    return Limits(
-        stanza=stanza,
-        header=limits.stream_header_octets,
-        depth=limits.element_depth,
-        attributes=limits.element_attributes,
-        children=limits.stanza_children,
-    )
