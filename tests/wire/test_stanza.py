@@ -140,6 +140,28 @@ class Made(SynchronousTestCase):
             written.to_bytes()
             self.assertEqual(written.adding(b"<y/>").to_bytes(), fresh.adding(b"<y/>").to_bytes())
 
+    def test_copies(self) -> None:
+        odd = Jid.of("juliet", "example.org", "it's <odd> & ö")
+        for stanza in (self.iq, Message(None, ROMEO), Presence(JULIET, type="unavailable", payload=b"<x/>")):
+            for to, copy in zip((ROMEO, odd), stanza.copies([ROMEO, odd]), strict=True):
+                single = stanza.readdressed(to=to)
+                self.assertEqual(copy.to_bytes(), single.to_bytes())
+                self.assertEqual(copy.raw_names, single.raw_names)
+                for name in ("to", "from_", "id", "type", "lang", "extra", "payload", "unit"):
+                    self.assertEqual(getattr(copy, name), getattr(single, name))
+
+    def test_copies_share_what_they_have_in_common(self) -> None:
+        first, second = self.iq.copies([ROMEO, JULIET])
+        tail = first.tail
+        assert tail is not None
+        self.assertIs(tail, second.tail)
+        self.assertTrue(first.to_bytes().endswith(tail))
+        self.assertNotIn(b"romeo@example.org/orchard' to", tail)
+        self.assertIn(b" id='1'", tail)
+        for other in (first.adding(b"<y/>"), first.readdressed(to=JULIET), first.with_payload(b"<y/>"), self.iq):
+            self.assertIsNone(other.tail)
+        self.assertTrue(first.adding(b"<y/>").to_bytes().endswith(b"<x xmlns='urn:x'/><y/></iq>"))
+
     def test_result(self) -> None:
         assert isinstance(self.iq, Iq)
         self.assertEqual(

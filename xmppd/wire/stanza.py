@@ -8,6 +8,7 @@ and :meth:`Stanza.error` return new ones, which share the payload.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Protocol, TypeVar
 
 from xmppd.wire import ns
@@ -43,9 +44,12 @@ class Stanza:
     :ivar payload: the content, as bytes, in terms of the stream's content namespace.
     :ivar extra: attributes that RFC 6120 doesn't know, passed on as they are.
     :ivar unit: the unit of work it belongs to (:meth:`along`), or None. Copies inherit it.
+    :ivar tail: the end of its bytes, if it shares them with others (:meth:`copies`); else None.
     """
 
-    __slots__ = ("_bytes", "_elements", "_names", "extra", "from_", "id", "lang", "payload", "to", "type", "unit")
+    __slots__ = (
+        "_bytes", "_elements", "_names", "extra", "from_", "id", "lang", "payload", "tail", "to", "type", "unit",
+    )  # fmt: skip
 
     #: The element's name.
     kind: ClassVar[str] = ""
@@ -74,6 +78,7 @@ class Stanza:
         self._names = names
         self._elements: tuple[Element, ...] | None = None
         self._bytes: bytes | None = None
+        self.tail: bytes | None = None
 
     # What it holds
 
@@ -137,7 +142,7 @@ class Stanza:
         new: S = self.__class__.__new__(self.__class__)
         new.to, new.from_, new.id, new.type, new.lang = self.to, self.from_, self.id, self.type, self.lang
         new.payload, new.extra, new.unit = self.payload, self.extra, self.unit
-        new._names, new._elements, new._bytes = self._names, self._elements, None
+        new._names, new._elements, new._bytes, new.tail = self._names, self._elements, None, None
         return new
 
     def readdressed(self: S, to: Jid | None = None, from_: Jid | None = None) -> S:
@@ -148,6 +153,22 @@ class Stanza:
         if from_ is not None:
             new.from_ = from_
         return new
+
+    def copies(self: S, recipients: Iterable[Jid]) -> Iterator[S]:
+        """Give the same stanza to each of many recipients. What the copies have in common is written once."""
+        cls, end = self.__class__, b"/>"
+        from_, id, type_, lang, payload, extra = self.from_, self.id, self.type, self.lang, self.payload, self.extra
+        names, elements, unit = self._names, self._elements, self.unit
+        head = f"{self._opening()} to='".encode()
+        if payload:
+            end = b"".join((b">", payload, _END[self.kind]))
+        tail = f"'{self._attributes()}".encode() + end
+        for to in recipients:
+            new = cls.__new__(cls)
+            new.to, new.from_, new.id, new.type, new.lang, new.payload = to, from_, id, type_, lang, payload
+            new.extra, new.unit, new._names, new._elements = extra, unit, names, elements
+            new._bytes, new.tail = b"".join((head, to.xml.encode(), tail)), tail
+            yield new
 
     def with_payload(self: S, payload: Payload) -> S:
         """Return the same stanza around other content."""
@@ -211,23 +232,29 @@ class Stanza:
         return data
 
     def _serialise(self) -> bytes:
-        kind = self.kind
-        head = "<" + kind
-        if self.from_ is not None:
-            head += f" from='{self.from_.xml}'"
+        head = self._opening()
         if self.to is not None:
             head += f" to='{self.to.xml}'"
-        if self.type != self.default_type:
-            head += f" type='{escape_attribute(self.type)}'"
-        if self.id is not None:
-            head += f" id='{escape_attribute(self.id)}'"
-        if self.lang is not None:
-            head += f" xml:lang='{escape_attribute(self.lang)}'"
-        if self.extra:
-            head += "".join(f" {key}='{escape_attribute(value)}'" for key, value in self.extra.items())
+        head += self._attributes()
         if self.payload:
-            return b"".join(((head + ">").encode(), self.payload, _END[kind]))
+            return b"".join(((head + ">").encode(), self.payload, _END[self.kind]))
         return (head + "/>").encode()
+
+    def _opening(self) -> str:
+        return "<" + self.kind if self.from_ is None else f"<{self.kind} from='{self.from_.xml}'"
+
+    def _attributes(self) -> str:
+        """Return what follows the addresses."""
+        text = ""
+        if self.type != self.default_type:
+            text = f" type='{escape_attribute(self.type)}'"
+        if self.id is not None:
+            text += f" id='{escape_attribute(self.id)}'"
+        if self.lang is not None:
+            text += f" xml:lang='{escape_attribute(self.lang)}'"
+        if self.extra:
+            text += "".join(f" {key}='{escape_attribute(value)}'" for key, value in self.extra.items())
+        return text
 
     def __repr__(self) -> str:
         """For logs: header and the names of the children, but no content, which is private and may be a password."""
