@@ -50,21 +50,15 @@ def _is(element: Element, by: Jid) -> bool:
 
 def _may_name(payload: bytes, by: Jid) -> bool:
     """Could one of the elements name `by`? Rooms give an id to each message: those aren't parsed for every occupant."""
-    tags = _tags(payload)
-    if tags is None:
-        return True
-    text = by.encode()
-    for held in tags:
-        if text in held:
-            return True
-    return False
+    held = _held(payload)
+    return held is None or by.encode() in held
 
 
 @lru_cache(maxsize=8)  # the same payload goes to all occupants of a room, one after the other
-def _tags(payload: bytes) -> tuple[bytes, ...] | None:
+def _held(payload: bytes) -> bytes | None:
     """Return what the elements hold, in lower case; None if an address in one could be written in yet other ways.
 
     Other ways to write the same address than in other letters of ASCII need something beyond ASCII, or an entity.
     """
-    tags = tuple(map(bytes.lower, _HOLDING.findall(payload)))
-    return None if any(not held.isascii() or b"&" in held for held in tags) else tags
+    held = b"<".join(_HOLDING.findall(payload)).lower()
+    return held if held.isascii() and b"&" not in held else None
