@@ -1,0 +1,185 @@
+"""XEP-0045 Multi-User Chat: rooms."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable
+from typing import Any
+
+from xmppd.api import Condition, Iq, Jid, Message, Presence, StanzaError, settled
+from xmppd.api.disco import DiscoComponent
+from xmppd.api.muc import Entering, Speaking
+from xmppd.plugins.muc.options import MucOptions
+from xmppd.plugins.muc.room import entering, leaving, moving, speaking
+from xmppd.plugins.muc.room.config import RoomConfig
+from xmppd.plugins.muc.room.presenting import Change
+from xmppd.plugins.muc.room.state import Limits, Room, Service
+from xmppd.plugins.muc.room.words import MUC, Status
+from xmppd.plugins.muc.service import requests, store
+from xmppd.plugins.muc.service.delivering import Delivering
+from xmppd.plugins.muc.service.rooms import Rooms
+
+_SECRET_OCTETS = 32
+#: Seconds after the start in which those whose sessions go on are waited for.
+_COMING_BACK = 5.0
+_HOUSEKEEPING = 60.0
+
+
+class Muc(DiscoComponent):
+    """Rooms in which many people talk with each other."""
+
+    label = "conference"
+    xep = (45, "1.35.1")
+    features = (MUC,)
+    tables = store.TABLES
+
+    class Options(MucOptions):
+        """Rooms, and what is allowed in them."""
+
+    async def start(self) -> None:
+        new = secrets.token_bytes(_SECRET_OCTETS)
+        secret = await self.db.write(lambda c: store.service_secret(c, self.jid, new))
+        self.service = Service(self.jid, secret, self._limits(), self.host.admins)
+        self.rooms = Rooms(self.db, self.service)
+        self.delivering = Delivering(self.host, self.rooms)
+        self.later(_COMING_BACK, self._wake_rooms)
+        self.every(_HOUSEKEEPING, self._keep_house)
+
+    async def reconfigured(self, options: Any) -> None:
+        """Take other limits."""
+        self.service.limits, self.service.admins = self._limits(), self.host.admins
+
+    def _limits(self) -> Limits:
+        options = self.options
+        return Limits(
+            occupants=options.max_occupants,
+            devices=options.max_devices,
+            history=options.max_history,
+            affiliations=options.max_affiliations,
+            nick_characters=options.max_nick,
+        )
+
+    @property
+    def identities(self) -> tuple[tuple[str, str, str], ...]:  # type: ignore[override]
+        """Its name is an option."""
+        return (("conference", "text", self.options.name),)
+
+    # Rooms
+
+    async def room(self, jid: Jid) -> Room | None:
+        """Return the room with an address, as it is now; None if there is none. Fails with StorageUnavailable."""
+        there = jid in self.rooms.loaded
+        room = await self.rooms.load(jid)
+        if room is not None and not there:
+            await settled(self._take_stock(room))
+        return room
+
+    def _take_stock(self, room: Room) -> Awaitable[None] | None:
+        """A room was read: those who were in it and have no session any more have left."""
+        gone = [
+            device for device in room.devices if self.host.serves(device.domain) and self.host.session(device) is None
+        ]
+        pending = []
+        for device in gone:
+            change = Change(codes=(Status.SHUTDOWN,), gone=True, payload=b"")
+            outcome = leaving.vacate(room, device, change, self.clock.seconds())
+            pending.append(self.delivering.on_behalf(room, outcome))
+        return settled(*pending) if pending else None
+
+    async def _wake_rooms(self) -> None:
+        for jid in await self.db.read(lambda c: store.occupied(c, self.jid)):
+            await self.room(jid)
+
+    async def _keep_house(self) -> None:
+        """Keep those rooms in memory no longer that nobody needs."""
+        for room in self.rooms.idle(self.clock.seconds() - self.options.idle_seconds):
+            self.rooms.drop(room.jid)
+
+    # Stanzas
+
+    def presence(self, presence: Presence) -> Awaitable[None] | None:
+        """Take presence: somebody enters, leaves, or has another status."""
+        if not presence.recipient.local:
+            return None
+        room = self.rooms.loaded.get(presence.recipient.bare)
+        return self._presence_later(presence) if room is None else self._presence(room, presence)
+
+    async def _presence_later(self, presence: Presence) -> None:
+        room = await self.room(presence.recipient.bare)
+        await settled(self._presence(room, presence))
+
+    def _presence(self, room: Room | None, presence: Presence) -> Awaitable[None] | None:
+        now = self.clock.seconds()
+        if presence.type == "unavailable":
+            return None if room is None else self._done(room, leaving.exit(room, presence, now), presence)
+        if presence.type == "error":
+            return None if room is None else self._done(room, leaving.lose(room, presence.sender, now), presence)
+        if presence.type != "available":
+            return None  # section 17.3: it is neither
+        if presence.has(MUC, "x"):
+            return self._enter(room, presence, now)
+        if room is None or presence.sender not in room.devices:
+            return self.host.route(moving.not_there(presence).along(presence))
+        return self._done(room, moving.update(room, presence, now), presence)
+
+    def _enter(self, room: Room | None, presence: Presence, now: float) -> Awaitable[None] | None:
+        if room is None:
+            jid = presence.recipient.bare
+            entering.check_nick(self.service, presence.recipient.resource)
+            self._ask(Entering(jid, presence.sender, presence, created=True))
+            room = self.rooms.make(jid, RoomConfig(), now)
+            return self._done(room, entering.create(room, presence, now), presence)
+        entering.check(room, presence)
+        self._ask(Entering(room.jid, presence.sender, presence, created=False))
+        if not room.history.loaded:
+            return self._enter_later(room, presence)
+        return self._done(room, entering.enter(room, presence, now), presence)
+
+    async def _enter_later(self, room: Room, presence: Presence) -> None:
+        """Read first what was said, and look again whether it is still the same room, and they may enter it."""
+        room.history.load((), self.service.limits.history)
+        await settled(self._enter(self.rooms.loaded.get(room.jid), presence, self.clock.seconds()))
+
+    def _ask(self, event: Entering | Speaking) -> None:
+        """Ask other plugins. :raises StanzaError: if one of them refuses."""
+        self.host.notify(event)
+        if event.refusal is not None:
+            raise event.refusal
+
+    def _done(self, room: Room, outcome: Any, cause: Presence | Message) -> Awaitable[None] | None:
+        return self.delivering.deliver(room, outcome, cause)
+
+    def message(self, message: Message) -> Awaitable[None] | None:
+        """Take a message to a room, or to one of its occupants."""
+        if not message.recipient.local:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        room = self.rooms.loaded.get(message.recipient.bare)
+        return self._message_later(message) if room is None else self._message(room, message)
+
+    async def _message_later(self, message: Message) -> None:
+        room = await self.room(message.recipient.bare)
+        if room is not None:
+            await settled(self._message(room, message))
+        elif message.type != "error":
+            raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room.")
+
+    def _message(self, room: Room, message: Message) -> Awaitable[None] | None:
+        now = self.clock.seconds()
+        if message.type == "error":
+            return self._done(room, leaving.lose(room, message.sender, now), message)
+        if message.recipient.resource:
+            outcome = speaking.tell(room, message)
+        elif message.type == "groupchat":
+            room.occupant_of(message.sender)
+            self._ask(Speaking(room.jid, message.sender, message))
+            outcome = speaking.say(room, message, now)
+        else:
+            outcome = requests.message(room, message, now)
+        return self._done(room, outcome, message)
+
+    async def iq(self, iq: Iq) -> None:
+        """Take a request to a room, or one to an occupant or the answer to it."""
+        if not iq.recipient.local:
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        room = await self.room(iq.recipient.bare)
+        await requests.receive(self, room, iq)

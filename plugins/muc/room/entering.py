@@ -1,0 +1,141 @@
+"""Entering a room, and creating one by that (XEP-0045 sections 7.2 and 10.1)."""
+
+from __future__ import annotations
+
+from xmppd.api import Condition, Element, Jid, Message, Presence, StanzaError, tag
+from xmppd.plugins.muc.room.history import Request, read_request
+from xmppd.plugins.muc.room.outcome import Affiliated, Created, Entered, Outcome, Seated
+from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
+from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
+from xmppd.plugins.muc.room.state import Member, Occupant, Room, Service
+from xmppd.plugins.muc.room.words import MUC, Status, clean
+from xmppd.wire.delay import delay
+
+__all__ = ["check", "check_free", "check_nick", "create", "enter", "tell_past"]
+
+
+def create(room: Room, presence: Presence, now: float) -> Outcome:
+    """Have somebody create a room that is not there, by entering it: they own it, and it is locked (section 10.1.1)."""
+    check_nick(room.service, presence.recipient.resource)
+    who = presence.sender.bare
+    room.locked = True
+    room.members[who] = owner = Member(Affiliation.OWNER)
+    out = Outcome(changes=[Created(who), Affiliated(who, owner)], happened=[Created(who)])
+    return out.add(enter(room, presence, now, created=True))
+
+
+def enter(room: Room, presence: Presence, now: float, created: bool = False) -> Outcome:
+    """Let a device in, or send everything once more to one that is in already (sections 7.2 and 17.3).
+
+    :raises StanzaError: as section 7.2.16 says.
+    """
+    device, nick = presence.sender, presence.recipient.resource
+    there = room.devices.get(device)
+    wanted = read_request(presence.child(MUC, "x"), now)
+    check(room, presence, created)
+    occupant = room.occupants.get(nick)
+    out = Outcome()
+    payload = clean(presence)
+    if occupant is None:
+        occupant = Occupant(room, nick, device.bare, default_role(room.config, room.affiliation(device)))
+        room.occupants[nick] = occupant
+        out.happened.append(Entered(nick, device.bare))
+    _show_others(room, occupant, device, out)
+    changed = there is None or occupant.shown != payload
+    room.devices[device] = occupant
+    occupant.seat(device, payload)
+    room.active_at = now
+    out.changes.append(Seated(device, nick, occupant.role, payload))
+    own = (*_codes(room), *((Status.CREATED,) if created else ()))
+    if changed:
+        announce(room, occupant, out, Change(own=own), own=(device,))
+    else:
+        codes = (*own, Status.SELF)
+        out.send(presence_of(room, occupant, full=True, codes=codes, device=device), device)
+    tell_past(room, device, wanted, out)
+    return out
+
+
+def _codes(room: Room) -> tuple[int, ...]:
+    codes = () if room.config.anonymous else (Status.SEES_ADDRESSES,)
+    return (*codes, Status.LOGGED) if room.config.logging else codes
+
+
+def _show_others(room: Room, occupant: Occupant, device: Jid, out: Outcome) -> None:
+    """Show a device who is there (section 7.2.2)."""
+    full = room.sees_addresses(occupant)
+    for other in room.occupants.values():
+        if other is not occupant and room.broadcasts(other.role):
+            out.send(presence_of(room, other, full=full), device)
+
+
+def tell_past(room: Room, device: Jid, wanted: Request, out: Outcome) -> None:
+    """Send a device what was said, and at last the subject (sections 7.2.13 to 7.2.15)."""
+    most = min(room.config.history, room.service.limits.history)
+    for past in room.history.select(wanted, most):
+        out.send(past.message.adding(delay(room.jid, past.at, digits=3)), device)
+    subject = room.subject
+    if subject is None:
+        out.send(Message(None, room.jid, type="groupchat", payload=tag("subject")), device)
+        return
+    from_ = room.jid.with_resource(subject.nick) if subject.nick else room.jid
+    payload = subject.payload + delay(room.jid, subject.at, digits=3)
+    out.send(Message(None, from_, subject.id or None, "groupchat", None, payload), device)
+
+
+# May they?
+
+
+def check(room: Room, presence: Presence, created: bool = False) -> None:
+    """Refuse who may not enter; who is there already may. :raises StanzaError: as section 7.2.16 says."""
+    device, nick, x = presence.sender, presence.recipient.resource, presence.child(MUC, "x")
+    there = room.devices.get(device)
+    if there is not None:
+        if there.nick != nick:
+            raise StanzaError(Condition.CONFLICT, text="You are in the room by another nickname.")
+        return
+    affiliation = room.affiliation(device)
+    staff = affiliation.rank >= Affiliation.ADMIN.rank
+    if affiliation is Affiliation.OUTCAST:
+        raise StanzaError(Condition.FORBIDDEN, text="You are banned from this room.")
+    if room.locked and not created:
+        raise StanzaError(Condition.ITEM_NOT_FOUND, text="The room is not there yet.")
+    check_nick(room.service, nick)
+    if default_role(room.config, affiliation) is Role.NONE:
+        raise StanzaError(Condition.REGISTRATION_REQUIRED, text="Only members may enter this room.")
+    if room.config.password and affiliation is not Affiliation.OWNER and _password(x) != room.config.password:
+        raise StanzaError(Condition.NOT_AUTHORIZED, text="That is not the room's password.")
+    check_free(room, device.bare, nick)
+    occupant = room.occupants.get(nick)
+    if occupant is not None:
+        if len(occupant.devices) >= room.service.limits.devices:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You are there with too many devices.")
+    elif not staff and len(room.occupants) >= (room.config.max_users or room.service.limits.occupants):
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE, type="wait", text="The room is full.")
+
+
+def check_nick(service: Service, nick: str) -> None:
+    """Refuse a nickname that nobody can have. :raises StanzaError: jid-malformed without one; not-acceptable."""
+    if not nick:
+        raise StanzaError(Condition.JID_MALFORMED, text="To enter a room, a nickname is needed: room@service/nickname.")
+    if not nick.strip() or len(nick) > service.limits.nick_characters:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, text="The nickname is empty or too long.")
+
+
+def check_free(room: Room, who: Jid, nick: str) -> None:
+    """Refuse a nickname that is another's. :raises StanzaError: conflict; not-acceptable if theirs is another one.
+
+    :param who: a bare real address.
+    """
+    occupant = room.occupants.get(nick)
+    owner = room.reserved_for(nick)
+    if (occupant is not None and occupant.who != who) or (owner is not None and owner != who):
+        raise StanzaError(Condition.CONFLICT, text="The nickname is another's.")
+    member = room.members.get(who)
+    if room.config.fixed_nick and member is not None and member.nick not in ("", nick):
+        raise StanzaError(Condition.NOT_ACCEPTABLE, text=f"You are {member.nick} in this room.")
+
+
+def _password(x: Element | None) -> str:
+    element = None if x is None else next((e for e in x.elements() if e.name == "password"), None)
+    return "" if element is None else str(element)

@@ -1,0 +1,103 @@
+"""Occupants' presence as the room shows it, to each as they may see it (XEP-0045 sections 7.1.2 to 7.1.4, 17.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from xmppd.api import Jid, Presence, tag
+from xmppd.plugins.muc.room.outcome import Outcome
+from xmppd.plugins.muc.room.ranks import Affiliation, Role
+from xmppd.plugins.muc.room.state import Occupant, Room
+from xmppd.plugins.muc.room.words import USER, Status, occupant_id
+
+__all__ = ["Change", "announce", "presence_of", "user"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a presence says besides how somebody is.
+
+    :ivar codes: status codes, for everybody.
+    :ivar own: status codes for those whom it is about, besides 110.
+    :ivar gone: is it of type unavailable?
+    :ivar nick: the new nickname of somebody who leaves the old one.
+    :ivar role: the role; None: the one they have.
+    :ivar affiliation: the affiliation; None: the one they have.
+    :ivar actor: the nickname of who has done it; "" if that is nobody's business.
+    :ivar reason: why.
+    :ivar payload: what is shown of the presence; None: what their device has said last.
+    :ivar more: in the ``<x/>`` behind the item, such as ``<destroy/>``.
+    """
+
+    codes: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
+    gone: bool = False
+    nick: str = ""
+    role: Role | None = None
+    affiliation: Affiliation | None = None
+    actor: str = ""
+    reason: str = ""
+    payload: bytes | None = None
+    more: bytes = b""
+
+
+PLAIN = Change()
+
+
+def user(item: bytes | None, codes: Iterable[int] = (), more: bytes = b"") -> bytes:
+    """Return the ``<x/>`` of the room's own words."""
+    return tag("x", item, more, *(tag("status", code=code) for code in codes), xmlns=USER)
+
+
+def presence_of(
+    room: Room, occupant: Occupant, *, full: bool, change: Change = PLAIN, codes: Iterable[int] = (),
+    device: Jid | None = None,
+) -> Presence:  # fmt: skip
+    """Return the presence of an occupant, without `to`.
+
+    :param full: does it say who it is?
+    :param codes: status codes besides those of the change.
+    :param device: which of their devices it is about; unless given, the one that was heard of last.
+    """
+    affiliation = change.affiliation or room.affiliation(occupant.who)
+    role = change.role or (Role.NONE if change.gone and not change.nick else occupant.role)
+    device = device or (occupant.device if full else None)
+    item = tag(
+        "item",
+        tag("actor", nick=change.actor) if change.actor else None,
+        tag("reason", change.reason) if change.reason else None,
+        affiliation=affiliation,
+        jid=device if full else None,
+        nick=change.nick or None,
+        role=role,
+    )
+    shown = occupant.shown if change.payload is None else change.payload
+    payload = shown + occupant_id(occupant.id) + user(item, (*change.codes, *codes), change.more)
+    return Presence(None, occupant.jid, type="unavailable" if change.gone else None, payload=payload)
+
+
+def announce(
+    room: Room, occupant: Occupant, out: Outcome, change: Change = PLAIN, own: Collection[Jid] | None = None,
+    role: Role | None = None,
+) -> None:  # fmt: skip
+    """Tell everybody in the room how somebody is; themselves with status 110, and last.
+
+    :param own: their own devices that are told; unless given, all they have in the room.
+    :param role: the role they had before, if it has changed: whoever saw them then is told.
+    """
+    mine = tuple(occupant.devices) if own is None else tuple(own)
+    device = mine[-1] if mine else None
+    if room.broadcasts(occupant.role) or (role is not None and room.broadcasts(role)):
+        seeing: list[Jid] = []
+        others: list[Jid] = []
+        for jid, other in room.devices.items():
+            if other is not occupant and jid not in mine:
+                (seeing if room.sees_addresses(other) else others).append(jid)
+        if seeing:
+            out.show(presence_of(room, occupant, full=True, change=change, device=device), seeing)
+        if others:
+            out.show(presence_of(room, occupant, full=False, change=change), others)
+    codes = (*change.own, Status.SELF)
+    for jid in mine:
+        out.send(presence_of(room, occupant, full=True, change=change, codes=codes, device=jid), jid)

@@ -1,0 +1,98 @@
+"""Messages to a room, and to its occupants (XEP-0045 sections 7.3, 7.4, 7.5, 8.1 and 17.2)."""
+
+from __future__ import annotations
+
+from xmppd.api import Condition, Message, StanzaError
+from xmppd.plugins.muc.room.outcome import Outcome, Said, SubjectSet
+from xmppd.plugins.muc.room.presenting import user
+from xmppd.plugins.muc.room.ranks import Role
+from xmppd.plugins.muc.room.state import Occupant, Room, Subject
+from xmppd.plugins.muc.room.words import clean, occupant_id
+from xmppd.wire import ns, stanza_id
+from xmppd.wire.xml import SEPARATOR, serialise
+
+__all__ = ["say", "tell"]
+
+_SUBJECT, _BODY, _THREAD = (f"{ns.CLIENT}{SEPARATOR}{name}" for name in ("subject", "body", "thread"))
+_HINTS = "urn:xmpp:hints"
+_NOT_KEPT = frozenset(f"{_HINTS}{SEPARATOR}{name}" for name in ("no-store", "no-permanent-store"))
+#: What makes a message without a body worth keeping.
+_KEPT = frozenset(
+    {
+        _BODY,
+        f"{_HINTS}{SEPARATOR}store",
+        f"urn:xmpp:message-retract:1{SEPARATOR}retract",
+        f"urn:xmpp:message-moderate:1{SEPARATOR}moderated",
+        f"urn:xmpp:message-correct:0{SEPARATOR}replace",
+        f"urn:xmpp:reactions:0{SEPARATOR}reactions",
+        f"urn:xmpp:fasten:0{SEPARATOR}apply-to",
+        f"urn:xmpp:chat-markers:0{SEPARATOR}displayed",
+        f"eu.siacs.conversations.axolotl{SEPARATOR}encrypted",
+        f"urn:xmpp:omemo:2{SEPARATOR}encrypted",
+        f"urn:xmpp:openpgp:0{SEPARATOR}openpgp",
+        f"jabber:x:encrypted{SEPARATOR}x",
+        f"urn:xmpp:call-invites:0{SEPARATOR}invite",
+    }
+)
+
+
+def say(room: Room, message: Message, now: float) -> Outcome:
+    """Take a message of type groupchat to the room: to everybody in it (section 7.4), or its new subject (8.1).
+
+    :raises StanzaError: not-acceptable from somebody who isn't there; forbidden without voice.
+    """
+    occupant = room.occupant_of(message.sender)
+    names = message.raw_names
+    if _SUBJECT in names and _BODY not in names and _THREAD not in names:
+        return _set_subject(room, occupant, message, now)
+    if occupant.role is Role.VISITOR:
+        raise StanzaError(Condition.FORBIDDEN, text="You have no voice in this room.")
+    occupant.spoke_at = room.active_at = now
+    kept = not _KEPT.isdisjoint(names) and _NOT_KEPT.isdisjoint(names)
+    return Outcome(said=Said(_reflected(room, occupant, message), message.sender, kept))
+
+
+def _reflected(room: Room, occupant: Occupant, message: Message) -> Message:
+    payload = clean(stanza_id.without(message, room.jid)) + occupant_id(occupant.id)
+    return Message(None, occupant.jid, message.id, "groupchat", message.lang, payload)
+
+
+def _set_subject(room: Room, occupant: Occupant, message: Message, now: float) -> Outcome:
+    if occupant.role is not Role.MODERATOR and not (room.config.change_subject and occupant.role is Role.PARTICIPANT):
+        raise StanzaError(Condition.FORBIDDEN, text="You may not change the subject.")
+    subjects = b"".join(
+        serialise(element) for element in message.elements if (element.uri, element.name) == (ns.CLIENT, "subject")
+    )
+    room.subject = Subject(occupant.nick, subjects, message.id or "", now)
+    room.active_at = now
+    said = Said(_reflected(room, occupant, message), message.sender, kept=True)
+    return Outcome(changes=[SubjectSet(room.subject)], said=said)
+
+
+def tell(room: Room, message: Message) -> Outcome:
+    """Take a private message to an occupant (section 7.5): to all of their devices.
+
+    :raises StanzaError: bad-request for the type groupchat; not-acceptable from somebody who isn't there;
+        item-not-found to nobody; forbidden, if the room doesn't allow it.
+    """
+    if message.type == "groupchat":
+        raise StanzaError(Condition.BAD_REQUEST, text="A message to one occupant can't be a groupchat message.")
+    occupant = room.occupant_of(message.sender)
+    other = room.occupant_named(message.recipient.resource)
+    if not _may_tell(room, occupant, other):
+        raise StanzaError(Condition.FORBIDDEN, text="You may not send private messages here.")
+    payload = clean(message) + user(None) + occupant_id(occupant.id)
+    out = Outcome()
+    private = Message(None, occupant.jid, message.id, message.type, message.lang, payload, extra=message.extra)
+    out.send(private, *other.devices)
+    return out
+
+
+def _may_tell(room: Room, occupant: Occupant, other: Occupant) -> bool:
+    """Answer by muc#roomconfig_allowpm; moderators may always be written to by those who may write at all."""
+    allowed = room.config.private_messages
+    if allowed == "anyone" or occupant.role is Role.MODERATOR:
+        return allowed != "none"
+    if allowed == "participants":
+        return occupant.role is Role.PARTICIPANT or other.role is Role.MODERATOR
+    return allowed == "moderators" and other.role is Role.MODERATOR

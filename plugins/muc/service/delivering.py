@@ -1,0 +1,93 @@
+"""What an act in a room leads to, put into effect: changes are stored, stanzas sent, all in one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xmppd.api import IHost, Jid, Message, Presence, Stanza, settled
+from xmppd.api.muc import OccupantEntered, OccupantLeft, RoomCreated, RoomDestroyed, RoomMessage
+from xmppd.plugins.muc.room.outcome import Created, Destroyed, Entered, Happening, Left, Outcome, Said
+from xmppd.plugins.muc.room.state import Room
+from xmppd.plugins.muc.service import store
+from xmppd.plugins.muc.service.store import Key
+
+if TYPE_CHECKING:
+    from xmppd.plugins.muc.service.rooms import Rooms
+
+__all__ = ["Delivering"]
+
+
+class Delivering:
+    """Puts outcomes into effect."""
+
+    def __init__(self, host: IHost, rooms: Rooms) -> None:
+        self._host = host
+        self._rooms = rooms
+
+    def deliver(self, room: Room, outcome: Outcome, cause: Stanza) -> Awaitable[None] | None:
+        """Store what has changed and send what is to be sent, on account of a stanza.
+
+        :returns: what to await before the sender's next stanza is handled, if anything.
+        """
+        changes = outcome.changes
+        if changes:
+            key = Key(room.number, room.jid, room.created_at)
+            self._host.store_call(cause, partial(_write, key, tuple(changes)))
+            if isinstance(changes[-1], Destroyed):
+                self._rooms.drop(room.jid)
+                outcome.happened.append(changes[-1])
+        pending: list[Awaitable[None]] = []
+        for stanza, recipients in outcome.sent:
+            self._send(stanza.along(cause), recipients, pending)
+        if outcome.said is not None:
+            self._say(room, outcome.said, cause, pending)
+        if outcome.happened:
+            self._tell(room, outcome.happened, pending)
+        return settled(*pending) if pending else None
+
+    def _send(self, stanza: Stanza, recipients: Iterable[Jid], pending: list[Awaitable[None]]) -> None:
+        route = self._host.route
+        for copy in stanza.copies(recipients):
+            wait = route(copy)
+            if wait is not None:
+                pending.append(wait)
+
+    def _say(self, room: Room, said: Said, cause: Stanza, pending: list[Awaitable[None]]) -> None:
+        message = said.message.along(cause)
+        if said.kept:
+            room.history.add(message, self._host.clock.seconds(), room.service.limits.history)
+        self._send(message, list(room.devices), pending)
+        told = self._host.notify(RoomMessage(room.jid, message, said.author))
+        if told is not None:
+            pending.append(told)
+
+    def _tell(self, room: Room, happened: Iterable[Happening], pending: list[Awaitable[None]]) -> None:
+        """Tell other plugins."""
+        for one in happened:
+            told = self._host.notify(_EVENTS[type(one)](room, one))
+            if told is not None:
+                pending.append(told)
+
+    def on_behalf(self, room: Room, outcome: Outcome) -> Awaitable[None] | None:
+        """The same without a stanza that has caused it: on behalf of the service, or an operator."""
+        cause = Presence(room.jid, room.service.jid)
+        with self._host.unit(cause):
+            return self.deliver(room, outcome, cause)
+
+    async def settle(self, room: Room, outcome: Outcome, cause: Message) -> None:
+        """The same, and wait until it is done."""
+        await settled(self.deliver(room, outcome, cause))
+
+
+_EVENTS: Mapping[type, Callable[[Room, Any], object]] = {
+    Created: lambda room, one: RoomCreated(room.jid, one.creator),
+    Entered: lambda room, one: OccupantEntered(room.jid, one.nick, one.who),
+    Left: lambda room, one: OccupantLeft(room.jid, one.nick, one.who),
+    Destroyed: lambda room, one: RoomDestroyed(room.jid),
+}
+
+
+def _write(key: Key, changes: tuple[object, ...], connection: object) -> None:
+    store.write(connection, key, changes)  # type: ignore[arg-type]  # a connection, and changes

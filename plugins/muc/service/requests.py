@@ -1,0 +1,61 @@
+"""Requests to rooms, by type, namespace and name: which act answers each.
+
+An act that changes the room is pure: it takes the room, the request and the time, and its outcome has the reply. What
+needs more takes the service as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
+from xmppd.plugins.muc.room.outcome import Outcome
+from xmppd.plugins.muc.room.state import Room
+
+if TYPE_CHECKING:
+    from xmppd.plugins.muc import Muc
+
+__all__ = ["ACTS", "ANSWERS", "Act", "Answer", "message", "receive"]
+
+#: Answers a request to the room's own address.
+Act = Callable[["Room", Iq, float], Outcome]
+#: Answers one with the help of the service; returns the reply's content.
+Answer = Callable[["Muc", "Room", Iq], Awaitable[Payload]]
+
+
+#: Requests to a room that its rules answer, by type, namespace and name.
+ACTS: Mapping[tuple[str, str, str], Act] = {}
+#: Requests to a room that take more than its rules.
+ANSWERS: Mapping[tuple[str, str, str], Answer] = {}
+
+
+async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
+    """Answer a request to a room, or pass on what is for an occupant.
+
+    :raises StanzaError: item-not-found, if there is no such room; service-unavailable for what nobody answers.
+    """
+    if room is None:
+        if iq.answerable:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room.")
+        return
+    if iq.recipient.resource or not iq.answerable:
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    names = (iq.type, *iq.names[0])
+    if names in ANSWERS:
+        reply: Payload = await ANSWERS[names](muc, room, iq)
+    elif names in ACTS:
+        outcome = ACTS[names](room, iq, muc.clock.seconds())
+        await settled(muc.delivering.deliver(room, outcome, iq))
+        reply = outcome.reply
+    else:
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    await settled(muc.host.route(iq.result(reply).along(iq)))
+
+
+def message(room: Room, message: Message, now: float) -> Outcome:
+    """Take a message to the room that is no groupchat message: an invitation, or a request for voice.
+
+    :raises StanzaError: bad-request for anything else (section 17.2).
+    """
+    raise StanzaError(Condition.BAD_REQUEST, text="A message to a room has the type groupchat.")

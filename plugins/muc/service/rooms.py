@@ -1,0 +1,99 @@
+"""The rooms of a service: in memory while somebody is in them or they were lately used, else in the database only."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred, succeed
+
+from xmppd.api import IDatabase, Jid
+from xmppd.api.waiting import as_deferred
+from xmppd.plugins.muc.room.config import RoomConfig
+from xmppd.plugins.muc.room.ranks import Role
+from xmppd.plugins.muc.room.state import Occupant, Room, Service
+from xmppd.plugins.muc.service import store
+from xmppd.plugins.muc.service.store import Stored
+
+__all__ = ["Rooms"]
+
+_NUMBERS = 62  # bits
+
+
+class Rooms:
+    """Those that are loaded, by address, and how to get at the others.
+
+    :ivar loaded: rooms in memory.
+    """
+
+    def __init__(self, db: IDatabase, service: Service) -> None:
+        self._db = db
+        self.service = service
+        self.loaded: dict[Jid, Room] = {}
+        self._loading: dict[Jid, Deferred[Room | None]] = {}
+
+    def load(self, jid: Jid) -> Deferred[Room | None]:
+        """Return a room, or None if there is none with that address. Fails with StorageUnavailable.
+
+        Everybody who asks meanwhile gets the same one.
+        """
+        room = self.loaded.get(jid)
+        if room is not None:
+            return succeed(room)
+        waiting: Deferred[Room | None] = Deferred()
+        coming = self._loading.get(jid)
+        if coming is None:
+            coming = self._loading[jid] = as_deferred(self._load(jid))
+            coming.addBoth(self._loaded, jid)
+
+        def pass_on(outcome: Room | None) -> Room | None:
+            waiting.callback(outcome)
+            return outcome
+
+        coming.addCallbacks(pass_on, self._failed, errbackArgs=(waiting,))
+        return waiting
+
+    def _loaded(self, outcome: object, jid: Jid) -> object:
+        self._loading.pop(jid, None)
+        return outcome
+
+    def _failed(self, failure: object, waiting: Deferred[Room | None]) -> None:
+        waiting.errback(failure)  # type: ignore[arg-type]
+
+    async def _load(self, jid: Jid) -> Room | None:
+        stored = await self._db.read(lambda c: store.find(c, jid))
+        if jid in self.loaded:
+            return self.loaded[jid]
+        if stored is None:
+            return None
+        room = self.loaded[jid] = self._restored(jid, stored)
+        return room
+
+    def _restored(self, jid: Jid, stored: Stored) -> Room:
+        room = Room(self.service, jid, stored.number, stored.config, stored.created_at)
+        room.locked, room.version = stored.locked, stored.version
+        room.subject, room.active_at = stored.subject, stored.active_at
+        room.members.update(stored.members)
+        room.notes.update(stored.notes)
+        for seat in stored.seats:
+            occupant = room.occupants.get(seat.nick)
+            if occupant is None:
+                occupant = Occupant(room, seat.nick, seat.device.bare, Role(seat.role))
+                room.occupants[seat.nick] = occupant
+            room.devices[seat.device] = occupant
+            occupant.seat(seat.device, seat.payload)
+        return room
+
+    def make(self, jid: Jid, config: RoomConfig, now: float) -> Room:
+        """Return a new room, which nobody has stored yet. `now` in seconds since the epoch."""
+        room = self.loaded[jid] = Room(self.service, jid, secrets.randbits(_NUMBERS), config, now)
+        room.history.loaded = True
+        return room
+
+    def drop(self, jid: Jid) -> None:
+        """Keep a room in memory no longer."""
+        self.loaded.pop(jid, None)
+
+    def idle(self, before: float) -> Iterable[Room]:
+        """Return those that nobody is in, and where nothing has happened since then, in seconds since the epoch."""
+        return [room for room in self.loaded.values() if not room.occupants and room.active_at < before]

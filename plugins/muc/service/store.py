@@ -1,0 +1,274 @@
+"""The tables of rooms, and how changes are written into them.
+
+Writing the same change twice does what writing it once does, as the ledger may have to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from xmppd.api import Jid
+from xmppd.plugins.muc.room.config import RoomConfig
+from xmppd.plugins.muc.room.outcome import (
+    Affiliated,
+    Change,
+    Configured,
+    Created,
+    Destroyed,
+    Noted,
+    Seated,
+    SubjectSet,
+    Unlocked,
+    Vacated,
+)
+from xmppd.plugins.muc.room.ranks import Affiliation
+from xmppd.plugins.muc.room.state import Member, Subject
+
+__all__ = ["TABLES", "Key", "Seat", "Stored", "find", "occupied", "service_secret", "touch", "write"]
+
+_metadata = MetaData()
+SERVICES = Table(
+    "muc_services",
+    _metadata,
+    Column("service", Text, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+)
+ROOMS = Table(
+    "muc_rooms",
+    _metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("service", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("locked", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("active_at", Float, nullable=False),
+    Column("subject", LargeBinary),
+    Column("subject_nick", Text),
+    Column("subject_id", Text),
+    Column("subject_at", Float),
+    Index("muc_rooms_by_name", "service", "name", unique=True),
+)
+MEMBERS = Table(
+    "muc_members",
+    _metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("who", Text, primary_key=True),
+    Column("affiliation", Text, nullable=False),
+    Column("nick", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("form", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("muc_members_by_who", "who"),
+)
+SEATS = Table(
+    "muc_seats",
+    _metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("device", Text, primary_key=True),
+    Column("nick", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+NOTES = Table(
+    "muc_notes",
+    _metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+TABLES = (SERVICES, ROOMS, MEMBERS, SEATS, NOTES)
+_PARTS = (MEMBERS, SEATS, NOTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which room it is: its number, its address, and when it was made, in seconds since the epoch."""
+
+    number: int
+    jid: Jid
+    created_at: float
+
+
+class Seat(NamedTuple):
+    """A device that was in a room, as it is stored."""
+
+    device: Jid
+    nick: str
+    role: str
+    payload: bytes
+
+
+class Stored(NamedTuple):
+    """A room as it is stored."""
+
+    number: int
+    config: RoomConfig
+    locked: bool
+    version: int
+    created_at: float
+    active_at: float
+    subject: Subject | None
+    members: Mapping[Jid, Member]
+    seats: Sequence[Seat]
+    notes: Mapping[str, str]
+
+
+# Reading
+
+
+def service_secret(connection: Connection, service: Jid, new: bytes) -> bytes:
+    """Return the secret of a service; `new` if it has none yet."""
+    found = connection.execute(select(SERVICES.c.secret).filter_by(service=str(service))).scalar()
+    if found is None:
+        connection.execute(insert(SERVICES), {"service": str(service), "secret": new})
+    return new if found is None else bytes(found)
+
+
+_ROOM = select(ROOMS).where(ROOMS.c.service == bindparam("of"), ROOMS.c.name == bindparam("called"))
+
+
+def find(connection: Connection, jid: Jid) -> Stored | None:
+    """Return the room with an address, or None."""
+    row = connection.execute(_ROOM, {"of": jid.domain, "called": jid.local}).first()
+    if row is None:
+        return None
+    members = {
+        Jid.parse(one.who): Member(Affiliation(one.affiliation), one.nick, one.reason, one.form, one.version)
+        for one in connection.execute(select(MEMBERS).filter_by(room=row.number))
+    }
+    seats = [
+        Seat(Jid.parse(one.device), one.nick, one.role, bytes(one.payload))
+        for one in connection.execute(select(SEATS).filter_by(room=row.number))
+    ]
+    notes = {one.name: one.value for one in connection.execute(select(NOTES).filter_by(room=row.number))}
+    subject = None
+    if row.subject is not None:
+        subject = Subject(row.subject_nick, bytes(row.subject), row.subject_id, row.subject_at)
+    config = RoomConfig.from_text(row.config)
+    return Stored(
+        row.number, config, bool(row.locked), row.version, row.created_at, row.active_at, subject, members, seats, notes
+    )
+
+
+def occupied(connection: Connection, service: Jid) -> list[Jid]:
+    """Return the addresses of rooms that somebody is in."""
+    query = select(ROOMS.c.name).where(ROOMS.c.service == str(service), ROOMS.c.number.in_(select(SEATS.c.room)))
+    return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]
+
+
+# Writing
+
+
+def touch(connection: Connection, number: int, active_at: float) -> None:
+    """Write down when a room was last active, in seconds since the epoch."""
+    connection.execute(update(ROOMS).filter_by(number=number).values(active_at=active_at))
+
+
+def write(connection: Connection, key: Key, changes: Sequence[Change]) -> None:
+    """Write down what has changed in a room, in order."""
+    for change in changes:
+        _WRITERS[type(change)](connection, key, change)
+
+
+def _create(connection: Connection, key: Key, change: Created) -> None:
+    _destroy(connection, key, change)
+    row = {
+        "number": key.number, "service": key.jid.domain, "name": key.jid.local, "config": RoomConfig().to_text(),
+        "locked": 1, "version": 0, "created_at": key.created_at, "active_at": key.created_at,
+    }  # fmt: skip
+    connection.execute(insert(ROOMS), row)
+
+
+def _destroy(connection: Connection, key: Key, change: Change) -> None:
+    for table in _PARTS:
+        connection.execute(delete(table).filter_by(room=key.number))
+    connection.execute(delete(ROOMS).filter_by(number=key.number))
+
+
+def _unlock(connection: Connection, key: Key, change: Unlocked) -> None:
+    connection.execute(update(ROOMS).filter_by(number=key.number).values(locked=0))
+
+
+def _configure(connection: Connection, key: Key, change: Configured) -> None:
+    connection.execute(update(ROOMS).filter_by(number=key.number).values(config=change.config.to_text()))
+
+
+def _set_subject(connection: Connection, key: Key, change: SubjectSet) -> None:
+    new = change.subject
+    values = {
+        "subject": new.payload, "subject_nick": new.nick, "subject_id": new.id, "subject_at": new.at,
+        "active_at": new.at,
+    }  # fmt: skip
+    connection.execute(update(ROOMS).filter_by(number=key.number).values(values))
+
+
+def _affiliate(connection: Connection, key: Key, change: Affiliated) -> None:
+    connection.execute(delete(MEMBERS).filter_by(room=key.number, who=str(change.who)))
+    member = change.member
+    if member is not None:
+        row = {
+            "room": key.number, "who": str(change.who), "affiliation": str(member.affiliation), "nick": member.nick,
+            "reason": member.reason, "form": member.form, "version": member.version,
+        }  # fmt: skip
+        connection.execute(insert(MEMBERS), row)
+        if member.version:
+            query = update(ROOMS).where(ROOMS.c.number == key.number, ROOMS.c.version < member.version)
+            connection.execute(query.values(version=member.version))
+
+
+_TAKE_SEAT = insert(SEATS)
+_LEAVE_SEAT = delete(SEATS).where(SEATS.c.room == bindparam("of"), SEATS.c.device == bindparam("whose"))
+
+
+def _seat(connection: Connection, key: Key, change: Seated) -> None:
+    connection.execute(_LEAVE_SEAT, {"of": key.number, "whose": str(change.device)})
+    row = {
+        "room": key.number, "device": str(change.device), "nick": change.nick, "role": change.role,
+        "payload": change.payload,
+    }  # fmt: skip
+    connection.execute(_TAKE_SEAT, row)
+
+
+def _vacate(connection: Connection, key: Key, change: Vacated) -> None:
+    connection.execute(_LEAVE_SEAT, {"of": key.number, "whose": str(change.device)})
+
+
+def _note(connection: Connection, key: Key, change: Noted) -> None:
+    connection.execute(delete(NOTES).filter_by(room=key.number, name=change.name))
+    if change.value is not None:
+        connection.execute(insert(NOTES), {"room": key.number, "name": change.name, "value": change.value})
+
+
+_WRITERS: Mapping[type, Callable[[Connection, Key, Any], None]] = {
+    Created: _create,
+    Unlocked: _unlock,
+    Configured: _configure,
+    SubjectSet: _set_subject,
+    Affiliated: _affiliate,
+    Seated: _seat,
+    Vacated: _vacate,
+    Noted: _note,
+    Destroyed: _destroy,
+}

@@ -1,0 +1,102 @@
+"""Group chat, to other plugins: what happens in rooms (XEP-0045), to be observed, and to be refused.
+
+Observers of :class:`Entering` and :class:`Speaking` are plain functions, and may set ``refusal``::
+
+    @observe(Speaking)
+    def no_links(self, event: Speaking) -> None:
+        if "http" in (event.message.body or ""):
+            event.refusal = StanzaError(Condition.POLICY_VIOLATION, text="No links here.")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xmppd.wire.errors import StanzaError
+from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Message, Presence
+
+__all__ = ["Entering", "OccupantEntered", "OccupantLeft", "RoomCreated", "RoomDestroyed", "RoomMessage", "Speaking"]
+
+
+@dataclass(slots=True)
+class Entering:
+    """Somebody who may, as far as the room is concerned, is about to enter it, or to create it.
+
+    :ivar room: the room's address.
+    :ivar device: the full address of who wants to enter.
+    :ivar presence: with which they do; `to` has the nickname.
+    :ivar created: there is no such room yet.
+    :ivar refusal: set it, and they may not.
+    """
+
+    room: Jid
+    device: Jid
+    presence: Presence
+    created: bool
+    refusal: StanzaError | None = None
+
+
+@dataclass(slots=True)
+class Speaking:
+    """An occupant is about to say something to everybody in a room.
+
+    :ivar room: the room's address.
+    :ivar device: the full address of the occupant's device.
+    :ivar message: as it came.
+    :ivar refusal: set it, and nobody hears it.
+    """
+
+    room: Jid
+    device: Jid
+    message: Message
+    refusal: StanzaError | None = None
+
+
+@dataclass(slots=True)
+class RoomCreated:
+    """Somebody has created a room, and is in it; it may not be confirmed yet."""
+
+    room: Jid
+    creator: Jid
+
+
+@dataclass(slots=True)
+class RoomDestroyed:
+    """A room is gone, and nothing is left of it."""
+
+    room: Jid
+
+
+@dataclass(slots=True)
+class OccupantEntered:
+    """Somebody has entered a room with the first of their devices.
+
+    :ivar who: the bare real address.
+    """
+
+    room: Jid
+    nick: str
+    who: Jid
+
+
+@dataclass(slots=True)
+class OccupantLeft:
+    """Somebody has left a room with the last of their devices."""
+
+    room: Jid
+    nick: str
+    who: Jid
+
+
+@dataclass(slots=True)
+class RoomMessage:
+    """Something was said to everybody in a room.
+
+    :ivar message: as it is sent, without `to`; `from_` is the occupant.
+    :ivar author: the full real address.
+    """
+
+    room: Jid
+    message: Message
+    author: Jid
