@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import secrets
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
-
-from twisted.internet.defer import Deferred
 
 from xmppd.api import (
     ACCOUNT,
@@ -42,27 +39,19 @@ from xmppd.api import (
     use,
 )
 from xmppd.api.archive import USED, IArchive
+from xmppd.api.archives import HIGHEST_ID, Answer, Archives, Limits, Selection, View, Walk, covers, merged
 from xmppd.api.disco import DiscoInfo
 from xmppd.api.limits import Window
 from xmppd.api.verdicts import Outcome
 from xmppd.api.words import plural
 from xmppd.plugins.archive import preferences, retraction, store
-from xmppd.plugins.archive.ids import KEY_OCTETS, ArchiveIds
-from xmppd.plugins.archive.keeper import Keeper
 from xmppd.plugins.archive.options import ArchiveOptions
-from xmppd.plugins.archive.owners import Owners
 from xmppd.plugins.archive.preferences import Preferences
-from xmppd.plugins.archive.reader import Answer, Limits, Reader
 from xmppd.plugins.archive.rules import RETRACT, RETRACTS, Rules
-from xmppd.plugins.archive.search import Search
-from xmppd.plugins.archive.walks import Walk, covers, merged
 from xmppd.wire import mam, rsm, stanza_id
 from xmppd.wire.delay import format_datetime, parse_datetime
 
-_DAY = 86_400.0
 _HOUSEKEEPING = 600.0  # seconds
-_HANDLING = 1.0  # seconds at most between the id of a message and the batch that it is written with
-_BURST = 25  # results that are sent before others get their turn
 _OTHERS = (ACCOUNT, NO_ACCOUNT)
 
 
@@ -75,23 +64,17 @@ class Archive(Plugin):
         mam.NS, f"{mam.NS}#extended", f"{mam.NS}#groupchat-field", stanza_id.NS, rsm.NS, RETRACT,
     )  # fmt: skip
     provides = (IArchive,)
-    tables = store.TABLES
+    tables = store.TABLES.all
     roster = use(IRoster)
 
     Options = ArchiveOptions
 
     async def start(self) -> None:
-        new = secrets.token_bytes(KEY_OCTETS)
-        self._ids = ArchiveIds(await self.db.write(lambda c: store.host_key(c, self.host.jid, new)))
-        self._last_id = await self.db.read(store.last_id)
-        self._seconds = self.clock.seconds
-        self._search = Search()
-        self._owners = Owners(self.db, lambda account: bool(self.host.sessions(account)))
-        self._keeper = Keeper(self.db, self.host.jid, self._owners, self._search, self._turn)
-        self._reader = Reader(self.db, self._ids, self._search, self._limits)
+        self._archives = Archives(
+            self.host, self.host.jid, store.TABLES, self._limits, lambda account: bool(self.host.sessions(account))
+        )  # fmt: skip
+        await self._archives.start()
         self._walks: WeakKeyDictionary[ISession, Walk] = WeakKeyDictionary()
-        self._newest: dict[Jid, int] = {}  # by account: the id of the message it has sent last
-        self._crowded: set[Jid] = set()  # whose archives may have grown too long
         self._sent: tuple[Message, int] | None = None  # the message archived last for its sender, and its id
         await self.reconfigured(self.options)
         self.every(_HOUSEKEEPING, self._keep_house)
@@ -104,10 +87,7 @@ class Archive(Plugin):
         self._preferences = {account: Preferences.from_text(text) for account, text in stored.items()}
         self._default = Preferences(options.default)
         self._retracting = Window(options.max_retractions, 60.0)
-        if options.search:
-            await self.db.write(self._search.create)
-        else:
-            await self.db.read(self._search.look)
+        await self._archives.allow_search(options.search)
 
     def _limits(self) -> Limits:
         options = self.options
@@ -172,40 +152,25 @@ class Archive(Plugin):
         return None if stanza_id.given_by(event.stanza, event.account) is None else Handled()
 
     def _store_received(self, message: Message, account: Jid, peer: Jid, meaning: int) -> Message:
-        text = self._ids.text(self._store(account, peer, message, meaning))
+        text = self._archives.ids.text(self._store(account, peer, message, meaning))
         given = f"<stanza-id xmlns='{stanza_id.NS}' by='{account.xml}' id='{text}'/>"
         return message.adding(given.encode(), stanza_id.RAW_NAME)
 
     def _store(self, account: Jid, peer: Jid, message: Message, meaning: int) -> int:
         """Archive a message, when all that its handling leaves behind is written; return its id."""
-        # Time keeps the order across restarts, and the counter if the clock stands still or goes back.
-        now = int(self._seconds() * 1e6)
-        self._last_id = id_ = now if now > self._last_id else self._last_id + 1
-        if message.sender.bare == account:
-            self._newest[account] = id_
-        owner = self._owners.known.get(account)
-        if owner is not None:
-            self.host.store(message, store.MESSAGES, store.row_of(owner.number, id_, peer, message))
-            owner.room -= 1
-        else:
-            row = store.row_of(0, id_, peer, message)
-            self.host.store_call(message, lambda c: store.add(c, account, row))
-            if self._owners.missing(account):
-                self.host.spawn(self._owners.look_up(account), f"looking up the archive of {account}")
-        if owner is None or owner.room < 0:
-            self._crowded.add(account)
+        id_ = self._archives.put(account, peer, message, None, message.sender.bare == account)
         if meaning & RETRACTS and self.options.retraction_reach:
             self._retract(account, message)
         return id_
 
     def _retract(self, account: Jid, message: Message) -> None:
         """Have a tombstone take the place of the message that this one takes back (XEP-0424 section 5)."""
-        now, sender = self._seconds(), message.sender.bare
+        now, sender = self.clock.seconds(), message.sender.bare
         retracted = None if self._retracting.full(sender, now) else retraction.read(message, now)
         if retracted is not None:
             self._retracting.add(sender, now)
-            search, reach = self._search, self.options.retraction_reach
-            self.host.store_call(message, lambda c: retracted.apply(c, search, account, reach))
+            archives, reach = self._archives, self.options.retraction_reach
+            self.host.store_call(message, lambda c: retracted.apply(c, archives, account, reach))
 
     def _wants(self, account: Jid, peer: Jid) -> bool | Awaitable[bool]:
         """Does an account want messages from and to an address archived (XEP-0441)?"""
@@ -227,39 +192,24 @@ class Archive(Plugin):
         """Send what matches, then say that that was it (XEP-0313 section 4)."""
         asked = mam.query(request.request, self.options.search)
         session, account = self.host.session(request.sender), request.sender.bare
-        await self._written(account)
-        owner = await self._owners.load(account)
         walk = None if session is None else self._walks.get(session)
-        number, until = 0 if owner is None else owner.number, self.host.stored_before()
-        if self._last_id > (self.clock.seconds() + 1.0) * 1e6:
-            until = math.inf  # the clock was set back: ids are ahead of the time, which says nothing of them
-        answer = await self._reader.answer(number, asked, account, walk, until)
+        answer = await self._archives.answer(account, asked, walk, _view(account))
         if session is not None:
             await self._send(session, answer, asked.id)
         return request.result(mam.fin(answer.page, answer.complete))
 
-    async def _written(self, account: Jid) -> None:
-        """Wait for what an account has just sent: whoever asks after that has to find it (RFC 6120 10.1)."""
-        if self._newest.get(account, 0) >= (self.host.stored_before() - _HANDLING) * 1e6:
-            await self.host.stored()
-
     async def _send(self, session: ISession, answer: Answer, query_id: str | None) -> None:
-        for number, message in enumerate(answer.messages):
-            if number and number % _BURST == 0:
-                await self._turn()
+        async def send(payload: bytes) -> bool:
             if self.host.session(session.jid) is not session:
-                return
-            payload = mam.result(message, query_id)
+                return False
             await settled(session.send(Message(session.jid, session.account, payload=payload, names=mam.RESULT)))
+            return True
+
+        if not await self._archives.send(answer, query_id, send):
+            return
         self._walks[session] = answer.walk
         if answer.fetched is not None:
             session.keep(USED, merged(session.state.get(USED, ()), *answer.fetched))
-
-    def _turn(self) -> Deferred[None]:
-        """Return what fires when others have had their turn."""
-        turn: Deferred[None] = Deferred()
-        self.clock.callLater(0, turn.callback, None)
-        return turn
 
     @iq_get(mam.NS, "query", to=OWN_ACCOUNT)
     def form(self, request: Iq) -> Iq:
@@ -269,19 +219,14 @@ class Archive(Plugin):
     @iq_get(mam.NS, "metadata", to=OWN_ACCOUNT)
     async def metadata(self, request: Iq) -> Iq:
         """Say what are the first and the last message (section 5)."""
-        await self._written(request.sender.bare)
-        return request.result(await self._metadata(request.sender.bare))
+        await self._archives.written(request.sender.bare)
+        return request.result(await self._archives.metadata(request.sender.bare))
 
     @bound_element
     async def metadata_when_bound(self, session: ISession) -> bytes:
         """Say so to those who bind a resource with Bind 2 (XEP-0386 section 3.2): as it is now that they are there."""
         await self.host.stored()
-        return await self._metadata(session.account)
-
-    async def _metadata(self, account: Jid) -> bytes:
-        ends = await self.db.read(lambda c: store.ends(c, store.find_owner(c, account)))
-        named = zip(("start", "end"), ends or (), strict=False)
-        return mam.metadata((name, self._ids.text(id_), id_ / 1e6) for name, id_ in named)
+        return await self._archives.metadata(session.account)
 
     @iq_get(mam.NS, "prefs", to=OWN_ACCOUNT)
     def tell_preferences(self, request: Iq) -> Iq:
@@ -295,7 +240,7 @@ class Archive(Plugin):
         self._check_preferences()
         wanted = preferences.read(request.request, self.options.max_listed)
         account = request.sender.bare
-        await self.db.write(lambda c: store.set_preferences(c, account, wanted.to_text()))
+        await self.db.write(lambda c: store.set_preferences(c, self._archives.store, account, wanted.to_text()))
         self._preferences[account] = wanted
         return request.result(wanted.element())
 
@@ -329,42 +274,35 @@ class Archive(Plugin):
     def leave(self, event: SessionEnded) -> None:
         """Forget an owner who is not connected any more."""
         if not self.host.sessions(event.session.account):
-            self._owners.drop(event.session.account)
+            self._archives.owners.drop(event.session.account)
 
     async def _keep_house(self) -> None:
-        options = self.options
-        old = (min(self.clock.seconds(), self.host.stored_before()) - _HOUSEKEEPING) * 1e6
-        self._newest = {account: id_ for account, id_ in self._newest.items() if id_ >= old}
-        if options.max_days:
-            await self._keeper.expire(int((self.clock.seconds() - options.max_days * _DAY) * 1e6))
-        crowded, self._crowded = self._crowded, set()
-        for account in crowded if options.max_messages else ():
-            await self._keeper.make_room(account, options.max_messages)
+        await self._archives.keep_house(self.options.max_days, self.options.max_messages)
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
         """Delete the account's archive."""
         self._preferences.pop(event.account, None)
-        await self._keeper.remove(event.account)
+        await self._archives.keeper.remove(event.account)
 
     # For other plugins and operators
 
     def archive_id(self, account: Jid, message: Message) -> str | None:
         """See :class:`xmppd.api.archive.IArchive`."""
         if self._sent is not None and self._sent[0] is message and message.sender.bare == account:
-            return self._ids.text(self._sent[1])
+            return self._archives.ids.text(self._sent[1])
         return stanza_id.given_by(message, account)
 
     def take_back(self, account: Jid, message: Message) -> None:
         """See :class:`xmppd.api.archive.IArchive`."""
         given = stanza_id.given_by(message, account)
-        id_ = None if given is None else self._ids.number(given)
+        id_ = None if given is None else self._archives.ids.number(given)
         if id_ is not None:
-            self.host.store_call(message, lambda c: store.take_back(c, account, id_))
+            self._archives.take_back(account, message, id_)
 
     def fetched(self, session: ISession, archive_id: str) -> bool:
         """See :class:`xmppd.api.archive.IArchive`."""
-        id_ = self._ids.number(archive_id)
+        id_ = self._archives.ids.number(archive_id)
         return id_ is not None and covers(session.state.get(USED, ()), id_)
 
     @operation("archive count", examples=("romeo@example.org",))
@@ -374,8 +312,8 @@ class Archive(Plugin):
         :param account: bare address of the account.
         """
         owner = await self._check(account)
-        count = await self.db.read(lambda c: store.count(c, owner))
-        ends = await self.db.read(lambda c: store.ends(c, owner))
+        count = await self.db.read(lambda c: self._archives.store.count(c, owner))
+        ends = await self.db.read(lambda c: self._archives.store.ends(c, owner))
         first, last = ("", "") if ends is None else (format_datetime(id_ / 1e6) for id_ in ends)
         return {"account": str(account), "messages": count, "first": first, "last": last}
 
@@ -388,12 +326,22 @@ class Archive(Plugin):
         """
         owner = await self._check(account)
         try:
-            highest = round(parse_datetime(before) * 1e6) - 1 if before else store.HIGHEST_ID
+            highest = round(parse_datetime(before) * 1e6) - 1 if before else HIGHEST_ID
         except ValueError as error:
             raise OperationError(str(error)) from None
-        return f"Deleted {plural(await self._keeper.delete(owner, highest), 'message')}."
+        return f"Deleted {plural(await self._archives.keeper.delete(owner, highest), 'message')}."
 
     async def _check(self, account: Jid) -> int:
         if not await self.host.accounts.exists(account):
             raise OperationError(f"there is no account {account}", Condition.ITEM_NOT_FOUND)
-        return await self.db.read(lambda c: store.find_owner(c, account)) or 0
+        return await self.db.read(lambda c: self._archives.store.find_owner(c, account)) or 0
+
+
+def _view(account: Jid) -> View:
+    """Return what users see of their archives: everything, as it is."""
+
+    def narrow(selection: Selection, with_: Jid) -> Selection:
+        # Of what the owner has sent to itself nothing is known of resources (section 4.1.1).
+        return replace(selection, with_=account if with_.bare == account else with_)
+
+    return View(narrow, lambda stanza: stanza)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select, update
 
 from xmppd.api import Element, Jid, JidError, Message, tag
+from xmppd.api.archives import Archives, brief
 from xmppd.plugins.archive.rules import RETRACT
-from xmppd.plugins.archive.search import Search
-from xmppd.plugins.archive.store import MESSAGES, brief, find_owner
+from xmppd.plugins.archive.store import MESSAGES
 from xmppd.wire import ns
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.xml import parse
@@ -50,14 +50,14 @@ class Retraction:
     id: str
     at: float
 
-    def apply(self, connection: Connection, search: Search, account: Jid, reach: int) -> None:
+    def apply(self, connection: Connection, archives: Archives, account: Jid, reach: int) -> None:
         """Replace the message in an archive by a tombstone.
 
         :param account: whose archive.
         :param reach: how many of the newest messages of the archive are looked through, by the index.
         """
         peer = self.other if account == self.sender else self.sender
-        owner = find_owner(connection, account)
+        owner = archives.store.find_owner(connection, account)
         beyond = connection.execute(_BEYOND, {"whose": owner, "reach": reach}).scalar()
         low = -1 if beyond is None else beyond
         values = {"whose": owner, "low": low, "peer_": brief(peer), "mark_": brief(self.target)}
@@ -65,7 +65,7 @@ class Retraction:
             (message,) = parse(bytes(stanza))
             if self._means(message):
                 connection.execute(_REPLACE, {"which": position, "tombstone": self._tombstone(message)})
-                search.remove(connection, [position])
+                archives.search.remove(connection, [position])
 
     def _means(self, message: Element) -> bool:
         """Is it the same conversation, from the same sender (section 6), and nothing that has to stay?"""

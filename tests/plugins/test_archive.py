@@ -10,8 +10,7 @@ from twisted.internet.defer import fail
 from tests.plugins.kit import PluginTestCase
 from xmppd.api import FromClient, Message, Phase, Plugin, StorageUnavailable, ToAccount, filter
 from xmppd.api.archive import USED
-from xmppd.plugins.archive import owners, pages, reader
-from xmppd.plugins.archive.pages import find
+from xmppd.api.archives import owners, pages
 from xmppd.plugins.archive.store import MESSAGES, OWNERS
 from xmppd.testing import ClassSource
 from xmppd.wire.jid import Jid
@@ -183,9 +182,9 @@ class Storing(ArchiveTestCase):
     def test_who_sent_just_now_is_forgotten(self) -> None:
         archive = self.plugin("archive")
         self.romeo.send(message("one"))
-        self.assertEqual(set(archive._newest), {ROMEO})
+        self.assertEqual(set(archive._archives._newest), {ROMEO})
         self.pump(1300)
-        self.assertEqual(archive._newest, {})
+        self.assertEqual(archive._archives._newest, {})
 
     def test_what_waits_in_the_archive_is_not_refused(self) -> None:
         """There is no offline storage here."""
@@ -289,12 +288,13 @@ class Pages(ArchiveTestCase):
     def test_counted_once(self) -> None:
         """The number of matches is counted for the first page only (docs/decisions)."""
         counts = []
+        find = pages.Pages.find
 
-        def finding(connection: Any, selection: Any, wanted: Any) -> Any:
+        def finding(self: Any, connection: Any, selection: Any, wanted: Any) -> Any:
             counts.append(wanted.count)
-            return find(connection, selection, wanted)
+            return find(self, connection, selection, wanted)
 
-        self.patch(reader, "find", finding)
+        self.patch(pages.Pages, "find", finding)
         results, _ = self.ask(self.romeo)
         for _ in range(3):
             results, iq = self.ask(self.romeo, page=f"<after>{results[-1]['id']}</after>")
@@ -452,7 +452,7 @@ class InMemory(ArchiveTestCase):
     """Numbers of accounts are kept in memory of those who are connected, and of so many others."""
 
     def known(self) -> set[str]:
-        return {jid.local for jid in self.plugin("archive")._owners.known}
+        return {jid.local for jid in self.plugin("archive")._archives.owners.known}
 
     def test_whoever_leaves_is_forgotten(self) -> None:
         for text in ("one", "two"):

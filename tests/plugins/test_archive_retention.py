@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from sqlalchemy import func, insert, select, update
 
 from tests.plugins.test_archive import ArchiveTestCase, message, said
-from xmppd.plugins.archive import keeper, retraction
-from xmppd.plugins.archive.store import HOSTS, MESSAGES, OWNERS, brief
+from xmppd.api.archives import brief, keeper
+from xmppd.plugins.archive import retraction
+from xmppd.plugins.archive.store import HOSTS, MESSAGES, OWNERS
 from xmppd.wire.jid import Jid
 
 DAY = 86_400.0
@@ -104,9 +105,9 @@ class ByCount(ArchiveTestCase):
         for n in range(1, 10):
             self.romeo.send(message(str(n)))
         archive = self.plugin("archive")
-        self.assertEqual(archive._crowded, set())
+        self.assertEqual(archive._archives._crowded, set())
         self.romeo.send(message("10"))
-        self.assertEqual(archive._crowded, {Jid.parse("romeo@example.org"), Jid.parse("juliet@example.org")})
+        self.assertEqual(archive._archives._crowded, {Jid.parse("romeo@example.org"), Jid.parse("juliet@example.org")})
 
 
 class WithTheAccount(ArchiveTestCase):

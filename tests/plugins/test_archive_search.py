@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import func, inspect, select, text, update
 
 from tests.plugins.test_archive import MAM, SEARCH, ArchiveTestCase, message, said
-from xmppd.plugins.archive import reader
+from xmppd.api.archives import reader
 from xmppd.plugins.archive.store import MESSAGES, OWNERS
 from xmppd.wire.escape import escape_text
 

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import Connection
 
-from xmppd.api import IDatabase, Jid
-from xmppd.plugins.archive import retention, store
-from xmppd.plugins.archive.owners import Owners
-from xmppd.plugins.archive.search import Search
+from xmppd.api.archives.owners import Owners
+from xmppd.api.archives.retention import Retention
+from xmppd.api.archives.store import Store
+from xmppd.api.archives.tables import HIGHEST_ID
+from xmppd.api.storage import IDatabase
+from xmppd.wire.jid import Jid
 
 __all__ = ["Keeper"]
 
@@ -24,17 +26,24 @@ class Keeper:
     """
 
     def __init__(
-        self, db: IDatabase, host: Jid, owners: Owners, search: Search, turn: Callable[[], Awaitable[None]]
+        self,
+        db: IDatabase,
+        host: Jid,
+        owners: Owners,
+        store: Store,
+        retention: Retention,
+        turn: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._host = host
         self._owners = owners
-        self._search = search
+        self._store = store
+        self._retention = retention
         self._turn = turn
 
     async def expire(self, before: int) -> None:
         """Delete messages with ids less than `before`."""
-        host, search = self._host, self._search
+        host, retention = self._host, self._retention
         seen = await self._db.read(lambda c: retention.expired(c, host))
         more = True
         while more:
@@ -44,38 +53,38 @@ class Keeper:
             )
             for start in range(0, len(found), _AT_ONCE):
                 some = found[start : start + _AT_ONCE]
-                await self._db.write(lambda c: retention.expire(c, search, host, some, some[-1]))  # noqa: B023
+                await self._db.write(lambda c: retention.expire(c, host, some, some[-1]))  # noqa: B023
                 await self._turn()
             if seen != behind and not (found and found[-1] == seen):
-                await self._db.write(lambda c: retention.expire(c, search, host, (), seen))  # noqa: B023
+                await self._db.write(lambda c: retention.expire(c, host, (), seen))  # noqa: B023
 
-    async def make_room(self, account: Jid, most: int) -> None:
-        """Delete the oldest messages of an account that has more than `most`."""
-        owner = await self._owners.load(account)
+    async def make_room(self, address: Jid, most: int) -> None:
+        """Delete the oldest messages of an owner that has more than `most`."""
+        owner = await self._owners.load(address)
         if owner is None:
             return
-        highest = await self._db.read(lambda c: retention.surplus(c, owner.number, most))
+        highest = await self._db.read(lambda c: self._retention.surplus(c, owner.number, most))
         if highest is not None:
             await self.delete(owner.number, highest)
-        owner.room = most - await self._db.read(lambda c: store.count(c, owner.number))
+        owner.room = most - await self._db.read(lambda c: self._store.count(c, owner.number))
 
-    async def delete(self, owner: int, highest: int = store.HIGHEST_ID) -> int:
+    async def delete(self, owner: int, highest: int = HIGHEST_ID) -> int:
         """Delete messages of an archive up to an id; return how many there were."""
         total = 0
 
         def some(connection: Connection) -> int:
-            return retention.delete_oldest(connection, self._search, owner, highest, _AT_ONCE)
+            return self._retention.delete_oldest(connection, owner, highest, _AT_ONCE)
 
         while deleted := await self._db.write(some):
             total += deleted
             await self._turn()
         return total
 
-    async def remove(self, account: Jid) -> None:
-        """Delete all there is of an account."""
-        self._owners.drop(account)
-        owner = await self._db.read(lambda c: store.find_owner(c, account))
+    async def remove(self, address: Jid) -> None:
+        """Delete all there is of an owner."""
+        self._owners.drop(address)
+        owner = await self._db.read(lambda c: self._store.find_owner(c, address))
         if owner is not None:
             await self.delete(owner)
-            await self._db.write(lambda c: store.remove_owner(c, owner))
-            self._owners.drop(account)  # who was just being looked up
+            await self._db.write(lambda c: self._store.remove_owner(c, owner))
+            self._owners.drop(address)  # who was just being looked up

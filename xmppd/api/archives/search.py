@@ -19,7 +19,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, TextClause, bindparam, column, func, inspect, select, text, update
 from sqlalchemy.sql.selectable import TextualSelect
 
-from xmppd.plugins.archive.store import MESSAGES, OWNERS
+from xmppd.api.archives.tables import ArchiveTables
 from xmppd.wire import ns
 from xmppd.wire.xml import parse
 
@@ -32,16 +32,6 @@ _ENCRYPTED = re.compile(rb"<(?:\w+:)?(?:encrypted|openpgp|encryption)[\s>]")
 #: A row's id may be less than that of rows before it, if its stanza took longer to handle: by microseconds at most.
 _LATE = 600_000_000
 
-_m, _o = MESSAGES.c, OWNERS.c
-_STATE = select(_o.searched_position, _o.searched_id).where(_o.number == bindparam("whose"))
-_NEWEST = select(func.max(_m.position))
-_UNINDEXED = (
-    select(_m.position, _m.id, _m.stanza)
-    .where(_m.owner == bindparam("whose"), _m.id > bindparam("low"), _m.position > bindparam("behind"))
-    .order_by(_m.id)
-    .limit(bindparam("most"))
-)
-
 
 class _Dialect(NamedTuple):
     """How a database does it."""
@@ -52,30 +42,32 @@ class _Dialect(NamedTuple):
     matching: TextualSelect
 
 
-_DIALECTS = {
+def _sqlite(name: str) -> _Dialect:
     # The text has been taken apart before: "ascii" leaves words with other letters as they are.
-    "sqlite": _Dialect(
+    return _Dialect(
+        (f"CREATE VIRTUAL TABLE IF NOT EXISTS {name} USING fts5(words, detail=none, columnsize=0, tokenize='ascii')",),
+        text(f"INSERT OR REPLACE INTO {name} (rowid, words) VALUES (:position, :words)"),
+        text(f"DELETE FROM {name} WHERE rowid = :position"),
+        text(f"SELECT rowid FROM {name} WHERE {name} MATCH :words").columns(column("rowid")),
+    )
+
+
+def _postgresql(name: str) -> _Dialect:
+    return _Dialect(
         (
-            "CREATE VIRTUAL TABLE IF NOT EXISTS archive_search"
-            " USING fts5(words, detail=none, columnsize=0, tokenize='ascii')",
-        ),
-        text("INSERT OR REPLACE INTO archive_search (rowid, words) VALUES (:position, :words)"),
-        text("DELETE FROM archive_search WHERE rowid = :position"),
-        text("SELECT rowid FROM archive_search WHERE archive_search MATCH :words").columns(column("rowid")),
-    ),
-    "postgresql": _Dialect(
-        (
-            "CREATE TABLE IF NOT EXISTS archive_search (position BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)",
-            "CREATE INDEX IF NOT EXISTS archive_search_words ON archive_search USING gin (words)",
+            f"CREATE TABLE IF NOT EXISTS {name} (position BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)",
+            f"CREATE INDEX IF NOT EXISTS {name}_words ON {name} USING gin (words)",
         ),
         text(
-            "INSERT INTO archive_search VALUES (:position, array_to_tsvector(string_to_array(:words, ' ')))"
+            f"INSERT INTO {name} VALUES (:position, array_to_tsvector(string_to_array(:words, ' ')))"
             " ON CONFLICT (position) DO UPDATE SET words = EXCLUDED.words"
         ),
-        text("DELETE FROM archive_search WHERE position = :position"),
-        text("SELECT position FROM archive_search WHERE words @@ CAST(:words AS tsquery)").columns(column("position")),
-    ),
-}
+        text(f"DELETE FROM {name} WHERE position = :position"),
+        text(f"SELECT position FROM {name} WHERE words @@ CAST(:words AS tsquery)").columns(column("position")),
+    )
+
+
+_DIALECTS = {"sqlite": _sqlite, "postgresql": _postgresql}
 
 
 def words_of(text: str) -> list[str]:
@@ -115,11 +107,6 @@ def expression(dialect: str, owner: int, words: Iterable[str]) -> str:
     return " & ".join(f"'{word}'" for word in (_owned(owner), *words))
 
 
-def matching(dialect: str) -> TextualSelect:
-    """Return the query for the positions of messages; the :func:`expression` is its parameter ``words``."""
-    return _DIALECTS[dialect].matching
-
-
 class Backlog(NamedTuple):
     """What of an archive can't be searched yet.
 
@@ -134,35 +121,52 @@ class Backlog(NamedTuple):
 
 
 class Search:
-    """The table of words. Its methods, but for the first two, do nothing while there is none."""
+    """The table of words. While there is none, nothing is removed from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: ArchiveTables) -> None:
+        o, m = tables.owners.c, tables.messages.c
+        self._name = tables.words
         self._there = False
+        self._dialects = {dialect: make(tables.words) for dialect, make in _DIALECTS.items()}
+        self._state = select(o.searched_position, o.searched_id).where(o.number == bindparam("whose"))
+        self._done = update(tables.owners).where(o.number == bindparam("whose"))
+        self._newest = select(func.max(m.position))
+        self._unindexed = (
+            select(m.position, m.id, m.stanza)
+            .where(m.owner == bindparam("whose"), m.id > bindparam("low"), m.position > bindparam("behind"))
+            .order_by(m.id)
+            .limit(bindparam("most"))
+        )
+
+    def matching(self, dialect: str) -> TextualSelect:
+        """Return the query for the positions of messages; the :func:`expression` is its parameter ``words``."""
+        return self._dialects[dialect].matching
 
     def look(self, connection: Connection) -> None:
         """Find out whether there is a table."""
-        self._there = inspect(connection).has_table("archive_search")
+        self._there = inspect(connection).has_table(self._name)
 
     def create(self, connection: Connection) -> None:
         """Make the table, unless there is one."""
-        for statement in _DIALECTS[connection.dialect.name].create:
+        for statement in self._dialects[connection.dialect.name].create:
             connection.execute(text(statement))
         self._there = True
 
     def remove(self, connection: Connection, positions: Sequence[int]) -> None:
         """Forget the words of messages."""
         if self._there and positions:
-            remove = _DIALECTS[connection.dialect.name].remove
+            remove = self._dialects[connection.dialect.name].remove
             connection.execute(remove, [{"position": position} for position in positions])
 
     def backlog(self, connection: Connection, owner: int) -> Backlog | None:
         """Return what has to be indexed of an archive, or None if there is nothing."""
-        state = connection.execute(_STATE, {"whose": owner}).first()
+        state = connection.execute(self._state, {"whose": owner}).first()
         if state is None:
             return None
-        found = Backlog(state.searched_position, state.searched_id - _LATE, connection.execute(_NEWEST).scalar() or 0)
+        newest = connection.execute(self._newest).scalar() or 0
+        found = Backlog(state.searched_position, state.searched_id - _LATE, newest)
         some = {"whose": owner, "low": found.low, "behind": found.behind, "most": 1}
-        return found if connection.execute(_UNINDEXED, some).first() else None
+        return found if connection.execute(self._unindexed, some).first() else None
 
     def index(self, connection: Connection, owner: int, backlog: Backlog, most: int) -> Backlog | None:
         """Index some messages; return what is left, None if that was all.
@@ -170,18 +174,18 @@ class Search:
         :param most: how many at a time.
         """
         values = {"whose": owner, "low": backlog.low, "behind": backlog.behind, "most": most}
-        rows = connection.execute(_UNINDEXED, values).all()
+        rows = connection.execute(self._unindexed, values).all()
         entries = []
         for row in rows:
             words = words_of(text_of(row.stanza))
             if words:
                 entries.append({"position": row.position, "words": " ".join((_owned(owner), *words))})
         if entries:
-            connection.execute(_DIALECTS[connection.dialect.name].insert, entries)
+            connection.execute(self._dialects[connection.dialect.name].insert, entries)
         if len(rows) == most:
             return backlog._replace(low=rows[-1].id)
         # What was committed meanwhile, with an id that was passed already, is found next time.
         last = rows[-1].id if rows else backlog.low
-        done = {"searched_position": backlog.newest, "searched_id": last}
-        connection.execute(update(OWNERS).where(_o.number == owner).values(done))
+        done = {"whose": owner, "searched_position": backlog.newest, "searched_id": last}
+        connection.execute(self._done, done)
         return None

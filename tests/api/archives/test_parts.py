@@ -1,4 +1,4 @@
-"""The pure parts of archives: ids, walks, preferences as they are stored, words."""
+"""The pure parts of archives: ids, walks, words."""
 
 from __future__ import annotations
 
@@ -8,16 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.api import Jid
-from xmppd.plugins.archive.ids import KEY_OCTETS, ArchiveIds
-from xmppd.plugins.archive.preferences import Preferences
-from xmppd.plugins.archive.search import expression, text_of, words_of
-from xmppd.plugins.archive.walks import Walk, covers, merged
-
-JULIET = Jid.parse("juliet@example.org")
-BALCONY = Jid.parse("juliet@example.org/balcony")
-GARDEN = Jid.parse("juliet@example.org/garden")
-ROMEO = Jid.parse("romeo@example.org")
+from xmppd.api.archives.ids import KEY_OCTETS, ArchiveIds
+from xmppd.api.archives.search import expression, text_of, words_of
+from xmppd.api.archives.walks import Walk, covers, merged
 
 
 class Ids(SynchronousTestCase):
@@ -77,25 +70,6 @@ class Walks(SynchronousTestCase):
         for low, length in given_:
             ranges = merged(ranges, low, low + length)
         self.assertEqual(covers(ranges, id_), any(low <= id_ <= low + length for low, length in given_))
-
-
-class PreferencesTests(SynchronousTestCase):
-    def test_matching(self) -> None:
-        """XEP-0441 section 2.3."""
-        prefs = Preferences("never", frozenset({JULIET}), frozenset({GARDEN}))
-        self.assertEqual([prefs.wants(jid) for jid in (JULIET, BALCONY, GARDEN, ROMEO)], [True, True, False, False])
-        full = Preferences("always", frozenset(), frozenset({BALCONY}))
-        self.assertEqual([full.wants(jid) for jid in (JULIET, BALCONY, GARDEN)], [True, False, True])
-        self.assertIsNone(Preferences("roster").wants(ROMEO))
-        both = Preferences("roster", frozenset({ROMEO}), frozenset({ROMEO}))
-        self.assertIs(both.wants(ROMEO), False)
-
-    def test_stored(self) -> None:
-        for prefs in (
-            Preferences("always"),
-            Preferences("roster", frozenset({JULIET, BALCONY}), frozenset({Jid.parse("jürgen@example.org")})),
-        ):
-            self.assertEqual(Preferences.from_text(prefs.to_text()), prefs)
 
 
 def message(inside: str) -> bytes:

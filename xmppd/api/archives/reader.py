@@ -7,15 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from xmppd.api import Condition, IDatabase, Jid, StanzaError
-from xmppd.plugins.archive.ids import ArchiveIds
-from xmppd.plugins.archive.pages import Found, NoSuchMessage, Selection, Wanted, find
-from xmppd.plugins.archive.search import Search, words_of
-from xmppd.plugins.archive.walks import Walk
+from xmppd.api.archives.ids import ArchiveIds
+from xmppd.api.archives.pages import Found, NoSuchMessage, Pages, Selection, Wanted
+from xmppd.api.archives.search import Search, words_of
+from xmppd.api.archives.tables import HIGHEST_ID
+from xmppd.api.archives.walks import Walk
+from xmppd.api.storage import IDatabase
+from xmppd.wire.errors import Condition, StanzaError
+from xmppd.wire.jid import Jid
 from xmppd.wire.mam import Archived, Query
 from xmppd.wire.rsm import PageRequest, page_set
 
-__all__ = ["Answer", "Limits", "Reader"]
+__all__ = ["EVERYTHING", "Answer", "Limits", "Reader", "View"]
 
 _INDEXED_AT_ONCE = 200
 
@@ -46,30 +49,48 @@ class Answer(NamedTuple):
     fetched: tuple[int, int] | None
 
 
+class View(NamedTuple):
+    """What of an archive whoever asks gets to see.
+
+    :ivar narrow: leaves of a selection what is "with" an address (section 4.1.1).
+    :ivar show: turns the stanza of a message, and what else is known of it, into the stanza that is shown.
+    """
+
+    narrow: Callable[[Selection, Jid], Selection]
+    show: Callable[..., bytes]
+
+
+#: All of it, as it is.
+EVERYTHING = View(lambda selection, with_: replace(selection, with_=with_), lambda stanza: stanza)
+
+
 class Reader:
     """Answers queries. What needs the database fails with StorageUnavailable.
 
     :param limits: those in force.
     """
 
-    def __init__(self, db: IDatabase, ids: ArchiveIds, search: Search, limits: Callable[[], Limits]) -> None:
+    def __init__(
+        self, db: IDatabase, ids: ArchiveIds, pages: Pages, search: Search, limits: Callable[[], Limits]
+    ) -> None:
         self._db = db
         self._ids = ids
+        self._pages = pages
         self._search = search
         self._limits = limits
 
     async def answer(
-        self, owner: int, query: Query, self_: Jid | None, walk: Walk | None, until: float = math.inf
+        self, owner: int, query: Query, walk: Walk | None, until: float, view: View = EVERYTHING
     ) -> Answer:
         """Find what a query asks for.
 
         :param owner: whose archive, by its number.
-        :param self_: the owner's address, if it is one that sends messages itself (section 4.1.1).
         :param walk: what the client's last query left behind.
         :param until: seconds since the epoch: later messages are not shown yet.
+        :param view: what of it whoever asks gets to see.
         :raises StanzaError: item-not-found for ids that aren't in the archive; not-acceptable for too many words.
         """
-        selection = self._selection(owner, query, self_)
+        selection = self._selection(owner, query, view)
         if walk is not None and walk.query != selection:
             walk = None
         wanted = self._wanted(query, walk)
@@ -78,14 +99,13 @@ class Reader:
         if selection.words:
             await self._catch_up(owner)
         try:
-            found = await self._db.read(lambda c: find(c, selection, wanted))
+            found = await self._db.read(lambda c: self._pages.find(c, selection, wanted))
         except NoSuchMessage:
             raise _not_found() from None
-        return self._answer(query, selection, wanted, found, walk)
+        return self._answer(query, selection, wanted, found, walk, view)
 
-    def _selection(self, owner: int, query: Query, self_: Jid | None) -> Selection:
-        selection = Selection(owner)
-        low, high = selection.low, selection.high
+    def _selection(self, owner: int, query: Query, view: View) -> Selection:
+        low, high = -HIGHEST_ID, HIGHEST_ID
         if query.start is not None:
             low = max(low, round(query.start * 1e6) - 1)
         if query.after_id is not None:
@@ -94,14 +114,12 @@ class Reader:
             high = min(high, round(query.end * 1e6) + 1)
         if query.before_id is not None:
             high = min(high, self._number(query.before_id))
-        with_ = query.with_
-        if with_ is not None and with_.bare == self_:
-            with_ = self_  # what the owner has sent to itself, whatever the resources
         ids = tuple(self._number(text) for text in query.ids) if query.ids else None
         words = self._words(query.search) if query.search else None
         if words is not None and not words:
             ids = ()  # what holds no word is found nowhere
-        return Selection(owner, low, high, with_, ids, words or None)
+        selection = Selection(owner, low, high, None, ids, words or None)
+        return selection if query.with_ is None else view.narrow(selection, query.with_)
 
     def _words(self, text: str) -> tuple[str, ...]:
         words = tuple(words_of(text))
@@ -142,8 +160,10 @@ class Reader:
             left = backlog
             backlog = await self._db.write(lambda c: search.index(c, owner, left, _INDEXED_AT_ONCE))  # noqa: B023
 
-    def _answer(self, query: Query, selection: Selection, wanted: Wanted, found: Found, walk: Walk | None) -> Answer:
-        messages = [Archived(self._ids.text(i), i / 1e6, stanza) for i, stanza in found.messages]
+    def _answer(
+        self, query: Query, selection: Selection, wanted: Wanted, found: Found, walk: Walk | None, view: View
+    ) -> Answer:
+        messages = [Archived(self._ids.text(id_), id_ / 1e6, view.show(*shown)) for id_, *shown in found.messages]
         count = found.total if found.total is not None else walk.count if walk is not None else 0
         if not messages:
             return Answer((), page_set(None, None, None, count), found.complete, Walk(selection, count), None)
@@ -182,7 +202,7 @@ def _index(page: PageRequest, wanted: Wanted, found: Found, walk: Walk | None) -
 
 def _fetched(selection: Selection, wanted: Wanted, first: int, last: int) -> tuple[int, int] | None:
     """Return between which ids nothing was left out: those of the page, and of the message it was to go on from."""
-    if selection.with_ is not None or selection.ids is not None or selection.words is not None:
+    if selection.with_ is not None or selection.ids is not None or selection.words is not None or selection.equal:
         return None
     if wanted.backwards:
         high = min(selection.high, wanted.before)

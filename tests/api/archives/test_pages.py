@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,14 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.api import Jid, Message
+from xmppd.api.archives.ids import KEY_OCTETS, ArchiveIds
+from xmppd.api.archives.pages import Pages, Selection, Wanted
+from xmppd.api.archives.reader import Answer, Limits, Reader
+from xmppd.api.archives.search import Search
+from xmppd.api.archives.tables import make_tables, row_of
+from xmppd.api.archives.walks import Walk
 from xmppd.core.storage import DirectDatabase, migrate, open_engines
 from xmppd.core.storage.batch import insert_rows
-from xmppd.plugins.archive import store
-from xmppd.plugins.archive.ids import KEY_OCTETS, ArchiveIds
-from xmppd.plugins.archive.pages import Selection, Wanted, find
-from xmppd.plugins.archive.reader import Answer, Limits, Reader
-from xmppd.plugins.archive.search import Search
-from xmppd.plugins.archive.walks import Walk
 from xmppd.wire.mam import Query
 from xmppd.wire.rsm import PageRequest
 from xmppd.wire.xml import parse
@@ -26,6 +27,7 @@ from xmppd.wire.xml import parse
 ROMEO = Jid.parse("romeo@example.org")
 PEERS = [Jid.parse(jid) for jid in ("juliet@example.org/a", "juliet@example.org/b", "nurse@example.org", "example.org")]
 OWNER, OTHER = 1, 2
+TABLES = make_tables("archive")
 #: A message: how much later it comes than the one before, from whom, and whether it is in another's archive.
 MESSAGES = st.lists(st.tuples(st.integers(1, 3), st.integers(0, len(PEERS) - 1), st.booleans()), max_size=40)
 
@@ -35,10 +37,11 @@ class Archive:
 
     def __init__(self, messages: Any) -> None:
         self.engines = open_engines("sqlite://")
-        migrate(self.engines.write, "archive", store.TABLES, ())
+        migrate(self.engines.write, "archive", TABLES.all, ())
         self.ids = ArchiveIds(bytes(KEY_OCTETS))
-        self.search = Search()
-        self.reader = Reader(DirectDatabase(self.engines), self.ids, self.search, lambda: Limits(4, 7, 1 << 20, 9))
+        search = Search(TABLES)
+        db, pages = DirectDatabase(self.engines), Pages(TABLES, search)
+        self.reader = Reader(db, self.ids, pages, search, lambda: Limits(4, 7, 1 << 20, 9))
         self.mine: list[tuple[int, Jid]] = []
         rows, id_ = [], 0
         for later, peer, others in messages:
@@ -46,14 +49,14 @@ class Archive:
             if not others:
                 self.mine.append((id_, PEERS[peer]))
             message = Message(ROMEO, PEERS[peer], type="chat", payload=b"<body>hi</body>")
-            rows.append(store.row_of(OTHER if others else OWNER, id_, PEERS[peer], message))
+            rows.append(row_of(OTHER if others else OWNER, id_, PEERS[peer], message))
         with self.engines.write.begin() as connection:
             if rows:
-                insert_rows(connection, store.MESSAGES, rows)
+                insert_rows(connection, TABLES.messages, rows)
 
     def ask(self, query: Query, walk: Walk | None = None) -> Answer:
         found: list[Any] = []
-        Deferred.fromCoroutine(self.reader.answer(OWNER, query, ROMEO, walk)).addBoth(found.append)
+        Deferred.fromCoroutine(self.reader.answer(OWNER, query, walk, math.inf)).addBoth(found.append)
         assert isinstance(found[0], Answer), found
         return found[0]
 
@@ -145,7 +148,7 @@ class Walking(SynchronousTestCase):
         first = archive.ask(Query(page=PageRequest(4)))
         with archive.engines.write.begin() as connection:
             message = Message(ROMEO, PEERS[0], type="chat", payload=b"<body>hi</body>")
-            insert_rows(connection, store.MESSAGES, [store.row_of(OWNER, 100, PEERS[0], message)])
+            insert_rows(connection, TABLES.messages, [row_of(OWNER, 100, PEERS[0], message)])
         second = archive.ask(Query(page=PageRequest(4, after=first.messages[-1].id)), first.walk)
         self.assertEqual((len(second.messages), second.complete, described(second)), (3, True, (7, 4)))
 
@@ -156,7 +159,7 @@ class Statements(SynchronousTestCase):
     def plan(self, selection: Selection, wanted: Wanted) -> str:
         engines = open_engines("sqlite://")
         self.addCleanup(engines.dispose)
-        migrate(engines.write, "archive", store.TABLES, ())
+        migrate(engines.write, "archive", TABLES.all, ())
         plans = []
         connection: Any
         with engines.write.begin() as connection:
@@ -172,7 +175,7 @@ class Statements(SynchronousTestCase):
                 return execute(statement, values)
 
             connection.execute = explained
-            find(connection, selection, wanted)
+            Pages(TABLES, Search(TABLES)).find(connection, selection, wanted)
         return plans[-1]
 
     def test_index_is_used(self) -> None:
@@ -189,7 +192,7 @@ class Statements(SynchronousTestCase):
     def test_tables(self) -> None:
         engines = open_engines("sqlite://")
         self.addCleanup(engines.dispose)
-        migrate(engines.write, "archive", store.TABLES, ())
+        migrate(engines.write, "archive", TABLES.all, ())
         with engines.read.connect() as connection:
             sql = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'archive_messages'")).scalar_one()
         self.assertIn("position INTEGER NOT NULL", sql)
