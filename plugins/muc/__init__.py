@@ -6,16 +6,30 @@ import secrets
 from collections.abc import Awaitable
 from typing import Any
 
-from xmppd.api import Condition, Iq, Jid, Message, Presence, StanzaError, settled
+from xmppd.api import (
+    AccountDeleted,
+    Condition,
+    Iq,
+    Jid,
+    Message,
+    Presence,
+    ServerReachable,
+    ServerUnreachable,
+    StanzaError,
+    observe,
+    settled,
+)
 from xmppd.api.disco import DiscoComponent
 from xmppd.api.muc import Entering, Speaking
+from xmppd.api.pace import Pace
 from xmppd.plugins.muc.options import MucOptions
 from xmppd.plugins.muc.room import entering, leaving, moving, speaking
 from xmppd.plugins.muc.room.config import RoomConfig
-from xmppd.plugins.muc.room.presenting import Change
+from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.state import Limits, Room, Service
-from xmppd.plugins.muc.room.words import MUC, Status
+from xmppd.plugins.muc.room.words import MUC
 from xmppd.plugins.muc.service import requests, store
+from xmppd.plugins.muc.service.absent import Absent
 from xmppd.plugins.muc.service.delivering import Delivering
 from xmppd.plugins.muc.service.rooms import Rooms
 
@@ -39,15 +53,17 @@ class Muc(DiscoComponent):
     async def start(self) -> None:
         new = secrets.token_bytes(_SECRET_OCTETS)
         secret = await self.db.write(lambda c: store.service_secret(c, self.jid, new))
-        self.service = Service(self.jid, secret, self._limits(), self.host.admins)
+        self.service = Service(self.jid, secret, self._limits(), lambda who: who in self.host.admins)
         self.rooms = Rooms(self.db, self.service)
         self.delivering = Delivering(self.host, self.rooms)
+        pace = Pace(self.later, lambda: float(self.options.presence_per_second))
+        self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)
         self.later(_COMING_BACK, self._wake_rooms)
         self.every(_HOUSEKEEPING, self._keep_house)
 
     async def reconfigured(self, options: Any) -> None:
         """Take other limits."""
-        self.service.limits, self.service.admins = self._limits(), self.host.admins
+        self.service.limits = self._limits()
 
     def _limits(self) -> Limits:
         options = self.options
@@ -71,29 +87,41 @@ class Muc(DiscoComponent):
         there = jid in self.rooms.loaded
         room = await self.rooms.load(jid)
         if room is not None and not there:
-            await settled(self._take_stock(room))
+            await self.absent.take_stock(room)
         return room
 
-    def _take_stock(self, room: Room) -> Awaitable[None] | None:
-        """A room was read: those who were in it and have no session any more have left."""
-        gone = [
-            device for device in room.devices if self.host.serves(device.domain) and self.host.session(device) is None
-        ]
-        pending = []
-        for device in gone:
-            change = Change(codes=(Status.SHUTDOWN,), gone=True, payload=b"")
-            outcome = leaving.vacate(room, device, change, self.clock.seconds())
-            pending.append(self.delivering.on_behalf(room, outcome))
-        return settled(*pending) if pending else None
-
     async def _wake_rooms(self) -> None:
+        """After the start: have those leave the rooms who are not there any more."""
         for jid in await self.db.read(lambda c: store.occupied(c, self.jid)):
-            await self.room(jid)
+            room = await self.room(jid)
+            if room is not None:
+                await self.absent.ask(room)
 
     async def _keep_house(self) -> None:
         """Keep those rooms in memory no longer that nobody needs."""
         for room in self.rooms.idle(self.clock.seconds() - self.options.idle_seconds):
             self.rooms.drop(room.jid)
+        await self.absent.sweep()
+
+    @observe(ServerUnreachable)
+    async def server_lost(self, event: ServerUnreachable) -> None:
+        """The users of a server that can't be reached leave all rooms."""
+        await self.absent.lose(event.domain)
+
+    @observe(ServerReachable)
+    async def server_found(self, event: ServerReachable) -> None:
+        """They are told when it can be reached."""
+        await self.absent.found(event.domain)
+
+    @observe(AccountDeleted)
+    async def forget(self, event: AccountDeleted) -> None:
+        """Somebody exists no more, and is nothing to any room."""
+        who = event.account
+        for jid in await self.db.read(lambda c: store.affiliated(c, self.jid, who)):
+            room = await self.room(jid)
+            if room is not None and room.members.pop(who, None) is not None:
+                room.version += 1
+                await settled(self.delivering.on_behalf(room, Outcome(changes=[Affiliated(who, None)])))
 
     # Stanzas
 
@@ -113,7 +141,7 @@ class Muc(DiscoComponent):
         if presence.type == "unavailable":
             return None if room is None else self._done(room, leaving.exit(room, presence, now), presence)
         if presence.type == "error":
-            return None if room is None else self._done(room, leaving.lose(room, presence.sender, now), presence)
+            return None if room is None else self._done(room, leaving.bounced(room, presence, now), presence)
         if presence.type != "available":
             return None  # section 17.3: it is neither
         if presence.has(MUC, "x"):
@@ -146,7 +174,7 @@ class Muc(DiscoComponent):
         if event.refusal is not None:
             raise event.refusal
 
-    def _done(self, room: Room, outcome: Any, cause: Presence | Message) -> Awaitable[None] | None:
+    def _done(self, room: Room, outcome: Outcome, cause: Presence | Message) -> Awaitable[None] | None:
         return self.delivering.deliver(room, outcome, cause)
 
     def message(self, message: Message) -> Awaitable[None] | None:
@@ -166,7 +194,7 @@ class Muc(DiscoComponent):
     def _message(self, room: Room, message: Message) -> Awaitable[None] | None:
         now = self.clock.seconds()
         if message.type == "error":
-            return self._done(room, leaving.lose(room, message.sender, now), message)
+            return self._done(room, leaving.bounced(room, message, now), message)
         if message.recipient.resource:
             outcome = speaking.tell(room, message)
         elif message.type == "groupchat":

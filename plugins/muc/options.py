@@ -22,3 +22,8 @@ class MucOptions(Component.Options):
     idle_seconds: int = Field(
         300, ge=1, description="Seconds after which a room that nobody is in is kept in memory no longer."
     )
+    presence_per_second: int = Field(
+        10_000,
+        ge=1,
+        description="Presence sent in a second when many leave at once, because their server can't be reached.",
+    )

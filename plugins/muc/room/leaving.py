@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from xmppd.api import Jid, Presence
+from collections.abc import Collection, Iterator
+
+from xmppd.api import Condition, Jid, Message, Presence, Stanza, StanzaError
 from xmppd.plugins.muc.room.outcome import Destroyed, Left, Outcome, Vacated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
 from xmppd.plugins.muc.room.state import Occupant, Room
-from xmppd.plugins.muc.room.words import Status, clean
+from xmppd.plugins.muc.room.words import USER, Status, clean
+from xmppd.wire import ns
 
-__all__ = ["exit", "expel", "lose", "vacate"]
+__all__ = ["bounced", "exit", "expel", "lose", "remove", "vacate"]
+
+#: What says that somebody can't be reached (section 18.1.2).
+_UNREACHABLE = frozenset(
+    {
+        Condition.GONE,
+        Condition.ITEM_NOT_FOUND,
+        Condition.RECIPIENT_UNAVAILABLE,
+        Condition.REDIRECT,
+        Condition.REMOTE_SERVER_NOT_FOUND,
+        Condition.REMOTE_SERVER_TIMEOUT,
+    }
+)
 
 
 def exit(room: Room, presence: Presence, now: float) -> Outcome:
@@ -22,8 +37,48 @@ def lose(room: Room, device: Jid, now: float, reason: str = "") -> Outcome:
     """Take a device for gone that can't be reached (section 11.1)."""
     if device not in room.devices:
         return Outcome()
-    change = Change(codes=(Status.KICKED, Status.TECHNICAL), gone=True, reason=reason, payload=b"")
-    return vacate(room, device, change, now)
+    return vacate(room, device, Change(codes=(Status.TECHNICAL,), gone=True, reason=reason, payload=b""), now)
+
+
+def bounced(room: Room, stanza: Stanza, now: float) -> Outcome:
+    """Take an error in answer to something that the room has sent: it may mean that a device is gone (section 18.1.2).
+
+    RFC 6121 8.5.3.2.1 has a message of type groupchat to a device that isn't there answered with service-unavailable;
+    a private message is answered so by those, too, who don't want it.
+    """
+    element = stanza.child(ns.CLIENT, "error")
+    condition = None if element is None else StanzaError.from_element(element).condition
+    gone = condition in _UNREACHABLE
+    if condition is Condition.SERVICE_UNAVAILABLE:
+        gone = isinstance(stanza, Message) and not stanza.has(USER, "x")
+    return lose(room, stanza.sender, now) if gone else Outcome()
+
+
+def remove(room: Room, devices: Collection[Jid], now: float, *codes: int) -> Iterator[Outcome]:
+    """Have many devices be in the room no more, who can't be told; the others are told of one after the other.
+
+    All are gone at once: nothing is sent to them any more, whenever the outcomes are put into effect.
+    """
+    leaving: dict[Occupant, list[Jid]] = {}
+    for device in devices:
+        occupant = room.devices.pop(device, None)
+        if occupant is not None:
+            leaving.setdefault(occupant, []).append(device)
+    for occupant, gone in leaving.items():
+        if len(gone) == len(occupant.devices):
+            del room.occupants[occupant.nick]
+    empty = not room.occupants and (not room.config.persistent or room.locked)
+    for number, (occupant, gone) in enumerate(leaving.items(), 1):
+        out = Outcome(changes=[Vacated(device) for device in gone])
+        if len(gone) == len(occupant.devices):
+            announce(room, occupant, out, Change(codes=codes, gone=True, payload=b""), own=())
+            out.happened.append(Left(occupant.nick, occupant.who))
+        else:
+            for device in gone:
+                occupant.unseat(device)
+        if empty and number == len(leaving):
+            out.changes.append(Destroyed())
+        yield out
 
 
 def vacate(room: Room, device: Jid, change: Change, now: float) -> Outcome:

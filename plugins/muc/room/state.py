@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from xmppd.api import Condition, Jid, Presence, StanzaError
@@ -74,13 +74,13 @@ class Service:
 
     :ivar jid: its domain.
     :ivar secret: what ids of occupants are derived from (XEP-0421).
-    :ivar admins: who may do everything in every room: bare addresses.
+    :ivar is_admin: may somebody, by their bare address, do everything in every room?
     """
 
     jid: Jid
     secret: bytes
     limits: Limits = field(default_factory=Limits)
-    admins: Collection[Jid] = frozenset()
+    is_admin: Callable[[Jid], bool] = lambda who: False
 
 
 class Occupant:
@@ -169,7 +169,7 @@ class Room:
         :param who: a real address, bare or full.
         """
         bare = who.bare
-        if bare in self.service.admins:
+        if self.service.is_admin(bare):
             return Affiliation.OWNER
         member = self.members.get(bare)
         if member is None:

@@ -44,7 +44,7 @@ from xmppd.plugins.muc.room.outcome import (
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Member, Subject
 
-__all__ = ["TABLES", "Key", "Seat", "Stored", "find", "occupied", "service_secret", "touch", "write"]
+__all__ = ["TABLES", "Key", "Seat", "Stored", "affiliated", "find", "occupied", "service_secret", "touch", "write"]
 
 _metadata = MetaData()
 SERVICES = Table(
@@ -175,6 +175,13 @@ def find(connection: Connection, jid: Jid) -> Stored | None:
 def occupied(connection: Connection, service: Jid) -> list[Jid]:
     """Return the addresses of rooms that somebody is in."""
     query = select(ROOMS.c.name).where(ROOMS.c.service == str(service), ROOMS.c.number.in_(select(SEATS.c.room)))
+    return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]
+
+
+def affiliated(connection: Connection, service: Jid, who: Jid) -> list[Jid]:
+    """Return the addresses of rooms to which somebody, a bare address or a domain, is something."""
+    there = select(MEMBERS.c.room).where(MEMBERS.c.who == str(who))
+    query = select(ROOMS.c.name).where(ROOMS.c.service == str(service), ROOMS.c.number.in_(there))
     return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]
 
 
