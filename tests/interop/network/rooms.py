@@ -308,3 +308,70 @@ class Rooms(StageCase):
         self.assertTrue(await romeo.is_in(room))
         await self.all_hear(room, "guest", romeo, juliet, text="I am")
         self.assertEqual(juliet.inbox.find(kind="presence", from_=f"{room}/guest"), [])
+
+    # ---- rooms of ours
+
+    async def test_visit_here(self) -> None:
+        """Theirs in a room of ours."""
+        romeo, juliet = await self.couple()
+        await self._visit(self.room(self.ours), romeo, juliet)
+
+    async def test_moderation_here(self) -> None:
+        """Theirs owns a room of ours, and Romeo is a guest there."""
+        romeo, juliet = await self.couple()
+        await self._moderation(self.room(self.ours), juliet, romeo)
+
+    async def test_owning_here(self) -> None:
+        romeo, juliet = await self.couple()
+        await self._owning(self.room(self.ours), juliet, romeo)
+
+    async def test_their_server_dies_with_guests_here(self) -> None:
+        """Whose server can't be reached is in the room no more; back again, they find out and enter."""
+        self.needs_us()
+        romeo, juliet = await self.couple()
+        room = self.room(self.ours)
+        await self.both_in(room, romeo, juliet)
+        await self._dies(self.there)
+        romeo.say(room, "are you there?")
+        seen = await romeo.expect(kind="presence", type="unavailable", from_=f"{room}/guest", codes={333})
+        self.assertEqual(seen.role, "none")
+        await self._restart(self.there)
+        juliet = await self.guest(self.there, "juliet", register=False)
+        with self.assertRaises(Refused) as caught:
+            await juliet.ping(f"{room}/guest")
+        self.assertEqual(caught.exception.condition, "not-acceptable")
+        *_, history = await juliet.enter(room, "guest")
+        self.assertEqual([message["body"] for message in history], ["are you there?"])
+        await self.all_hear(room, "guest", juliet, romeo, text="I am")
+
+    async def test_our_server_dies_with_the_room(self) -> None:
+        """After kill -9 all is as it was: guests from abroad and who resumes notice nothing, who doesn't has left."""
+        self.needs_us()
+        romeo, juliet = await self.couple(sm=True)
+        room = self.room(self.ours)
+        await self.both_in(room, romeo, juliet, roomname="The orchard", moderatedroom=True)
+        mercutio = await self.guest(self.here, "mercutio")
+        await mercutio.enter(room, "mercutio")
+        await juliet.expect(kind="presence", type="available", from_=f"{room}/mercutio")
+        self.muc_subject(romeo, room, "Wherefore?")
+        await juliet.expect(kind="message", type="groupchat", subject="Wherefore?")
+        await romeo.fence()
+        self.here.cut()
+        await self._restart(self.here)
+        await romeo.reconnects()
+        for person in (romeo, juliet):
+            await person.expect(kind="presence", type="unavailable", from_=f"{room}/mercutio")
+            self.assertTrue(await person.is_in(room))
+        await answered(romeo.muc.set_role(JID(room), "guest", "participant", timeout=15))
+        await self.all_hear(room, "guest", juliet, romeo, text="still here")
+        own, subject, occupants, _ = await mercutio_again(self, room)
+        self.assertEqual((own["muc"]["role"], subject["subject"]), ("visitor", "Wherefore?"))
+        self.assertEqual({occupant["muc"]["nick"] for occupant in occupants}, {"owner", "guest", "mercutio"})
+        for person, other in ((romeo, "guest"), (juliet, "owner")):
+            self.assertEqual(person.inbox.find(kind="presence", type="unavailable", from_=f"{room}/{other}"), [])
+
+
+async def mercutio_again(case: Rooms, room: str) -> tuple[Any, Any, list[Any], list[Any]]:
+    """Log Mercutio in again and let him enter."""
+    mercutio = await case.guest(case.here, "mercutio", register=False)
+    return await mercutio.enter(room, "mercutio")
