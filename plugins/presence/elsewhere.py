@@ -30,6 +30,7 @@ __all__ = ["Elsewhere"]
 
 #: Under which name a session remembers over a restart whom its account knows elsewhere.
 STATE = "abroad"
+_ROOMS = "http://jabber.org/protocol/muc#user"
 
 
 class Elsewhere:
@@ -57,8 +58,8 @@ class Elsewhere:
                 return None
             # For clients that believe it of each device by itself.
             return Pass(also=[Presence(account, device, type="unavailable") for device in gone])
-        if presence.type != "available":
-            return None
+        if presence.type != "available" or presence.has(_ROOMS, "x"):
+            return None  # Who is in a room (XEP-0045) is nobody's device; and what comes with it must not overtake it.
         view = self.roster.cached(account)
         if view is not None:
             self._note_contact(presence, account, view)
