@@ -126,12 +126,14 @@ class Said:
 
     :ivar message: as it is sent, but for `to`, and for the id it gets in the archive (XEP-0359).
     :ivar author: the full address of the device that sent it.
-    :ivar kept: does it belong in the history and the archive?
+    :ivar kept: does it belong in the archive?
+    :ivar past: if so, also in the discussion history? A subject doesn't (section 7.2.13).
     """
 
     message: Message
     author: Jid
     kept: bool
+    past: bool = True
 
 
 @dataclass(slots=True)

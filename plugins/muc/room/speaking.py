@@ -65,7 +65,7 @@ def _set_subject(room: Room, occupant: Occupant, message: Message, now: float) -
     )
     room.subject = Subject(occupant.nick, subjects, message.id or "", now)
     room.active_at = now
-    said = Said(_reflected(room, occupant, message), message.sender, kept=True)
+    said = Said(_reflected(room, occupant, message), message.sender, kept=True, past=False)
     return Outcome(changes=[SubjectSet(room.subject)], said=said)
 
 

@@ -56,7 +56,7 @@ class Delivering:
 
     def _say(self, room: Room, said: Said, cause: Stanza, pending: list[Awaitable[None]]) -> None:
         message = said.message.along(cause)
-        if said.kept:
+        if said.kept and said.past:
             room.history.add(message, self._host.clock.seconds(), room.service.limits.history)
         self._send(message, list(room.devices), pending)
         told = self._host.notify(RoomMessage(room.jid, message, said.author))
