@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from slixmpp import JID
-from slixmpp.exceptions import IqError, PresenceError
+from slixmpp.exceptions import PresenceError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import StanzaPath
 
@@ -255,15 +255,21 @@ class Guest(Person):
         self.muc.rooms[None].pop(JID(room), None)
         return seen
 
-    async def archive(self, room: str, **options: Any) -> list[tuple[str, str, str]]:
-        """Return the messages in the archive of the room (XEP-0313), as id, nick and text; raises Refused."""
-        found = []
-        try:
-            async for result in self.client.plugin["xep_0313"].iterate(jid=JID(room), **options):
-                forwarded = result["mam_result"]["forwarded"]["stanza"]
-                found.append((result["mam_result"]["id"], forwarded["from"].resource, forwarded["body"]))
-        except IqError as error:
-            raise Refused(error.condition, error.text) from None
+    async def archive(self, room: str, after: str = "") -> list[tuple[str, str, str]]:
+        """Return the messages in the archive of the room (XEP-0313), as id, nick and text; raises Refused.
+
+        Page by page (XEP-0059), beginning behind the message with the id `after` if there is one.
+        """
+        found: list[tuple[str, str, str]] = []
+        mam, complete = self.client.plugin["xep_0313"], False
+        while not complete:
+            rsm = {"max": "20", **({"after": after} if after else {})}
+            page = await answered(mam.retrieve(jid=JID(room), rsm=rsm, timeout=PATIENCE))
+            for message in page["mam"]["results"]:
+                result, said = message["mam_result"], message["mam_result"]["forwarded"]["stanza"]
+                found.append((result["id"], said["from"].resource, said["body"]))
+            after = page["mam_fin"]["rsm"]["last"]
+            complete = page["mam_fin"]["complete"] in (True, "true")
         return found
 
     async def reconnects(self) -> None:
