@@ -32,6 +32,7 @@ from xmppd.plugins.muc.service import requests, store
 from xmppd.plugins.muc.service.absent import Absent
 from xmppd.plugins.muc.service.delivering import Delivering
 from xmppd.plugins.muc.service.rooms import Rooms
+from xmppd.plugins.muc.service.signing import signed
 
 _SECRET_OCTETS = 32
 #: Seconds after the start in which those whose sessions go on are waited for.
@@ -125,6 +126,7 @@ class Muc(DiscoComponent):
 
     # Stanzas
 
+    @signed
     def presence(self, presence: Presence) -> Awaitable[None] | None:
         """Take presence: somebody enters, leaves, or has another status."""
         if not presence.recipient.local:
@@ -177,6 +179,7 @@ class Muc(DiscoComponent):
     def _done(self, room: Room, outcome: Outcome, cause: Presence | Message) -> Awaitable[None] | None:
         return self.delivering.deliver(room, outcome, cause)
 
+    @signed
     def message(self, message: Message) -> Awaitable[None] | None:
         """Take a message to a room, or to one of its occupants."""
         if not message.recipient.local:
