@@ -162,6 +162,11 @@ class Made(SynchronousTestCase):
             self.assertIsNone(other.tail)
         self.assertTrue(first.adding(b"<y/>").to_bytes().endswith(b"<x xmlns='urn:x'/><y/></iq>"))
 
+    def test_copies_are_parsed_once(self) -> None:
+        first, second = Message(None, ROMEO, payload=b"<body/>").copies([ROMEO, JULIET])
+        self.assertEqual(first.raw_names, ("jabber:client body",))
+        self.assertIs(first.elements, second.elements)
+
     def test_result(self) -> None:
         assert isinstance(self.iq, Iq)
         self.assertEqual(

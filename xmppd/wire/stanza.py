@@ -158,7 +158,7 @@ class Stanza:
         """Give the same stanza to each of many recipients. What the copies have in common is written once."""
         cls, end = self.__class__, b"/>"
         from_, id, type_, lang, payload, extra = self.from_, self.id, self.type, self.lang, self.payload, self.extra
-        names, elements, unit = self._names, self._elements, self.unit
+        names, elements, unit = self.raw_names, self._elements, self.unit  # names first: they are not looked for again
         head = f"{self._opening()} to='".encode()
         if payload:
             end = b"".join((b">", payload, _END[self.kind]))
