@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from xmppd.api import Condition, Element, Message, StanzaError
+from xmppd.wire import stanza_id
 from xmppd.wire.delay import parse_datetime
 
 __all__ = ["History", "Past", "Request", "read_request"]
@@ -106,9 +107,10 @@ class History:
 
     def replace(self, id: str, message: Message | None) -> bool:
         """Put another message in the place of the one with that id in the archive; None: take it away."""
-        marker = f" id='{id}'".encode()
+        marker = f"'{id}'".encode()  # a quick look: others may quote the id
         for index, past in enumerate(self._past):
-            if marker in past.message.payload:
+            old = past.message
+            if marker in old.payload and old.from_ and stanza_id.given_by(old, old.from_.bare) == id:
                 del self._past[index]
                 if message is not None:
                     self._past.insert(index, Past(message, past.at))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Affiliated", "Change", "Configured", "Created", "Destroyed", "Entered", "Happening", "Left", "Noted", "Outcome",
-    "Said", "Seated", "SubjectSet", "Unlocked", "Vacated",
+    "Said", "Seated", "SubjectSet", "TakenBack", "Unlocked", "Vacated",
 ]  # fmt: skip
 
 
@@ -136,6 +136,18 @@ class Said:
     past: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Something that was said is to be seen no more, neither in the history nor in the archive.
+
+    :ivar id: what it is called in the archive (XEP-0359).
+    :ivar left: returns what is put in its place; None: it stays.
+    """
+
+    id: str
+    left: Callable[[Message], Message | None]
+
+
 @dataclass(slots=True)
 class Outcome:
     """What an act leads to. Stanzas are sent in their order, and :attr:`said` behind them.
@@ -143,6 +155,7 @@ class Outcome:
     :ivar sent: stanzas without `to`, each with those it goes to (full addresses, or bare ones of people outside).
     :ivar changes: what has changed.
     :ivar said: a message to everybody, or None.
+    :ivar taken_back: what was said before, and is to be seen no more.
     :ivar happened: what other plugins are told of.
     :ivar reply: the content of the answer to a request.
     """
@@ -150,6 +163,7 @@ class Outcome:
     sent: list[tuple[Stanza, Iterable[Jid]]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     said: Said | None = None
+    taken_back: TakenBack | None = None
     happened: list[Happening] = field(default_factory=list)
     reply: Payload = b""
 
@@ -166,5 +180,6 @@ class Outcome:
         self.sent += other.sent
         self.changes += other.changes
         self.said = other.said or self.said
+        self.taken_back = other.taken_back or self.taken_back
         self.happened += other.happened
         return self

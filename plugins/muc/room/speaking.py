@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from xmppd.api import Condition, Message, StanzaError
+from xmppd.plugins.muc.room import moderating
 from xmppd.plugins.muc.room.outcome import Outcome, Said, SubjectSet
 from xmppd.plugins.muc.room.presenting import user
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Occupant, Room, Subject
-from xmppd.plugins.muc.room.words import clean, occupant_id
+from xmppd.plugins.muc.room.words import RETRACT, clean, occupant_id
 from xmppd.wire import ns, stanza_id
 from xmppd.wire.xml import SEPARATOR, serialise
 
 __all__ = ["say", "tell"]
 
 _SUBJECT, _BODY, _THREAD = (f"{ns.CLIENT}{SEPARATOR}{name}" for name in ("subject", "body", "thread"))
+_RETRACT = f"{RETRACT}{SEPARATOR}retract"
 _HINTS = "urn:xmpp:hints"
 _NOT_KEPT = frozenset(f"{_HINTS}{SEPARATOR}{name}" for name in ("no-store", "no-permanent-store"))
 #: What makes a message without a body worth keeping.
@@ -21,7 +23,7 @@ _KEPT = frozenset(
     {
         _BODY,
         f"{_HINTS}{SEPARATOR}store",
-        f"urn:xmpp:message-retract:1{SEPARATOR}retract",
+        _RETRACT,
         f"urn:xmpp:message-moderate:1{SEPARATOR}moderated",
         f"urn:xmpp:message-correct:0{SEPARATOR}replace",
         f"urn:xmpp:reactions:0{SEPARATOR}reactions",
@@ -39,7 +41,8 @@ _KEPT = frozenset(
 def say(room: Room, message: Message, now: float) -> Outcome:
     """Take a message of type groupchat to the room: to everybody in it (section 7.4), or its new subject (8.1).
 
-    :raises StanzaError: not-acceptable from somebody who isn't there; forbidden without voice.
+    :raises StanzaError: not-acceptable from somebody who isn't there; forbidden without voice, and to take back what
+        is another's (XEP-0424).
     """
     occupant = room.occupant_of(message.sender)
     names = message.raw_names
@@ -47,9 +50,10 @@ def say(room: Room, message: Message, now: float) -> Outcome:
         return _set_subject(room, occupant, message, now)
     if occupant.role is Role.VISITOR:
         raise StanzaError(Condition.FORBIDDEN, text="You have no voice in this room.")
+    taken_back = moderating.retract(room, occupant, message, now) if _RETRACT in names else None
     occupant.spoke_at = room.active_at = now
-    kept = not _KEPT.isdisjoint(names) and _NOT_KEPT.isdisjoint(names)
-    return Outcome(said=Said(_reflected(room, occupant, message), message.sender, kept))
+    kept = not _KEPT.isdisjoint(names) and (_NOT_KEPT.isdisjoint(names) or taken_back is not None)
+    return Outcome(said=Said(_reflected(room, occupant, message), message.sender, kept), taken_back=taken_back)
 
 
 def _reflected(room: Room, occupant: Occupant, message: Message) -> Message:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from xmppd.api import Stanza, tag
+from xmppd.api import Element, Stanza, tag
 from xmppd.wire.xml import SEPARATOR, serialise
 
 __all__ = [
-    "ADMIN", "HATS", "MUC", "OCCUPANT_ID", "OWNER", "USER", "USER_NAMES", "Status", "clean", "occupant_id",
+    "ADMIN", "HATS", "MODERATE", "MUC", "OCCUPANT_ID", "OWNER", "RETRACT", "USER", "USER_NAMES", "Status", "clean",
+    "occupant_id",
 ]  # fmt: skip
 
 MUC = "http://jabber.org/protocol/muc"
@@ -15,9 +16,12 @@ ADMIN = f"{MUC}#admin"
 OWNER = f"{MUC}#owner"
 OCCUPANT_ID = "urn:xmpp:occupant-id:0"  # XEP-0421
 HATS = "urn:xmpp:hats:0"  # XEP-0317
+MODERATE = "urn:xmpp:message-moderate:1"  # XEP-0425
+RETRACT = "urn:xmpp:message-retract:1"  # XEP-0424
 USER_NAMES = f"{USER}{SEPARATOR}x"
 
-#: What only the service says (sections 17.2 and 17.3, XEP-0421 section 3, XEP-0317): taken out of what occupants send.
+#: What only the service says (sections 17.2 and 17.3, XEP-0421 section 3, XEP-0317, XEP-0425 section 5): taken out of
+#: what occupants send.
 _OURS = frozenset(
     {
         f"{MUC}{SEPARATOR}x",
@@ -25,8 +29,12 @@ _OURS = frozenset(
         f"{ADMIN}{SEPARATOR}query",
         f"{OCCUPANT_ID}{SEPARATOR}occupant-id",
         f"{HATS}{SEPARATOR}hats",
+        f"{MODERATE}{SEPARATOR}moderated",
+        f"{RETRACT}{SEPARATOR}retracted",
     }
 )
+#: What may say the same inside.
+_AROUND = f"{RETRACT}{SEPARATOR}retract"
 
 
 class Status:
@@ -55,11 +63,18 @@ class Status:
 
 def clean(stanza: Stanza) -> bytes:
     """Return the content of a stanza without what only the service may say."""
-    if _OURS.isdisjoint(stanza.raw_names):
+    names = stanza.raw_names
+    if _OURS.isdisjoint(names) and _AROUND not in names:
         return stanza.payload
-    return b"".join(
-        serialise(element) for element in stanza.elements if f"{element.uri}{SEPARATOR}{element.name}" not in _OURS
-    )
+    kept = (element for element in stanza.elements if f"{element.uri}{SEPARATOR}{element.name}" not in _OURS)
+    return b"".join(_unmoderated(element) for element in kept)
+
+
+def _unmoderated(element: Element) -> bytes:
+    """Who retracts a message does so themselves, whatever they say."""
+    if (element.uri, element.name) == (RETRACT, "retract") and any(e.uri == MODERATE for e in element.elements()):
+        return tag("retract", xmlns=RETRACT, id=element.getAttribute("id"))
+    return serialise(element)
 
 
 def occupant_id(id: str) -> bytes:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from xmppd.api import IHost, Jid, Message, Presence, Stanza, settled
 from xmppd.api.muc import OccupantEntered, OccupantLeft, RoomCreated, RoomDestroyed, RoomMessage
-from xmppd.plugins.muc.room.outcome import Created, Destroyed, Entered, Happening, Left, Outcome, Said
+from xmppd.plugins.muc.room import moderating
+from xmppd.plugins.muc.room.outcome import Created, Destroyed, Entered, Happening, Left, Outcome, Said, TakenBack
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.service import store
 from xmppd.plugins.muc.service.store import Key
@@ -41,6 +42,8 @@ class Delivering:
         pending: list[Awaitable[None]] = []
         for stanza, recipients in outcome.sent:
             self._send(stanza.along(cause), recipients, pending)
+        if outcome.taken_back is not None:
+            self._take_back(room, outcome.taken_back)
         if outcome.said is not None:
             self._say(room, outcome.said, cause, pending)
         if outcome.happened:
@@ -62,6 +65,12 @@ class Delivering:
         told = self._host.notify(RoomMessage(room.jid, message, said.author))
         if told is not None:
             pending.append(told)
+
+    def _take_back(self, room: Room, what: TakenBack) -> None:
+        past = moderating.find(room, what.id)
+        left = None if past is None else what.left(past)
+        if left is not None:
+            room.history.replace(what.id, left)
 
     def _tell(self, room: Room, happened: Iterable[Happening], pending: list[Awaitable[None]]) -> None:
         """Tell other plugins."""

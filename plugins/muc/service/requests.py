@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
+from xmppd.plugins.muc.room import admin
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
+from xmppd.plugins.muc.room.words import ADMIN
+from xmppd.plugins.muc.service import features
 
 if TYPE_CHECKING:
     from xmppd.plugins.muc import Muc
@@ -25,9 +28,13 @@ Answer = Callable[["Muc", "Room", Iq], Awaitable[Payload]]
 
 
 #: Requests to a room that its rules answer, by type, namespace and name.
-ACTS: Mapping[tuple[str, str, str], Act] = {}
+ACTS: Mapping[tuple[str, str, str], Act] = {
+    ("get", ADMIN, "query"): admin.ask,
+    ("set", ADMIN, "query"): admin.change,
+    **features.ACTS,
+}
 #: Requests to a room that take more than its rules.
-ANSWERS: Mapping[tuple[str, str, str], Answer] = {}
+ANSWERS: Mapping[tuple[str, str, str], Answer] = {**features.ANSWERS}
 
 
 async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
@@ -43,14 +50,15 @@ async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
         raise StanzaError(Condition.SERVICE_UNAVAILABLE)
     names = (iq.type, *iq.names[0])
     if names in ANSWERS:
-        reply: Payload = await ANSWERS[names](muc, room, iq)
+        reply = await ANSWERS[names](muc, room, iq)
+        await settled(muc.host.route(iq.result(reply).along(iq)))
     elif names in ACTS:
         outcome = ACTS[names](room, iq, muc.clock.seconds())
-        await settled(muc.delivering.deliver(room, outcome, iq))
-        reply = outcome.reply
+        # Section 8.2 and others: who has asked is told first, and others then.
+        answered = muc.host.route(iq.result(outcome.reply).along(iq))
+        await settled(answered, muc.delivering.deliver(room, outcome, iq))
     else:
         raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-    await settled(muc.host.route(iq.result(reply).along(iq)))
 
 
 def message(room: Room, message: Message, now: float) -> Outcome:
