@@ -74,6 +74,8 @@ class Muc(DiscoComponent):
             history=options.max_history,
             affiliations=options.max_affiliations,
             nick_characters=options.max_nick,
+            items=options.max_items,
+            reason_characters=options.max_reason,
         )
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from xmppd.api import Component, Field
 
 __all__ = ["MucOptions"]
@@ -19,6 +21,8 @@ class MucOptions(Component.Options):
         10_000, ge=1, description="People of whom a room may say what they are to it: members, outcasts, and so on."
     )
     max_nick: int = Field(64, ge=1, description="Characters that a nickname may have.")
+    max_items: int = Field(500, ge=1, description="People whom one request of an admin may change something for.")
+    max_reason: int = Field(1000, ge=0, description="Characters that the reason for a kick, a ban and so on may have.")
     idle_seconds: int = Field(
         300, ge=1, description="Seconds after which a room that nobody is in is kept in memory no longer."
     )
@@ -26,4 +30,20 @@ class MucOptions(Component.Options):
         10_000,
         ge=1,
         description="Presence sent in a second when many leave at once, because their server can't be reached.",
+    )
+    create: Literal["anyone", "local", "admins"] = Field(
+        "local", description="Who may create rooms: anyone, the users of this server, or its administrators."
+    )
+    guests: bool = Field(True, description="May users of other servers enter rooms?")
+    max_rooms: int = Field(100_000, ge=1, description="Rooms that there may be.")
+    max_owned: int = Field(50, ge=1, description="Rooms that one person may own, if they are no administrator.")
+    joins_per_minute: int = Field(120, ge=1, description="How often one person may enter rooms in a minute.")
+    join_presence_per_second: int = Field(
+        50_000,
+        ge=1,
+        description="Presence sent in a second because somebody enters: two for each device in the room. If it is "
+        "more, who wants to enter is asked to try again.",
+    )
+    presence_per_minute: int = Field(
+        30, ge=1, description="How often one device may change its presence or nickname in one room in a minute."
     )

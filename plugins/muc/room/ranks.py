@@ -56,25 +56,24 @@ def default_role(config: RoomConfig, affiliation: Affiliation) -> Role:
     return Role.VISITOR if config.moderated else Role.PARTICIPANT
 
 
-def may_change_role(
-    actor: tuple[Role, Affiliation], target: tuple[Role, Affiliation], role: Role
-) -> bool:  # fmt: skip
+def may_change_role(actor: tuple[Role, Affiliation], target: tuple[Role, Affiliation], role: Role) -> bool:
     """May one occupant give another one a role (sections 5.1.1, 5.1.3, 8.2 to 8.4, 9.6, 9.7)?
 
-    To make a moderator, or to unmake one, takes an admin. Nobody can lower those who stand above them, and nobody
-    at all those who are moderators by what they are to the room.
+    To make a moderator, or to unmake or kick one, takes an admin. Nobody is kicked by who stands lower. Voice is taken
+    only from those who stand lower. Admins and owners are moderators as long as they are there.
     """
     (acting, standing), (before, affiliation) = actor, target
     if acting is not Role.MODERATOR:
         return False
     if role.rank > before.rank:  # raised
         return role is not Role.MODERATOR or standing.rank >= Affiliation.ADMIN.rank
+    if before is Role.MODERATOR and standing.rank < Affiliation.ADMIN.rank:
+        return False
+    if role is Role.NONE:
+        return standing.rank >= affiliation.rank
     if affiliation.rank >= Affiliation.ADMIN.rank:
-        # Section 8.2: a moderator can't kick who stands as high or higher; 8.4 and 9.7: they keep their role.
-        return role is Role.NONE and standing.rank > affiliation.rank
-    if before is Role.MODERATOR:
-        return standing.rank >= Affiliation.ADMIN.rank
-    return standing.rank >= affiliation.rank or affiliation.rank <= Affiliation.MEMBER.rank
+        return False
+    return role is not Role.VISITOR or standing.rank > affiliation.rank
 
 
 def may_change_affiliation(actor: Affiliation, before: Affiliation, after: Affiliation) -> bool:

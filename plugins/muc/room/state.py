@@ -58,6 +58,8 @@ class Limits:
     :ivar history_octets: how large these may be together.
     :ivar affiliations: of how many people a room may say what they are to it.
     :ivar nick_characters: how long a nickname may be.
+    :ivar items: how many people one request may change something for.
+    :ivar reason_characters: how long the reason for that may be.
     """
 
     occupants: int = 5000
@@ -66,6 +68,8 @@ class Limits:
     history_octets: int = 262_144
     affiliations: int = 10_000
     nick_characters: int = 64
+    items: int = 500
+    reason_characters: int = 1000
 
 
 @dataclass(slots=True)

@@ -1,0 +1,158 @@
+"""What people are to a room, and all that follows if it changes (XEP-0045 sections 5.2.2, 9.1 to 9.5, 10.3 to 10.8).
+
+Whether somebody may do it is asked elsewhere: in :mod:`xmppd.plugins.muc.room.admin` for requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xmppd.api import Condition, Jid, Message, StanzaError, tag
+from xmppd.plugins.muc.room.entering import check_nick
+from xmppd.plugins.muc.room.leaving import expel
+from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
+from xmppd.plugins.muc.room.presenting import Change, user
+from xmppd.plugins.muc.room.ranks import Affiliation, Role
+from xmppd.plugins.muc.room.roles import By, cast, role_after
+from xmppd.plugins.muc.room.state import Member, Occupant, Room
+from xmppd.plugins.muc.room.words import Status
+
+__all__ = ["Standing", "affiliate", "check_standings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody is to become.
+
+    :ivar who: a bare address, or a domain for all who are there.
+    :ivar nick: the nickname that is to be theirs in this room; "": none; None: the one they have.
+    """
+
+    who: Jid
+    affiliation: Affiliation
+    nick: str | None = None
+    reason: str = ""
+
+
+def check_standings(room: Room, standings: Sequence[Standing]) -> None:
+    """Refuse what would leave the room without an owner, too full a list, or a nickname with two who have it.
+
+    :raises StanzaError: conflict, resource-constraint, or as :func:`~xmppd.plugins.muc.room.entering.check_nick`.
+    """
+    after = dict(room.members)
+    for standing in standings:
+        member = _member(room, standing)
+        if member is None:
+            after.pop(standing.who, None)
+        else:
+            after[standing.who] = member
+    if not any(member.affiliation is Affiliation.OWNER for member in after.values()):
+        raise StanzaError(Condition.CONFLICT, text="A room has to have an owner.")
+    if len(after) > max(room.service.limits.affiliations, len(room.members)):
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="There are too many that are something to the room.")
+    named = [standing.nick for standing in standings if standing.nick]
+    for nick in named:
+        check_nick(room.service, nick)
+    nicks = [member.nick for member in after.values() if member.nick] if named else []
+    if len(nicks) > len(set(nicks)):
+        raise StanzaError(Condition.CONFLICT, text="The nickname is another's.")
+
+
+def _member(room: Room, standing: Standing) -> Member | None:
+    """Return what is written down of somebody, without a version; None: nothing."""
+    affiliation = standing.affiliation
+    if affiliation is Affiliation.NONE:
+        return None
+    old = room.members.get(standing.who)
+    if affiliation is Affiliation.OUTCAST:
+        return Member(affiliation, reason=standing.reason)  # section 9.1: without a nickname
+    nick = (old.nick if old else "") if standing.nick is None else standing.nick
+    return Member(affiliation, nick, standing.reason, old.form if old else "")
+
+
+def affiliate(room: Room, standings: Sequence[Standing], nick: str, now: float, inviter: Jid | None = None) -> Outcome:
+    """Have people be something else to the room, and tell them and others, as the sections above say.
+
+    Those who are in the room get the role that goes with it, or have to go: with status 301 if they are banned, with
+    321 if only members may be there. Of those who aren't, others are told by a message; they themselves as well, if
+    they were or are more than nothing. New members of a members-only room are invited.
+
+    :param nick: of who does it; "" if they are not in the room, or it is nobody's business.
+    :param inviter: the address that invitations name; None: nobody is invited.
+    """
+    there = _occupants(room, standings)
+    before = [(one, room.affiliation(one.who)) for one, _ in there]
+    absent = {standing.who for standing in standings} - {one.who for one, _ in there}
+    out, were = Outcome(), {who: room.affiliation(who) for who in absent}
+    for standing in standings:
+        _write(room, standing, out)
+    leaving: list[tuple[Occupant, Affiliation, str]] = []
+    for (occupant, reason), (_, old) in zip(there, before, strict=True):
+        new = room.affiliation(occupant.who)
+        role = role_after(room, occupant.role, old, new)
+        if new is old:
+            continue
+        if role is Role.NONE:
+            leaving.append((occupant, new, reason))
+        else:
+            cast(room, occupant, role, By(nick, reason), out, tell=True)
+    last = {standing.who: standing for standing in standings}
+    for who, standing in last.items():
+        if who in were and who.local:
+            _tell_of_absent(room, standing, were[who], By(nick, standing.reason), inviter, out)
+    for occupant, new, reason in leaving:
+        code = Status.BANNED if new is Affiliation.OUTCAST else Status.AFFILIATION_LOST
+        change = Change(codes=(code,), gone=True, actor=nick, reason=reason, payload=b"")
+        out.add(expel(room, occupant, change, now))
+    return out
+
+
+def _occupants(room: Room, standings: Sequence[Standing]) -> list[tuple[Occupant, str]]:
+    """Return who is in the room of those that are named, in the order in which they are, with the reason for each."""
+    reasons = {standing.who: standing.reason for standing in standings}
+    places = {who: place for place, who in enumerate(reasons)}
+    found: list[tuple[int, Occupant, str]] = []
+    for occupant in room.occupants.values():
+        who = occupant.who if occupant.who in reasons else Jid.of("", occupant.who.domain)
+        if who in reasons:
+            found.append((places[who], occupant, reasons[who]))
+    return [(occupant, reason) for _, occupant, reason in sorted(found, key=lambda one: one[0])]
+
+
+def _write(room: Room, standing: Standing, out: Outcome) -> None:
+    """Write it down, with the version that this gives the room."""
+    new, who = _member(room, standing), standing.who
+    if new is None and who not in room.members:
+        return
+    room.version += 1
+    if new is None:
+        del room.members[who]
+    else:
+        new = Member(new.affiliation, new.nick, new.reason, new.form, room.version)
+        room.members[who] = new
+    out.changes.append(Affiliated(who, new))
+
+
+def _tell_of_absent(
+    room: Room, standing: Standing, old: Affiliation, by: By, inviter: Jid | None, out: Outcome
+) -> None:  # fmt: skip
+    """Tell of somebody who isn't there: those who may know who it is, and themselves (sections 10.3, 15.1.2).
+
+    Bans of people who were nothing to the room are nobody's business; nor is it told to them.
+    """
+    who, new = standing.who, room.affiliation(standing.who)
+    if new is old or max(old.rank, new.rank) < Affiliation.MEMBER.rank:
+        return
+    actor = tag("actor", nick=by.nick) if by.nick else None
+    reason = tag("reason", by.reason) if by.reason else None
+    knowing = [jid for jid, occupant in room.devices.items() if room.sees_addresses(occupant)]
+    if knowing:
+        item = tag("item", actor, reason, affiliation=new, jid=who, role=Role.NONE)
+        out.send(Message(None, room.jid, payload=user(item)), *knowing)
+    if room.config.members_only and inviter is not None and old is Affiliation.NONE and new is Affiliation.MEMBER:
+        password = tag("password", room.config.password) if room.config.password else b""
+        out.send(Message(None, room.jid, payload=user(tag("invite", reason, from_=inviter), more=password)), who)
+        return
+    item = tag("item", reason, affiliation=new, role=Role.NONE)
+    out.send(Message(None, room.jid, payload=user(item, (Status.AFFILIATION_CHANGED,))), who)
