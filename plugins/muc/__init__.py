@@ -165,7 +165,7 @@ class Muc(DiscoComponent):
         self._ask(Entering(room.jid, presence.sender, presence, created=False))
         if not room.history.loaded:
             return self._enter_later(room, presence)
-        return self._done(room, entering.enter(room, presence, now), presence)
+        return self._done(room, moving.enter(room, presence, now), presence)
 
     async def _enter_later(self, room: Room, presence: Presence) -> None:
         """Read first what was said, and look again whether it is still the same room, and they may enter it."""
@@ -200,6 +200,8 @@ class Muc(DiscoComponent):
         now = self.clock.seconds()
         if message.type == "error":
             return self._done(room, leaving.bounced(room, message, now), message)
+        if room.locked and message.sender not in room.devices:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, text="The room is not there yet.")  # section 17.2
         if message.recipient.resource:
             outcome = speaking.tell(room, message)
         elif message.type == "groupchat":

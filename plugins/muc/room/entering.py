@@ -11,7 +11,7 @@ from xmppd.plugins.muc.room.state import Member, Occupant, Room, Service
 from xmppd.plugins.muc.room.words import MUC, Status, clean
 from xmppd.wire.delay import delay
 
-__all__ = ["check", "check_free", "check_nick", "create", "enter", "tell_past"]
+__all__ = ["check", "check_free", "check_nick", "check_rename", "create", "enter", "nick_for", "tell_past"]
 
 
 def create(room: Room, presence: Presence, now: float) -> Outcome:
@@ -24,12 +24,20 @@ def create(room: Room, presence: Presence, now: float) -> Outcome:
     return out.add(enter(room, presence, now, created=True))
 
 
-def enter(room: Room, presence: Presence, now: float, created: bool = False) -> Outcome:
+def nick_for(room: Room, presence: Presence) -> str:
+    """Return the nickname with which somebody enters: where it is fixed, the one they have registered (7.10)."""
+    member = room.members.get(presence.sender.bare)
+    registered = member.nick if room.config.fixed_nick and member is not None else ""
+    return registered or presence.recipient.resource
+
+
+def enter(room: Room, presence: Presence, now: float, created: bool = False, moved: bool = False) -> Outcome:
     """Let a device in, or send everything once more to one that is in already (sections 7.2 and 17.3).
 
+    :param moved: it was there by another nickname until now.
     :raises StanzaError: as section 7.2.16 says.
     """
-    device, nick = presence.sender, presence.recipient.resource
+    device, nick = presence.sender, nick_for(room, presence)
     there = room.devices.get(device)
     wanted = read_request(presence.child(MUC, "x"), now)
     check(room, presence, created)
@@ -41,12 +49,14 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False) -> 
         room.occupants[nick] = occupant
         out.happened.append(Entered(nick, device.bare))
     _show_others(room, occupant, device, out)
-    changed = there is None or occupant.shown != payload
+    changed = there is None or moved or occupant.shown != payload
     room.devices[device] = occupant
     occupant.seat(device, payload)
     room.active_at = now
     out.changes.append(Seated(device, nick, occupant.role, payload))
     own = (*_codes(room), *((Status.CREATED,) if created else ()))
+    if nick != presence.recipient.resource:
+        own = (*own, Status.NICK_GIVEN)
     if changed:
         announce(room, occupant, out, Change(own=own), own=(device,))
     else:
@@ -88,11 +98,11 @@ def tell_past(room: Room, device: Jid, wanted: Request, out: Outcome) -> None:
 
 def check(room: Room, presence: Presence, created: bool = False) -> None:
     """Refuse who may not enter; who is there already may. :raises StanzaError: as section 7.2.16 says."""
-    device, nick, x = presence.sender, presence.recipient.resource, presence.child(MUC, "x")
+    device, nick, x = presence.sender, nick_for(room, presence), presence.child(MUC, "x")
     there = room.devices.get(device)
     if there is not None:
         if there.nick != nick:
-            raise StanzaError(Condition.CONFLICT, text="You are in the room by another nickname.")
+            check_rename(room, there, nick)
         return
     affiliation = room.affiliation(device)
     staff = affiliation.rank >= Affiliation.ADMIN.rank
@@ -100,7 +110,7 @@ def check(room: Room, presence: Presence, created: bool = False) -> None:
         raise StanzaError(Condition.FORBIDDEN, text="You are banned from this room.")
     if room.locked and not created:
         raise StanzaError(Condition.ITEM_NOT_FOUND, text="The room is not there yet.")
-    check_nick(room.service, nick)
+    check_nick(room.service, presence.recipient.resource)
     if default_role(room.config, affiliation) is Role.NONE:
         raise StanzaError(Condition.REGISTRATION_REQUIRED, text="Only members may enter this room.")
     if room.config.password and affiliation is not Affiliation.OWNER and _password(x) != room.config.password:
@@ -133,9 +143,20 @@ def check_free(room: Room, who: Jid, nick: str) -> None:
         raise StanzaError(Condition.CONFLICT, text="The nickname is another's.")
     member = room.members.get(who)
     if room.config.fixed_nick and member is not None and member.nick not in ("", nick):
-        raise StanzaError(Condition.NOT_ACCEPTABLE, text=f"You are {member.nick} in this room.")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, type="cancel", text=f"You are {member.nick} in this room.")
+
+
+def check_rename(room: Room, occupant: Occupant, nick: str) -> None:
+    """Refuse another nickname to somebody who is there (section 7.6).
+
+    :raises StanzaError: conflict, not-acceptable or jid-malformed; forbidden, if visitors may not.
+    """
+    check_nick(room.service, nick)
+    if occupant.role is Role.VISITOR and not room.config.visitor_nick:
+        raise StanzaError(Condition.FORBIDDEN, text="Visitors can't change their nickname here.")
+    check_free(room, occupant.who, nick)
 
 
 def _password(x: Element | None) -> str:
-    element = None if x is None else next((e for e in x.elements() if e.name == "password"), None)
+    element = None if x is None else next((e for e in x.elements() if (e.uri, e.name) == (MUC, "password")), None)
     return "" if element is None else str(element)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from xmppd.api import Condition, Jid, Presence, StanzaError, tag
-from xmppd.plugins.muc.room.entering import check_free, check_nick
+from xmppd.plugins.muc.room import entering
+from xmppd.plugins.muc.room.entering import check_rename, nick_for
+from xmppd.plugins.muc.room.history import read_request
 from xmppd.plugins.muc.room.outcome import Outcome, Seated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of, user
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Occupant, Room
-from xmppd.plugins.muc.room.words import Status, clean
+from xmppd.plugins.muc.room.words import MUC, Status, clean
 
-__all__ = ["not_there", "update"]
+__all__ = ["enter", "not_there", "update"]
 
 
 def not_there(presence: Presence) -> Presence:
@@ -18,6 +20,22 @@ def not_there(presence: Presence) -> Presence:
     item = tag("item", tag("reason", "You are not in the room."), affiliation="none", role="none")
     payload = user(item, (Status.SELF, Status.KICKED, Status.TECHNICAL))
     return Presence(presence.from_, presence.to, presence.id, type="unavailable", payload=payload)
+
+
+def enter(room: Room, presence: Presence, now: float) -> Outcome:
+    """Let a device in; one that is in by another nickname takes this one, and is sent everything again (7.2.1).
+
+    :raises StanzaError: as section 7.2.16 says.
+    """
+    device, nick = presence.sender, nick_for(room, presence)
+    there = room.devices.get(device)
+    if there is None or there.nick == nick:
+        return entering.enter(room, presence, now)
+    check_rename(room, there, nick)
+    read_request(presence.child(MUC, "x"), now)  # it is refused now, or not at all
+    out = Outcome()
+    _leave_nick(room, there, device, nick, out)
+    return out.add(entering.enter(room, presence, now, moved=True))
 
 
 def update(room: Room, presence: Presence, now: float) -> Outcome:
@@ -40,25 +58,26 @@ def update(room: Room, presence: Presence, now: float) -> Outcome:
 
 
 def _rename(room: Room, occupant: Occupant, device: Jid, nick: str, payload: bytes, now: float) -> Outcome:
-    check_nick(room.service, nick)
-    if occupant.role is Role.VISITOR and not room.config.visitor_nick:
-        raise StanzaError(Condition.FORBIDDEN, text="Visitors can't change their nickname here.")
-    check_free(room, occupant.who, nick)
-    other = room.occupants.get(nick)
+    check_rename(room, occupant, nick)
     out = Outcome()
-    gone = Change(codes=(Status.NICK_CHANGED,), gone=True, nick=nick, payload=b"")
-    if len(occupant.devices) == 1 and other is None:
-        announce(room, occupant, out, gone)
-        del room.occupants[occupant.nick]
-        occupant.nick, occupant.jid = nick, room.jid.with_resource(nick)
-        room.occupants[nick] = occupant
-    else:
-        occupant = _move(room, occupant, device, nick, gone, out)
+    occupant = _leave_nick(room, occupant, device, nick, out)
     room.active_at = now
     occupant.seat(device, payload)
     out.changes.append(Seated(device, nick, occupant.role, payload))
     announce(room, occupant, out)
     return out
+
+
+def _leave_nick(room: Room, occupant: Occupant, device: Jid, nick: str, out: Outcome) -> Occupant:
+    """A device leaves its nickname for another one. Return the occupant that it is then."""
+    gone = Change(codes=(Status.NICK_CHANGED,), gone=True, nick=nick, payload=b"")
+    if len(occupant.devices) > 1 or nick in room.occupants:
+        return _move(room, occupant, device, nick, gone, out)
+    announce(room, occupant, out, gone)
+    del room.occupants[occupant.nick]
+    occupant.nick, occupant.jid = nick, room.jid.with_resource(nick)
+    room.occupants[nick] = occupant
+    return occupant
 
 
 def _move(room: Room, occupant: Occupant, device: Jid, nick: str, gone: Change, out: Outcome) -> Occupant:
