@@ -277,7 +277,8 @@ class Archive(Plugin):
             self._archives.owners.drop(event.session.account)
 
     async def _keep_house(self) -> None:
-        await self._archives.keep_house(self.options.max_days, self.options.max_messages)
+        most = self.options.max_messages or None
+        await self._archives.keep_house(self.options.max_days, lambda account: most)
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from xmppd.api import Element, Jid, JidError, Message, tag
 from xmppd.api.archives import Archives, brief
@@ -30,7 +30,6 @@ _CANDIDATES = select(_m.position, _m.stanza).where(
     _m.peer == bindparam("peer_"),
     _m.mark == bindparam("mark_"),
 )
-_REPLACE = update(MESSAGES).where(_m.position == bindparam("which")).values(stanza=bindparam("tombstone"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Retraction:
         for position, stanza in connection.execute(_CANDIDATES, values).all():
             (message,) = parse(bytes(stanza))
             if self._means(message):
-                connection.execute(_REPLACE, {"which": position, "tombstone": self._tombstone(message)})
+                archives.store.replace(connection, position, self._tombstone(message))
                 archives.search.remove(connection, [position])
 
     def _means(self, message: Element) -> bool:

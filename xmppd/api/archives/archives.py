@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from xmppd.api.archives.ids import KEY_OCTETS, ArchiveIds
 from xmppd.api.archives.keeper import Keeper
 from xmppd.api.archives.owners import Owners
-from xmppd.api.archives.pages import Pages
+from xmppd.api.archives.pages import Pages, Selection, Wanted
 from xmppd.api.archives.reader import EVERYTHING, Answer, Limits, Reader, View
 from xmppd.api.archives.retention import Retention
 from xmppd.api.archives.search import Search
@@ -97,7 +98,7 @@ class Archives:
             self._newest[owner] = id_
         known = self.owners.known.get(owner)
         if known is None:
-            self._put(owner, row_of(0, id_, address, message) | (more or {}), message)
+            self._put(owner, {**row_of(0, id_, address, message), **(more or {})}, message)
             return id_
         row = row_of(known.number, id_, address, message)
         if more is not None:
@@ -129,6 +130,19 @@ class Archives:
         if self._last_id > (self._seconds() + 1.0) * 1e6:
             until = math.inf  # the clock was set back: ids are ahead of the time, which says nothing of them
         return await self._reader.answer(0 if known is None else known.number, query, walk, until, view)
+
+    async def newest(self, owner: Jid, most: int, octets: int) -> Sequence[tuple[Any, ...]]:
+        """Return the last messages of an archive, oldest first: ids, stanzas, and the further columns.
+
+        :param most: how many at most.
+        :param octets: how large they may be together; one is given whatever it has.
+        """
+        await self.written(owner)
+        known = await self.owners.load(owner)
+        if known is None:
+            return ()
+        selection, wanted = Selection(known.number), Wanted(most, octets, backwards=True, count=False)
+        return (await self._db.read(lambda c: self._pages.find(c, selection, wanted))).messages
 
     async def written(self, owner: Jid) -> None:
         """Wait for what was urgent: whoever asks after that has to find it (RFC 6120 10.1)."""
@@ -164,13 +178,23 @@ class Archives:
 
     # Housekeeping
 
-    async def keep_house(self, max_days: float, max_messages: int) -> None:
-        """Delete what is too old, and what is too much in the archives that have grown; 0: nothing ever is."""
+    async def keep_house(self, max_days: float, most: Callable[[Jid], int | None]) -> None:
+        """Delete what is too old, and what is too much in the archives that have grown.
+
+        :param max_days: days that messages are kept; 0: for ever.
+        :param most: says how many messages an owner may have; None: any number.
+        """
         now = self._seconds()
         old = (min(now, self._host.stored_before()) - _SETTLED) * 1e6
         self._newest = {owner: id_ for owner, id_ in self._newest.items() if id_ >= old}
         if max_days:
             await self.keeper.expire(int((now - max_days * _DAY) * 1e6))
         crowded, self._crowded = self._crowded, set()
-        for owner in crowded if max_messages else ():
-            await self.keeper.make_room(owner, max_messages)
+        for owner in crowded:
+            spared = most(owner)
+            if spared is not None:
+                await self.keeper.make_room(owner, spared)
+
+    def crowd(self, owner: Jid) -> None:
+        """Look next time whether an archive has too much: it may have less than before."""
+        self._crowded.add(owner)

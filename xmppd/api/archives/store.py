@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from xmppd.api.archives.tables import ArchiveTables
 from xmppd.wire.jid import Jid
@@ -29,6 +30,8 @@ class Store:
         self._add = insert(messages)
         self._take_back = delete(messages).where(of_one, m.id == bindparam("which"))
         self._last_ids = select(func.max(select(m.id).order_by(m.position.desc()).limit(_LATEST).subquery().c.id))
+        self._find = select(messages).where(of_one, m.id == bindparam("which"))
+        self._replace = update(messages).where(m.position == bindparam("which")).values(stanza=bindparam("new"))
         self._count = select(func.count()).select_from(messages).where(of_one)
         self._first = select(func.min(m.id)).where(of_one)
         self._last = select(func.max(m.id)).where(of_one)
@@ -53,6 +56,14 @@ class Store:
     def take_back(self, connection: Connection, owner: Jid, id: int) -> None:
         """Delete a message that was inserted in this transaction: nobody has seen it, nor its words."""
         connection.execute(self._take_back, {"whose": self.find_owner(connection, owner), "which": id})
+
+    def find(self, connection: Connection, owner: int | None, id: int) -> Row[Any] | None:
+        """Return the row of a message, or None."""
+        return connection.execute(self._find, {"whose": owner, "which": id}).first()
+
+    def replace(self, connection: Connection, position: int, stanza: bytes) -> None:
+        """Put another stanza in the place of one; its words are not seen to."""
+        connection.execute(self._replace, {"which": position, "new": stanza})
 
     def remove_owner(self, connection: Connection, owner: int) -> None:
         """Delete what is left of an archive that is empty."""

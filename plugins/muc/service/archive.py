@@ -1,0 +1,328 @@
+"""The archives of rooms: XEP-0313 on a room, section 6.1.2, with tombstones (XEP-0424 section 4, XEP-0425 section 4).
+
+An archive belongs to one room and not to its name: it goes under the room's number, so who makes a room of a name that
+was another one's before does not find what was said there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, Text, bindparam, select, update
+
+from xmppd.api import IHost, Iq, Jid, Message, Stanza, settled, tag
+from xmppd.api.archives import Archives, Limits, Selection, View, Walk, brief, make_tables
+from xmppd.plugins.muc.room.history import Past
+from xmppd.plugins.muc.room.reading import Sees
+from xmppd.plugins.muc.room.state import Room
+from xmppd.plugins.muc.room.words import USER
+from xmppd.wire import mam, stanza_id
+from xmppd.wire.forward import stanza_of
+from xmppd.wire.xml import parse
+
+__all__ = ["TABLES", "Found", "RoomArchive"]
+
+_ROOMS = make_tables(
+    "muc_archive",
+    "room",
+    (
+        Column("gone", Integer),  # 1: the room was destroyed, and what is left of it is to be deleted
+        Column("days", Integer),  # that messages are kept, NULL: as long as in other rooms
+        Column("most", BigInteger),  # messages that are kept, NULL: as many as in other rooms
+    ),
+    (
+        Column("nick", Text, nullable=False),
+        Column("affiliation", Text, nullable=False),
+        Column("role", Text, nullable=False),
+        Column("known", Integer, nullable=False),  # 1: everybody in the room was told who it is
+    ),
+)
+TABLES = _ROOMS.all
+_MORE = ("address", "nick", "affiliation", "role", "known")
+_DAY = 86_400.0
+_WALKS = 1000  # clients whose place in an archive is remembered
+_END = b"</message>"
+
+_o, _m = _ROOMS.owners.c, _ROOMS.messages.c
+_GONE = select(_o.number).where(_o.gone == 1)
+_LIMITED = select(_o.room, _o.days, _o.most).where(_o.gone.is_(None), _o.days.is_not(None) | _o.most.is_not(None))
+_LEAVE = update(_ROOMS.owners).where(_o.room == bindparam("of")).values(gone=1)
+_LIMIT = update(_ROOMS.owners).where(_o.number == bindparam("of"))
+#: What somebody has said in any room. The index is gone through room by room.
+_BY_AUTHOR = (
+    select(_o.room, _m.id, _m.stanza, _m.address, _m.nick)
+    .select_from(_ROOMS.owners.join(_ROOMS.messages, _m.owner == _o.number))
+    .where(_o.gone.is_(None), _m.id >= bindparam("low"), _m.peer == bindparam("who"))
+    .order_by(_m.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message in the archive of a room.
+
+    :ivar room: the room's number.
+    :ivar id: what the room calls it (XEP-0359).
+    :ivar at: when it was said, in seconds since the epoch.
+    :ivar author: the full real address of who has said it.
+    :ivar nick: the nickname they had.
+    :ivar message: as it is kept.
+    """
+
+    room: int
+    id: str
+    at: float
+    author: Jid
+    nick: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    days: int | None
+    most: int | None
+
+
+_UNLIMITED = _Limit(None, None)
+
+
+class RoomArchive:
+    """The archives of the rooms of one service. What needs the database and is awaited fails with StorageUnavailable.
+
+    :param service: its domain.
+    :param options: the options of the plugin that are in force.
+    """
+
+    def __init__(self, host: IHost, service: Jid, options: Callable[[], Any]) -> None:
+        self._host = host
+        self._service = service
+        self._options = options
+        self._archives = Archives(host, service, _ROOMS, self._limits, lambda owner: False, _MORE)
+        self._owner = lru_cache(maxsize=4096)(lambda number: Jid.of(str(number), service))
+        self._walks: OrderedDict[tuple[int, Jid], Walk] = OrderedDict()
+        self._limited: dict[Jid, _Limit] = {}  # rooms that have limits of their own
+
+    async def start(self) -> None:
+        """Get ready; before that, nothing else may be called."""
+        await self._archives.start()
+        rows = await self._host.db.read(lambda c: c.execute(_LIMITED).all())
+        self._limited = {Jid.parse(row.room): _Limit(row.days, row.most) for row in rows}
+        await self.reconfigured()
+
+    async def reconfigured(self) -> None:
+        """Take other options while running."""
+        await self._archives.allow_search(self._options().archive_search)
+
+    def _limits(self) -> Limits:
+        options = self._options()
+        return Limits(
+            options.archive_page, options.archive_max_page, options.archive_page_octets, options.archive_words
+        )  # fmt: skip
+
+    # In
+
+    def add(self, room: Room, message: Message, author: Jid) -> Message:
+        """Archive a message to everybody in a room, in the message's unit of work.
+
+        :param message: as it is sent, but for `to`; the room has taken out of it what only rooms may say. If it is
+            from the room itself, nobody has said it.
+        :param author: the full real address of who has.
+        :returns: the message with the id it has got (XEP-0359).
+        """
+        nick = message.sender.resource
+        occupant = room.devices.get(author)
+        more = {
+            "mark": brief(nick),
+            "nick": nick,
+            "affiliation": str(room.affiliation(author)),
+            "role": "none" if occupant is None else str(occupant.role),
+            "known": 0 if room.config.anonymous else 1,
+        }
+        owner = self._owner(room.number)
+        id_ = self._archives.put(owner, author if nick else room.jid, message, more, urgent=True)
+        given = f"<stanza-id xmlns='{stanza_id.NS}' by='{room.jid.xml}' id='{self._archives.ids.text(id_)}'/>"
+        return message.adding(given.encode(), stanza_id.RAW_NAME)
+
+    def replace(self, room: Room, id: str, change: Callable[[Message], Message | None], cause: Stanza) -> None:
+        """Put something else in the place of a message, in the unit of work of the stanza that takes it back.
+
+        :param id: what the room calls the message (XEP-0359).
+        :param change: makes a tombstone of it (:mod:`.moderating`), in a thread of the database; None: it stays.
+        """
+        number, owner = self._archives.ids.number(id), self._owner(room.number)
+        if number is None:
+            return
+        store, search = self._archives.store, self._archives.search
+
+        def bury(connection: Connection) -> None:
+            row = store.find(connection, store.find_owner(connection, owner) or 0, number)
+            left = None if row is None else change(_message(row.stanza))
+            if row is not None and left is not None:
+                store.replace(connection, row.position, left.to_bytes())
+                search.remove(connection, [row.position])
+
+        self._host.store_call(cause, bury)
+
+    # Out
+
+    async def latest(self, room: Room, most: int, octets: int) -> list[Past]:
+        """Return the last messages of a room for its history, oldest first, each with its id.
+
+        :param most: how many at most.
+        :param octets: how large they may be together; one is given whatever it has.
+        """
+        rows = await self._archives.newest(self._owner(room.number), most, octets)
+        return [Past(_with_id(_message(stanza), room.jid, self._archives.ids.text(id_)), id_ / 1e6)
+                for id_, stanza, *_ in rows]  # fmt: skip
+
+    async def find(self, room: Room, id: str) -> Found | None:
+        """Return the message that a room calls so, or None."""
+        number, owner, store = self._archives.ids.number(id), self._owner(room.number), self._archives.store
+        if number is None:
+            return None
+        await self._archives.written(owner)
+        row = await self._host.db.read(lambda c: store.find(c, store.find_owner(c, owner) or 0, number))
+        return None if row is None else self._found(room.number, row)
+
+    async def by_author(self, who: Jid, since: float) -> list[Found]:
+        """Return what somebody has said in all rooms, oldest first.
+
+        :param who: the bare real address.
+        :param since: how far to go back, in seconds since the epoch.
+        """
+        await self._host.stored()
+        values = {"low": int(since * 1e6), "who": brief(who)}
+        rows = await self._host.db.read(lambda c: c.execute(_BY_AUTHOR, values).all())
+        rooms = [(Jid.parse(row.room), row) for row in rows if Jid.parse(row.address).bare == who]
+        return [self._found(int(room.local), row) for room, row in rooms if room.domain == self._service]
+
+    def _found(self, number: int, row: Any) -> Found:
+        id_ = self._archives.ids.text(row.id)
+        return Found(number, id_, row.id / 1e6, Jid.parse(row.address), row.nick, _message(row.stanza))
+
+    async def answer(self, room: Room, request: Iq, sees: Sees) -> bytes:
+        """Send what a query asks for, and return the content of the reply (XEP-0313 section 4).
+
+        The caller has made sure that who asks may read the archive at all: that they have the right to enter the room
+        now, in a members-only room as a member, and are not banned; :func:`.reading.check_reader` does.
+
+        :param sees: whose real addresses they get to see.
+        :raises StanzaError: as section 4 says.
+        """
+        asked = mam.query(request.request, self._options().archive_search)
+        asker, place = request.sender, (room.number, request.sender)
+        view = _view(room.jid, asker.bare, sees)
+        answer = await self._archives.answer(self._owner(room.number), asked, self._walks.get(place), view)
+
+        async def send(payload: bytes) -> bool:
+            if self._host.serves(asker.domain) and self._host.session(asker) is None:
+                return False
+            await settled(self._host.route(Message(asker, room.jid, payload=payload, names=mam.RESULT)))
+            return True
+
+        if await self._archives.send(answer, asked.id, send):
+            self._walks[place] = answer.walk
+            self._walks.move_to_end(place)
+            while len(self._walks) > _WALKS:
+                self._walks.popitem(last=False)
+        return mam.fin(answer.page, answer.complete)
+
+    def form(self) -> bytes:
+        """Return by what one can search (section 4.1.5)."""
+        return mam.form(self._options().archive_search)
+
+    async def metadata(self, room: Room) -> bytes:
+        """Return what are the first and the last message (section 5); the same who may read may know."""
+        owner = self._owner(room.number)
+        await self._archives.written(owner)
+        return await self._archives.metadata(owner)
+
+    # What is kept, and for how long
+
+    def limit(self, room: Room, cause: Stanza, days: int | None = None, most: int | None = None) -> None:
+        """Have messages of a room kept for less long than others, from the next housekeeping on.
+
+        It is written down in the unit of work of a stanza.
+
+        :param days: None: as long as in other rooms.
+        :param most: how many; None: as many as in other rooms.
+        """
+        owner, wanted = self._owner(room.number), _Limit(days, most)
+        if self._limited.get(owner, _UNLIMITED) == wanted:
+            return
+        self._limited[owner] = wanted
+        self._archives.crowd(owner)
+        store = self._archives.store
+
+        def write(connection: Connection) -> None:
+            values = {"of": store.make_owner(connection, owner), "days": days, "most": most}
+            connection.execute(_LIMIT, values)
+
+        self._host.store_call(cause, write)
+
+    def remove(self, room: Room, cause: Stanza) -> None:
+        """Delete the archive of a room that is destroyed by a stanza; nobody sees anything of it from then on."""
+        owner = self._owner(room.number)
+        self._archives.owners.drop(owner)
+        self._limited.pop(owner, None)
+        self._host.store_call(cause, lambda c: c.execute(_LEAVE, {"of": str(owner)}))
+        self._host.spawn(self._sweep(cause), f"deleting the archive of {room.jid}")
+
+    async def _sweep(self, *causes: Stanza) -> None:
+        """Delete what is left of rooms that are gone."""
+        await self._host.stored(*causes)
+        keeper, store = self._archives.keeper, self._archives.store
+        for number in await self._host.db.read(lambda c: c.execute(_GONE).scalars().all()):
+            await keeper.delete(number)
+            await self._host.db.write(lambda c: store.remove_owner(c, number))  # noqa: B023
+
+    async def keep_house(self) -> None:
+        """Delete what is too old or too much, and what is left of rooms that are gone; to be called now and then."""
+        await self._sweep()
+        await self._archives.keep_house(self._options().archive_days, self._most)
+        now = self._host.clock.seconds()
+        for owner, limit in list(self._limited.items()):
+            known = await self._archives.owners.load(owner) if limit.days is not None else None
+            if known is not None and limit.days is not None:
+                await self._archives.keeper.delete(known.number, int((now - limit.days * _DAY) * 1e6))
+
+    def _most(self, owner: Jid) -> int | None:
+        allowed = self._options().archive_messages or None
+        own = self._limited.get(owner, _UNLIMITED).most
+        return allowed if own is None else own if allowed is None else min(own, allowed)
+
+
+def _message(stanza: bytes) -> Message:
+    (element,) = parse(bytes(stanza))
+    message = stanza_of(element)
+    return Message(None, message.from_, message.id, message.type, message.lang, message.payload)
+
+
+def _with_id(message: Message, room: Jid, id: str) -> Message:
+    return message.adding(stanza_id.stanza_id(room, id), stanza_id.RAW_NAME)
+
+
+def _view(room: Jid, asker: Jid, sees: Sees) -> View:
+    """Return what somebody sees of the archive of a room."""
+
+    def narrow(selection: Selection, with_: Jid) -> Selection:
+        if with_.bare == room:
+            nick = with_.resource  # all of it is from addresses of the room
+            return replace(selection, equal=(("mark", brief(nick)), ("nick", nick))) if nick else selection
+        if sees is Sees.ALL or with_.bare == asker:
+            return replace(selection, with_=with_)
+        if sees is Sees.KNOWN:
+            return replace(selection, with_=with_, equal=(("known", 1),))
+        return replace(selection, ids=())
+
+    def show(stanza: bytes, address: str, nick: str, affiliation: str, role: str, known: int) -> bytes:
+        if not nick or sees is Sees.NOBODYS or (sees is Sees.KNOWN and not known):
+            return stanza
+        item = tag("item", affiliation=affiliation, jid=address, role=role)
+        return stanza[: -len(_END)] + tag("x", item, xmlns=USER) + _END
+
+    return View(narrow, show)
