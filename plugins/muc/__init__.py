@@ -31,6 +31,7 @@ from xmppd.plugins.muc.room.words import MUC
 from xmppd.plugins.muc.service import requests, store
 from xmppd.plugins.muc.service.absent import Absent
 from xmppd.plugins.muc.service.delivering import Delivering
+from xmppd.plugins.muc.service.guard import Guard
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.plugins.muc.service.signing import signed
 
@@ -57,6 +58,8 @@ class Muc(DiscoComponent):
         self.service = Service(self.jid, secret, self._limits(), lambda who: who in self.host.admins)
         self.rooms = Rooms(self.db, self.service)
         self.delivering = Delivering(self.host, self.rooms)
+        self.guard = Guard(self.host, self.rooms, self.options, self.clock.seconds)
+        await self.guard.load()
         pace = Pace(self.later, lambda: float(self.options.presence_per_second))
         self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)
         self.later(_COMING_BACK, self._wake_rooms)
@@ -65,6 +68,7 @@ class Muc(DiscoComponent):
     async def reconfigured(self, options: Any) -> None:
         """Take other limits."""
         self.service.limits = self._limits()
+        self.guard.reconfigure(options)
 
     def _limits(self) -> Limits:
         options = self.options
@@ -138,6 +142,8 @@ class Muc(DiscoComponent):
 
     async def _presence_later(self, presence: Presence) -> None:
         room = await self.room(presence.recipient.bare)
+        if room is None and presence.type == "available" and presence.has(MUC, "x"):
+            await self.guard.may_own(presence.sender.bare)
         await settled(self._presence(room, presence))
 
     def _presence(self, room: Room | None, presence: Presence) -> Awaitable[None] | None:
@@ -152,20 +158,31 @@ class Muc(DiscoComponent):
             return self._enter(room, presence, now)
         if room is None or presence.sender not in room.devices:
             return self.host.route(moving.not_there(presence).along(presence))
+        self.guard.change(presence.sender, room)
         return self._done(room, moving.update(room, presence, now), presence)
 
     def _enter(self, room: Room | None, presence: Presence, now: float) -> Awaitable[None] | None:
         if room is None:
             jid = presence.recipient.bare
             entering.check_nick(self.service, presence.recipient.resource)
+            self.guard.enter(presence.sender, None)
             self._ask(Entering(jid, presence.sender, presence, created=True))
-            room = self.rooms.make(jid, RoomConfig(), now)
-            return self._done(room, entering.create(room, presence, now), presence)
+            return self._create(jid, presence, now)
         entering.check(room, presence)
+        self.guard.enter(presence.sender, room)
         self._ask(Entering(room.jid, presence.sender, presence, created=False))
         if not room.history.loaded:
             return self._enter_later(room, presence)
         return self._done(room, moving.enter(room, presence, now), presence)
+
+    def _create(self, jid: Jid, presence: Presence, now: float) -> Awaitable[None] | None:
+        room = self.rooms.make(jid, RoomConfig(), now)
+        try:
+            outcome = entering.create(room, presence, now)
+        except StanzaError:
+            self.rooms.remove(jid)
+            raise
+        return self._done(room, outcome, presence)
 
     async def _enter_later(self, room: Room, presence: Presence) -> None:
         """Read first what was said, and look again whether it is still the same room, and they may enter it."""

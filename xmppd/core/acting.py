@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from xmppd.api.limits import TokenBucket
 from xmppd.api.waiting import settled
-from xmppd.core.limits import TokenBucket
 from xmppd.core.plugins.dispatch import Handler, error_for
 from xmppd.core.sessions import Session
 from xmppd.wire.errors import Condition, StanzaError

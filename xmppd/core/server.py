@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from xmppd.api.accounts import IAccounts
 from xmppd.api.events.sessions import AvailabilityChanged, SessionBound, SessionEnded
 from xmppd.api.interfaces import IClock
+from xmppd.api.limits import TokenBucket
 from xmppd.api.network import INetwork
 from xmppd.api.waiting import settled
 from xmppd.core.arrivals import handle
@@ -25,7 +26,6 @@ from xmppd.core.durable.storing import Told
 from xmppd.core.durable.units import Spread
 from xmppd.core.federation.federation import Federation
 from xmppd.core.hosts import Host
-from xmppd.core.limits import TokenBucket
 from xmppd.core.nowhere import NoNetwork
 from xmppd.core.operations.kernel import account_keeper, server_operations
 from xmppd.core.operations.links import Probing

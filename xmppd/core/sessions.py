@@ -15,11 +15,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.api.events.stanzas import ToDevice
+from xmppd.api.limits import TokenBucket
 from xmppd.api.waiting import as_deferred
 from xmppd.core.durable.turn import InTurn
 from xmppd.core.durable.units import Spread, Unit
 from xmppd.core.keeping import Keeping
-from xmppd.core.limits import TokenBucket
 from xmppd.core.plugins.dispatch import decide
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.frames import Malformed

@@ -37,7 +37,7 @@ class Delivering:
             key = Key(room.number, room.jid, room.created_at)
             self._host.store_call(cause, partial(_write, key, tuple(changes)))
             if isinstance(changes[-1], Destroyed):
-                self._rooms.drop(room.jid)
+                self._rooms.remove(room.jid)
                 outcome.happened.append(changes[-1])
         pending: list[Awaitable[None]] = []
         for stanza, recipients in outcome.sent:

@@ -24,12 +24,14 @@ class Rooms:
     """Those that are loaded, by address, and how to get at the others.
 
     :ivar loaded: rooms in memory.
+    :ivar total: how many rooms there are.
     """
 
     def __init__(self, db: IDatabase, service: Service) -> None:
         self._db = db
         self.service = service
         self.loaded: dict[Jid, Room] = {}
+        self.total = 0
         self._loading: dict[Jid, Deferred[Room | None]] = {}
 
     def load(self, jid: Jid) -> Deferred[Room | None]:
@@ -88,7 +90,13 @@ class Rooms:
         """Return a new room, which nobody has stored yet. `now` in seconds since the epoch."""
         room = self.loaded[jid] = Room(self.service, jid, secrets.randbits(_NUMBERS), config, now)
         room.history.loaded = True
+        self.total += 1
         return room
+
+    def remove(self, jid: Jid) -> None:
+        """A room exists no more."""
+        self.total -= 1
+        self.drop(jid)
 
     def drop(self, jid: Jid) -> None:
         """Keep a room in memory no longer."""

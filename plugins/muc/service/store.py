@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    func,
     insert,
     select,
     update,
@@ -98,7 +99,14 @@ NOTES = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-TABLES = (SERVICES, ROOMS, MEMBERS, SEATS, NOTES)
+BLOCKED = Table(
+    "muc_blocked",
+    _metadata,
+    Column("service", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+TABLES = (SERVICES, ROOMS, MEMBERS, SEATS, NOTES, BLOCKED)
 _PARTS = (MEMBERS, SEATS, NOTES)
 
 
@@ -185,7 +193,32 @@ def affiliated(connection: Connection, service: Jid, who: Jid) -> list[Jid]:
     return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]
 
 
+def count(connection: Connection, service: Jid) -> int:
+    """Return how many rooms there are."""
+    return connection.execute(select(func.count()).select_from(ROOMS).filter_by(service=service.domain)).scalar_one()
+
+
+def owned(connection: Connection, service: Jid, who: Jid) -> int:
+    """Return how many rooms somebody owns."""
+    theirs = select(MEMBERS.c.room).filter_by(who=str(who), affiliation=str(Affiliation.OWNER))
+    query = select(func.count()).select_from(ROOMS).where(ROOMS.c.service == service.domain)
+    return connection.execute(query.where(ROOMS.c.number.in_(theirs))).scalar_one()
+
+
+def blocked(connection: Connection, service: Jid) -> dict[Jid, str]:
+    """Return who may not enter any room, with the reason: bare addresses and domains."""
+    rows = connection.execute(select(BLOCKED.c.who, BLOCKED.c.reason).filter_by(service=service.domain))
+    return {Jid.parse(who): reason for who, reason in rows}
+
+
 # Writing
+
+
+def block(connection: Connection, service: Jid, who: Jid, reason: str | None) -> None:
+    """Let somebody enter no room any more, or let them again (None)."""
+    connection.execute(delete(BLOCKED).filter_by(service=service.domain, who=str(who)))
+    if reason is not None:
+        connection.execute(insert(BLOCKED), {"service": service.domain, "who": str(who), "reason": reason})
 
 
 def touch(connection: Connection, number: int, active_at: float) -> None:

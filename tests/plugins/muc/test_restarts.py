@@ -1,4 +1,4 @@
-"""Rooms outlive the server: what people are to them, configuration, subject, and those who come back to their sessions."""
+"""Rooms outlive the server: affiliations, configuration, subject, and those who come back to their sessions."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from xmppd.core.limits import TokenBucket
+from xmppd.api.limits import TokenBucket
 from xmppd.net.c2s import management
 from xmppd.net.c2s.negotiation import Negotiation
 from xmppd.net.stream import FAREWELL, XmlStream

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from xmppd.api.limits import network_of
-from xmppd.core.limits import TokenBucket
+from xmppd.api.limits import TokenBucket, network_of
 from xmppd.net.peers import Networks
 from xmppd.net.stream import XmlStream
 from xmppd.wire import component, ns, stream

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from xmppd.api.limits import TokenBucket
 from xmppd.core.arrivals import Arrivals
 from xmppd.core.federation.contract import Pair
-from xmppd.core.limits import TokenBucket
 from xmppd.net.s2s.conduit import StreamConduit
 from xmppd.net.s2s.dialback import Dialback
 from xmppd.net.s2s.management import NS, Acknowledged, Acknowledging

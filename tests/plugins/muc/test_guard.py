@@ -1,0 +1,150 @@
+"""What the operator allows in rooms, and how often."""
+
+from __future__ import annotations
+
+from tests.plugins.muc.kit import GARDEN, JOIN, RoomTestCase
+from xmppd.wire.jid import Jid
+
+STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+
+class GuardTestCase(RoomTestCase):
+    hosts = {"example.org": {"admins": ["bard@example.org"]}}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo = self.login("romeo@example.org/orchard", presence=True)
+        self.bard = self.login("bard@example.org/globe", presence=True)
+
+    def join(self, client, nick: str, room: str = GARDEN) -> None:
+        client.send(f"<presence to='{room}/{nick}'>{JOIN}</presence>")
+
+    def expect_refused(self, client, condition: str, type_: str) -> None:
+        client.expect(
+            f"<presence type='error'>{{...}}<error type='{type_}' by='{{any}}'><{condition} xmlns='{STANZAS}'/>{{...}}"
+            "</error></presence>"
+        )
+        client.expect_nothing()
+
+
+class WhoMayCreate(GuardTestCase):
+    config = {"muc": {"create": "admins"}}
+
+    def test_admins_only(self) -> None:
+        self.join(self.romeo, "Romeo")
+        self.expect_refused(self.romeo, "not-allowed", "cancel")
+        self.make_room(self.bard, "Bard")
+        self.enter(self.romeo, "Romeo")
+        self.assertEqual(self.nicks(), ["Bard", "Romeo"])
+
+
+class Strangers(GuardTestCase):
+    def test_may_not_create_but_enter(self) -> None:
+        net = self.remote("example.net")
+        net.send(f"<presence from='paris@example.net/x' to='{GARDEN}/Paris'>{JOIN}</presence>")
+        self.expect_refused(net, "not-allowed", "cancel")
+        self.make_room(self.romeo)
+        net.send(f"<presence from='paris@example.net/x' to='{GARDEN}/Paris'>{JOIN}</presence>")
+        self.assertEqual(self.nicks(), ["Paris", "Romeo"])
+
+
+class AnyoneMayCreate(GuardTestCase):
+    config = {"muc": {"create": "anyone"}}
+
+    def test_strangers(self) -> None:
+        net = self.remote("example.net")
+        net.send(f"<presence from='paris@example.net/x' to='{GARDEN}/Paris'>{JOIN}</presence>")
+        self.assertEqual(self.nicks(), ["Paris"])
+
+
+class NoGuests(GuardTestCase):
+    config = {"muc": {"guests": False}}
+
+    def test_strangers(self) -> None:
+        self.make_room(self.romeo)
+        net = self.remote("example.net")
+        net.send(f"<presence from='paris@example.net/x' to='{GARDEN}/Paris'>{JOIN}</presence>")
+        self.expect_refused(net, "registration-required", "auth")
+
+
+class Blocked(GuardTestCase):
+    def test_people_and_domains(self) -> None:
+        self.make_room(self.bard, "Bard")
+        guard = self.plugin("muc").guard
+        for who in ("romeo@example.org", "example.org"):
+            with self.subTest(who=who):
+                self.wait(guard.block(Jid.parse(who), "spam"))
+                self.kill()
+                self.romeo = self.login("romeo@example.org/orchard", presence=True)
+                guard = self.plugin("muc").guard
+                self.join(self.romeo, "Romeo")
+                self.expect_refused(self.romeo, "forbidden", "auth")
+                self.assertTrue(self.wait(guard.unblock(Jid.parse(who))))
+                self.assertFalse(self.wait(guard.unblock(Jid.parse(who))))
+        self.enter(self.romeo, "Romeo")
+        self.assertEqual(self.nicks(), ["Romeo"])
+
+
+class HowMany(GuardTestCase):
+    config = {"muc": {"max_rooms": 3, "max_owned": 2}}
+
+    def test_owned_and_all(self) -> None:
+        for number in range(2):
+            self.make_room(self.romeo, room=f"r{number}@conference.example.org", persistent=True)
+        self.join(self.romeo, "Romeo")
+        self.expect_refused(self.romeo, "resource-constraint", "wait")
+        self.make_room(self.bard, "Bard")
+        self.restart()
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        self.join(juliet, "Juliet", "r3@conference.example.org")
+        self.pump()
+        self.join(juliet, "Juliet", "r4@conference.example.org")
+        self.assertEqual(self.plugin("muc").rooms.total, 3)
+        self.expect_refused_last(juliet)
+
+    def expect_refused_last(self, client) -> None:
+        self.assertIn("resource-constraint", client.received[-1])
+
+
+class HowOften(GuardTestCase):
+    config = {"muc": {"joins_per_minute": 3, "presence_per_minute": 2, "join_presence_per_second": 10}}
+
+    def test_entering(self) -> None:
+        self.make_room(self.bard, "Bard", persistent=True)
+        for _ in range(3):
+            self.enter(self.romeo, "Romeo")
+            self.romeo.send(f"<presence to='{GARDEN}' type='unavailable'/>")
+            self.romeo.clear()
+        self.join(self.romeo, "Romeo")
+        self.expect_refused(self.romeo, "resource-constraint", "wait")
+        self.pump(50)
+        self.pump(11)
+        self.enter(self.romeo, "Romeo")
+        self.assertEqual(self.nicks(), ["Bard", "Romeo"])
+
+    def test_all_together(self) -> None:
+        self.make_room(self.bard, "Bard", persistent=True)
+        clients = [self.login(f"u{number}@example.org/x", presence=True) for number in range(8)]
+        for number, client in enumerate(clients):
+            client.clear()
+            self.join(client, f"u{number}")
+        refused = [client for client in clients if "resource-constraint" in client.received[-1]]
+        self.assertTrue(refused)
+        self.assertLess(len(refused), 8)
+        self.pump(10)
+        refused[0].clear()
+        self.join(refused[0], "again")
+        self.assertIn("again", self.nicks())
+
+    def test_changing(self) -> None:
+        self.make_room(self.bard, "Bard")
+        self.enter(self.romeo, "Romeo")
+        for _ in range(2):
+            self.romeo.send(f"<presence to='{GARDEN}/Romeo'><show>away</show></presence>")
+        self.romeo.clear()
+        self.romeo.send(f"<presence to='{GARDEN}/Romeo'/>")
+        self.expect_refused(self.romeo, "resource-constraint", "wait")
+        self.pump(50)
+        self.pump(11)
+        self.romeo.send(f"<presence to='{GARDEN}/Montague'/>")
+        self.assertEqual(self.nicks(), ["Bard", "Montague"])
