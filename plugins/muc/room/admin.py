@@ -152,11 +152,13 @@ def change(room: Room, iq: Iq, now: float) -> Outcome:
             cast(room, one.occupant, one.role, By(actor.nick, one.reason), out)
     if standings:
         out.add(affiliate(room, standings, actor.nick, now, _inviter(room, actor)))
-    for one in castings:
-        # Who is named twice, or banned as well, has gone already.
-        if one.role is Role.NONE and room.occupants.get(one.occupant.nick) is one.occupant:
-            out.add(kick(room, one.occupant, By(actor.nick, one.reason), now))
-    return out
+    kicked = {
+        one.occupant: By(actor.nick, one.reason)
+        for one in castings
+        # Who is banned as well has gone already.
+        if one.role is Role.NONE and room.occupants.get(one.occupant.nick) is one.occupant
+    }
+    return out.add(kick(room, kicked, now))
 
 
 def _inviter(room: Room, actor: Actor) -> Jid:

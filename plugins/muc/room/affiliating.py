@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from xmppd.api import Condition, Jid, Message, StanzaError, tag
 from xmppd.plugins.muc.room.entering import check_nick
-from xmppd.plugins.muc.room.leaving import expel
+from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.presenting import Change, user
 from xmppd.plugins.muc.room.ranks import Affiliation, Role
@@ -87,25 +87,23 @@ def affiliate(room: Room, standings: Sequence[Standing], nick: str, now: float, 
     out, were = Outcome(), {who: room.affiliation(who) for who in absent}
     for standing in standings:
         _write(room, standing, out)
-    leaving: list[tuple[Occupant, Affiliation, str]] = []
+    leaving: list[tuple[Occupant, Change]] = []
     for (occupant, reason), (_, old) in zip(there, before, strict=True):
         new = room.affiliation(occupant.who)
         role = role_after(room, occupant.role, old, new)
         if new is old:
             continue
         if role is Role.NONE:
-            leaving.append((occupant, new, reason))
+            code = Status.BANNED if new is Affiliation.OUTCAST else Status.AFFILIATION_LOST
+            change = Change(codes=(code,), gone=True, actor=nick, reason=reason, payload=b"")
+            leaving.append((occupant, change))
         else:
             cast(room, occupant, role, By(nick, reason), out, tell=True)
     last = {standing.who: standing for standing in standings}
     for who, standing in last.items():
         if who in were and who.local:
             _tell_of_absent(room, standing, were[who], By(nick, standing.reason), inviter, out)
-    for occupant, new, reason in leaving:
-        code = Status.BANNED if new is Affiliation.OUTCAST else Status.AFFILIATION_LOST
-        change = Change(codes=(code,), gone=True, actor=nick, reason=reason, payload=b"")
-        out.add(expel(room, occupant, change, now))
-    return out
+    return out.add(expel_all(room, leaving, now))
 
 
 def _occupants(room: Room, standings: Sequence[Standing]) -> list[tuple[Occupant, str]]:

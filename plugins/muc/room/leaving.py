@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from xmppd.api import Condition, Jid, Message, Presence, Stanza, StanzaError
 from xmppd.plugins.muc.room.outcome import Destroyed, Left, Outcome, Vacated
@@ -11,7 +11,7 @@ from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import USER, Status, clean
 from xmppd.wire import ns
 
-__all__ = ["bounced", "exit", "expel", "lose", "remove", "vacate"]
+__all__ = ["bounced", "exit", "expel", "expel_all", "lose", "remove", "vacate"]
 
 #: What says that somebody can't be reached (section 18.1.2).
 _UNREACHABLE = frozenset(
@@ -103,14 +103,23 @@ def vacate(room: Room, device: Jid, change: Change, now: float) -> Outcome:
 
 def expel(room: Room, occupant: Occupant, change: Change, now: float) -> Outcome:
     """Have an occupant be in the room no more, with any device; an empty room that is not persistent is gone."""
-    devices = tuple(occupant.devices)
-    out = Outcome(changes=[Vacated(device) for device in devices])
-    for device in devices:
-        del room.devices[device]
-    del room.occupants[occupant.nick]
-    room.active_at = now
-    announce(room, occupant, out, change, own=devices)
-    out.happened.append(Left(occupant.nick, occupant.who))
-    if not room.occupants and (not room.config.persistent or room.locked):
-        out.changes.append(Destroyed())
+    return expel_all(room, ((occupant, change),), now)
+
+
+def expel_all(room: Room, leaving: Sequence[tuple[Occupant, Change]], now: float) -> Outcome:
+    """The same for several at once: those who stay are told of all, those who go only of themselves."""
+    out = Outcome()
+    going = [(occupant, change, tuple(occupant.devices)) for occupant, change in leaving]
+    for occupant, _, devices in going:
+        for device in devices:
+            del room.devices[device]
+        del room.occupants[occupant.nick]
+        out.changes += [Vacated(device) for device in devices]
+    for occupant, change, devices in going:
+        announce(room, occupant, out, change, own=devices)
+        out.happened.append(Left(occupant.nick, occupant.who))
+    if going:
+        room.active_at = now
+        if not room.occupants and (not room.config.persistent or room.locked):
+            out.changes.append(Destroyed())
     return out

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xmppd.plugins.muc.room.leaving import expel
+from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Outcome, Seated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
@@ -46,10 +47,13 @@ def cast(room: Room, occupant: Occupant, role: Role, by: By, out: Outcome, tell:
                 out.send(presence_of(room, other, full=True), *occupant.devices)
 
 
-def kick(room: Room, occupant: Occupant, by: By, now: float) -> Outcome:
-    """Remove an occupant, who may come again (section 8.2)."""
-    change = Change(codes=(Status.KICKED,), gone=True, actor=by.nick, reason=by.reason, payload=b"")
-    return expel(room, occupant, change, now)
+def kick(room: Room, occupants: Mapping[Occupant, By], now: float) -> Outcome:
+    """Remove occupants, who may come again (section 8.2)."""
+    leaving = [
+        (one, Change(codes=(Status.KICKED,), gone=True, actor=by.nick, reason=by.reason, payload=b""))
+        for one, by in occupants.items()
+    ]
+    return expel_all(room, leaving, now)
 
 
 def role_after(room: Room, role: Role, before: Affiliation, after: Affiliation) -> Role:
