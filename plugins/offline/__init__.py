@@ -44,10 +44,10 @@ from xmppd.api.offline import FETCHES, IOfflineStore, StoredMessage
 from xmppd.api.waiting import as_deferred
 from xmppd.api.words import plural
 from xmppd.plugins.offline import store
-from xmppd.plugins.offline.rules import is_passing, is_stored, stamps, without_forged_delay
+from xmppd.plugins.offline.rules import is_passing, is_stored, stamps
 from xmppd.plugins.offline.waiting import Waiting
 from xmppd.wire.delay import NS as DELAY
-from xmppd.wire.delay import delay
+from xmppd.wire.delay import delay, without
 
 _BATCH = 100  # messages read, handed over and deleted together
 _DAY = 86400.0
@@ -104,7 +104,7 @@ class Offline(Plugin):
         message = event.stanza
         if not message.has(DELAY, "delay") or not isinstance(message, Message) or message.again:
             return None
-        honest = without_forged_delay(message, self.host.jid)
+        honest = without(message, self.host.jid)
         return None if honest is message else Replace(honest)
 
     @filter(ToAccount, Phase.DELIVER, kinds=(Message,))

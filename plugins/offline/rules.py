@@ -8,10 +8,8 @@ from contextlib import suppress
 from xmppd.wire import ns
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import parse_datetime
-from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.stanza import Message
 from xmppd.wire.stanza_id import NS as STANZA_ID
-from xmppd.wire.xml import Element, serialise
 
 HINTS = "urn:xmpp:hints"
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
@@ -50,20 +48,3 @@ def stamps(message: Message) -> Mapping[str, float]:
                 with suppress(ValueError):
                     found[element.attributes.get("from", "")] = parse_datetime(element.attributes.get("stamp", ""))
     return found
-
-
-def without_forged_delay(message: Message, host: Jid) -> Message:
-    """Return the message without delay stamps that claim to be `host`'s (XEP-0203 section 6)."""
-    if not message.has(DELAY, "delay"):
-        return message
-    forged = [e for e in message.elements if (e.uri, e.name) == (DELAY, "delay") and _is_from(e, host)]
-    if not forged:
-        return message
-    return message.with_payload(b"".join(serialise(e) for e in message.elements if e not in forged))
-
-
-def _is_from(delay: Element, host: Jid) -> bool:
-    try:
-        return Jid.parse(delay.getAttribute("from", "")) == host  # however it is written
-    except JidError:
-        return False

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from xmppd.wire.jid import Jid
-from xmppd.wire.xml import tag
+from xmppd.wire.jid import Jid, JidError
+from xmppd.wire.stanza import Message
+from xmppd.wire.xml import Element, serialise, tag
 
-__all__ = ["NS", "delay", "format_datetime", "format_offset", "parse_datetime"]
+__all__ = ["NS", "delay", "format_datetime", "format_offset", "parse_datetime", "without"]
 
 NS = "urn:xmpp:delay"
 
@@ -70,3 +71,20 @@ def delay(from_: Jid, stamp: float, reason: str = "", digits: int = 0) -> bytes:
     :param digits: see :func:`format_datetime`.
     """
     return tag("delay", reason or None, xmlns=NS, from_=from_, stamp=format_datetime(stamp, digits))
+
+
+def without(message: Message, by: Jid) -> Message:
+    """Return the message without delay stamps that claim to be of `by` (XEP-0203 section 6)."""
+    if not message.has(NS, "delay"):
+        return message
+    forged = [e for e in message.elements if (e.uri, e.name) == (NS, "delay") and _is_from(e, by)]
+    if not forged:
+        return message
+    return message.with_payload(b"".join(serialise(e) for e in message.elements if e not in forged))
+
+
+def _is_from(element: Element, by: Jid) -> bool:
+    try:
+        return Jid.parse(element.getAttribute("from", "")) == by  # however it is written
+    except JidError:
+        return False

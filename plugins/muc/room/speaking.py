@@ -9,7 +9,7 @@ from xmppd.plugins.muc.room.presenting import user
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Occupant, Room, Subject
 from xmppd.plugins.muc.room.words import RETRACT, clean, occupant_id
-from xmppd.wire import ns, stanza_id
+from xmppd.wire import delay, ns, stanza_id
 from xmppd.wire.xml import SEPARATOR, serialise
 
 __all__ = ["say", "tell"]
@@ -57,7 +57,8 @@ def say(room: Room, message: Message, now: float) -> Outcome:
 
 
 def _reflected(room: Room, occupant: Occupant, message: Message) -> Message:
-    payload = clean(stanza_id.without(message, room.jid)) + occupant_id(occupant.id)
+    own = delay.without(stanza_id.without(message, room.jid), room.jid)
+    payload = clean(own) + occupant_id(occupant.id)
     return Message(None, occupant.jid, message.id, "groupchat", message.lang, payload)
 
 
