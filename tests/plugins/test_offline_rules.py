@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.plugins.offline.rules import is_stored, without_forged_delay
+from xmppd.plugins.offline.rules import is_stored
+from xmppd.wire.delay import without
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Message
 
@@ -66,13 +67,13 @@ class ForgedStamps(SynchronousTestCase):
 
     def test_ours_go(self) -> None:
         message = Message(payload=BODY + self.OURS + self.THEIRS)
-        self.assertEqual(without_forged_delay(message, self.host).payload, BODY + self.THEIRS)
+        self.assertEqual(without(message, self.host).payload, BODY + self.THEIRS)
 
     def test_however_it_is_written(self) -> None:
         message = Message(payload=BODY + self.OURS.replace(b"example.org", b"Example.ORG"))
-        self.assertEqual(without_forged_delay(message, self.host).payload, BODY)
+        self.assertEqual(without(message, self.host).payload, BODY)
 
     def test_others_stay(self) -> None:
         for payload in (BODY, BODY + self.THEIRS, BODY + self.THEIRS.replace(b"other.example", b"@")):
             message = Message(payload=payload)
-            self.assertIs(without_forged_delay(message, self.host), message)
+            self.assertIs(without(message, self.host), message)
