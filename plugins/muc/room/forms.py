@@ -87,4 +87,3 @@ def form(type_: str, title: str, instructions: str, *fields: bytes) -> bytes:
         "x", tag("title", title), tag("instructions", instructions), hidden(type_), *fields,
         xmlns=ns.DATA_FORMS, type="form",
     )  # fmt: skip
-
