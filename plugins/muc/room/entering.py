@@ -82,7 +82,8 @@ def _show_others(room: Room, occupant: Occupant, device: Jid, out: Outcome) -> N
 def tell_past(room: Room, device: Jid, wanted: Request, out: Outcome) -> None:
     """Send a device what was said, and at last the subject (sections 7.2.13 to 7.2.15)."""
     most = min(room.config.history, room.service.limits.history)
-    for past in room.history.select(wanted, most):
+    around = len(delay(room.jid, room.created_at, digits=3).decode()) + len(f" to='{device.xml}'")
+    for past in room.history.select(wanted, most, around):
         out.send(past.message.adding(delay(room.jid, past.at, digits=3)), device)
     subject = room.subject
     if subject is None:

@@ -117,10 +117,11 @@ class History:
                 return True
         return False
 
-    def select(self, request: Request, most: int) -> list[Past]:
+    def select(self, request: Request, most: int, around: int = 0) -> list[Past]:
         """Return what a client is shown, oldest first.
 
         :param most: how many messages at most.
+        :param around: how many characters each has more when it is sent: its stamp, and who it is for.
         """
         count = most if request.messages is None else min(most, request.messages)
         wanted = list(islice(reversed(self._past), count))
@@ -129,7 +130,7 @@ class History:
         if request.characters is not None:
             left, fitting = request.characters, []
             for past in wanted:
-                left -= len(past.message.to_bytes().decode())
+                left -= len(past.message.to_bytes().decode()) + around
                 if left < 0:
                     break
                 fitting.append(past)
