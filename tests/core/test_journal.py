@@ -42,6 +42,34 @@ class Reading(TestCase):
         self.assertEqual(list(found.sessions[7].held), ["b", "a"])
         self.assertEqual(found.last, 7)
 
+    def test_copies(self) -> None:
+        """They end as others do that were written at the same position."""
+        tails = journal.common(0, b" id='1'/>") + journal.common(1, b" id='2'/>")
+
+        def copy(number: int, head: bytes, which: int, at: float = 0.0, spread: int = 0) -> bytes:
+            return journal.copy(number, len(head), at, spread, which) + head
+
+        found = read(
+            journal.state(1, STATE) + journal.state(2, STATE),
+            tails + copy(1, b"<a to='1'", 0, 12.5) + copy(2, b"<a to='2'", 0, 12.5, 9) + copy(1, b"<b to='1'", 1),
+            journal.common(0, b"/>") + copy(2, b"<c", 0),
+        )
+        self.assertEqual(
+            list(found.sessions[1].queue), [Sent(b"<a to='1' id='1'/>", 12.5, 0), Sent(b"<b to='1' id='2'/>", 0, 0)]
+        )
+        self.assertEqual(list(found.sessions[2].queue), [Sent(b"<a to='2' id='1'/>", 12.5, 9), Sent(b"<c/>", 0, 0)])
+        self.assertEqual(found.last, 2)
+        with self.assertRaises(ValueError):
+            read(tails, copy(1, b"<a", 0))
+
+    def test_a_tail_is_no_session(self) -> None:
+        """Its number says nothing of sessions, nor is it left out as what a session's record covers."""
+        found = Journal()
+        found.begin(3, 10, journal.record(3, Recorded(STATE)))
+        found.read(10, journal.common(3, b"/>") + journal.copy(4, 2, 0.0, 0, 3) + b"<a")
+        self.assertEqual((set(found.sessions), found.last), ({3, 4}, 4))
+        self.assertEqual(found.sessions[4].queue[0].data, b"<a/>")
+
     def test_released(self) -> None:
         found = read(journal.state(1, STATE), journal.held(1, "a", b"<iq/>"), journal.released(1) + sent(1, b"<iq/>"))
         self.assertEqual((found.sessions[1].held, len(found.sessions[1].queue)), ({}, 1))

@@ -2,7 +2,7 @@
 
 A session as it was at some moment is written as the entries that would make it, so there is one format for both.
 What is written: the state as JSON, each stanza sent, how many the client has acknowledged, how many of its own are
-handled, those held back, and the end.
+handled, those held back, and the end. What the copies of a stanza for many sessions have in common is written once.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 __all__ = [
-    "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "ended", "given_up", "handled", "held", "kept", "presence",
-    "released", "sent", "state", "written_by",
+    "TAKEN", "Journal", "Recorded", "Sent", "acknowledged", "common", "copy", "ended", "given_up", "handled", "held",
+    "kept", "presence", "released", "sent", "state", "written_by",
 ]  # fmt: skip
 
 _HEAD = struct.Struct("<cQI")  # kind, number of the session, octets that follow
 _COUNT = struct.Struct("<Q")
 _SENT = struct.Struct("<cQIdQ")  # the head, and: when (seconds since the epoch), spread
 _SENT_BODY = struct.Struct("<dQ")
+_COPIED = struct.Struct("<cQIdQI")  # the same, and: which common tail
+_COPY_BODY = struct.Struct("<dQI")
 _STATE, _OUT, _ACK, _IN, _HOLD, _RELEASE, _END, _GIVEN, _BY = b"S", b"O", b"A", b"I", b"H", b"F", b"E", b"G", b"B"
-_KEPT, _PRESENCE = b"K", b"P"
+_KEPT, _PRESENCE, _COMMON, _COPY = b"K", b"P", b"C", b"Q"
 
 #: As a spread: other devices were sent the stanza too, and one of them has taken it.
 TAKEN = 1
@@ -88,6 +90,23 @@ def sent(number: int, octets: int, at: float, spread: int) -> bytes:
     return _SENT.pack(_OUT, number, _SENT_BODY.size + octets, at, spread)
 
 
+def common(which: int, tail: bytes) -> bytes:
+    """Return the entry for how several stanzas end (:attr:`xmppd.wire.stanza.Stanza.tail`).
+
+    :param which: what entries behind it call it that are written at the same position.
+    """
+    return _entry(_COMMON, which, tail)
+
+
+def copy(number: int, octets: int, at: float, spread: int, which: int) -> bytes:
+    """Return the entry for a stanza sent that ends as others do, without its beginning, which has to follow.
+
+    :param octets: of the beginning.
+    :param which: how it ends, see :func:`common`; the rest is as in :class:`Sent`.
+    """
+    return _COPIED.pack(_COPY, number, _COPY_BODY.size + octets, at, spread, which)
+
+
 def acknowledged(number: int, count: int) -> bytes:
     """Return the entry for how many stanzas the client has said it has."""
     return _HEAD.pack(_ACK, number, _COUNT.size) + _COUNT.pack(count)
@@ -149,6 +168,7 @@ class Journal:
         self.last = 0
         self._known_since: dict[int, int] = {}
         self._taken: set[int] = set()
+        self._common: dict[int, bytes] = {}  # of the position that is read
 
     def begin(self, number: int, position: int, data: bytes) -> None:
         """Read a session as it was at a position; its entries up to there are read no more."""
@@ -159,13 +179,16 @@ class Journal:
     def read(self, position: int, data: bytes) -> None:
         """Read entries, which were written at that position. :raises ValueError: if these are no entries."""
         at, end, known = 0, len(data), self._known_since
+        self._common.clear()
         try:
             while at < end:
                 kind, number, size = _HEAD.unpack_from(data, at)
                 at += _HEAD.size
                 if at + size > end:
                     raise ValueError(f"an entry of session {number} is cut off")
-                if number not in known or known[number] < position:
+                if kind == _COMMON:
+                    self._common[number] = data[at : at + size]
+                elif number not in known or known[number] < position:
                     self._apply(kind, number, data[at : at + size])
                 at += size
         except struct.error as error:
@@ -189,6 +212,11 @@ class Journal:
         if kind == _OUT:
             at, spread = _SENT_BODY.unpack_from(body)
             session.queue.append(Sent(body[_SENT_BODY.size :], at, spread))
+        elif kind == _COPY:
+            at, spread, which = _COPY_BODY.unpack_from(body)
+            if which not in self._common:
+                raise ValueError(f"the end of a stanza of session {number} is missing")
+            session.queue.append(Sent(body[_COPY_BODY.size :] + self._common[which], at, spread))
         elif kind == _ACK:
             self._acknowledge(session, _COUNT.unpack(body)[0])
         elif kind == _GIVEN:

@@ -145,8 +145,7 @@ class Managed:
         batch = self.ledger.gathering()
         if spread is not None and not spread.taken:
             spread.holders.append(self)
-        batch.entries += (journal.sent(self.number, size, batch.at, _tied(spread)), data)
-        batch.octets += size
+        batch.enter_sent(self.number, data, stanza.tail, _tied(spread))
         if not self.since:
             self.ledger.touch(self, batch)
         if batch is not self._sending:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import Connection, Table
 from twisted.internet.defer import Deferred
 
+from xmppd.core.durable import journal
+
 if TYPE_CHECKING:
     from xmppd.core.durable.ledger import Ledger
     from xmppd.core.durable.turn import Recipient
@@ -51,8 +53,8 @@ class Batch:
     """
 
     __slots__ = (
-        "at", "calls", "committed", "counting", "entries", "number", "octets", "rows", "settled", "snapshots",
-        "spreads", "suspect", "tries", "trim", "units", "waiters",
+        "at", "calls", "committed", "common", "counting", "entries", "number", "octets", "rows", "settled",
+        "snapshots", "spreads", "suspect", "tries", "trim", "units", "waiters",
     )  # fmt: skip
     again = False
     open = False
@@ -63,6 +65,7 @@ class Batch:
         self.rows: dict[Table, list[Mapping[str, Any]]] = {}
         self.calls: list[Callable[[Connection], object]] = []
         self.entries: list[bytes] = []
+        self.common: dict[bytes, int] = {}  # tails of stanzas that are among the entries already
         self.counting: list[Recorder] = []  # who counts stanzas that belong to the batch
         self.snapshots: dict[int, bytes | None] = {}  # records of sessions by number; None takes one away
         self.trim = 0  # entries before this position are not needed any more
@@ -92,6 +95,24 @@ class Batch:
             self.rows[table] = [row]
         else:
             rows.append(row)
+
+    def enter_sent(self, number: int, data: bytes, tail: bytes | None, spread: int) -> None:
+        """Enter a stanza that a session is sent: of what it shares with others, only that it does.
+
+        :param tail: its end, if it may be shared.
+        """
+        if tail is None:
+            self.entries += (journal.sent(number, len(data), self.at, spread), data)
+            self.octets += len(data)
+            return
+        which = self.common.get(tail)
+        if which is None:
+            which = self.common[tail] = len(self.common)
+            self.entries.append(journal.common(which, tail))
+            self.octets += len(tail)
+        head = data[: -len(tail)]
+        self.entries += (journal.copy(number, len(head), self.at, spread, which), head)
+        self.octets += len(head)
 
 
 class Spread:
