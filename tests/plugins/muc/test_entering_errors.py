@@ -1,0 +1,138 @@
+"""XEP-0045, 7.2.16: the errors that somebody can get who wants to enter a room, row by row."""
+
+from __future__ import annotations
+
+from tests.plugins.muc.coven import ROOM, CovenTestCase, error, joining
+
+
+class EnteringErrors(CovenTestCase):
+    """One test or several for each row of the table; the order of the methods is the table's."""
+
+    def test_not_authorized(self) -> None:
+        self.create(passwordprotectedroom="1", roomsecret="cauldronburn")
+        hag = self.hag()
+        for inside in ("", "<password/>", "<password>cauldron</password>", "<password>CAULDRONBURN</password>"):
+            self.refused(hag, "thirdwitch", "auth", "not-authorized", inside)
+        self.enter(hag, "thirdwitch", "<password>cauldronburn</password>")
+
+    def test_not_authorized_whoever_it_is(self) -> None:
+        """7.2.5 makes no exception for members or admins."""
+        self.create(passwordprotectedroom="1", roomsecret="cauldronburn")
+        hag, wicca = self.hag(), self.wicca()
+        self.affiliate("hag66", "member")
+        self.affiliate("wiccarocks", "admin")
+        hag.clear()
+        wicca.clear()
+        self.refused(hag, "thirdwitch", "auth", "not-authorized")
+        self.refused(wicca, "secondwitch", "auth", "not-authorized")
+
+    def test_password_counts_only_in_its_namespace(self) -> None:
+        self.create(passwordprotectedroom="1", roomsecret="cauldronburn")
+        self.refused(
+            self.hag(), "thirdwitch", "auth", "not-authorized", "<password xmlns='other'>cauldronburn</password>"
+        )
+
+    def test_forbidden(self) -> None:
+        hag = self.hag()
+        self.create()
+        self.affiliate("hag66", "outcast")
+        hag.clear()
+        self.refused(hag, "thirdwitch", "auth", "forbidden")
+        self.refused(self.login("hag66@example.org/broom", name="broom"), "oldhag", "auth", "forbidden")
+        self.affiliate("hag66", "none")
+        hag.clear()
+        self.enter(hag, "thirdwitch")
+
+    def test_forbidden_comes_first(self) -> None:
+        """Who is banned is told so, whatever else would keep them out."""
+        self.create(passwordprotectedroom="1", roomsecret="cauldronburn", membersonly="1", maxusers="1")
+        hag = self.hag()
+        self.affiliate("hag66", "outcast")
+        hag.clear()
+        self.refused(hag, "firstwitch", "auth", "forbidden")
+
+    def test_item_not_found(self) -> None:
+        """The room does not exist for others until its owner has confirmed it (7.2.10)."""
+        self.crone.send(joining("firstwitch"))
+        self.crone.clear()
+        hag = self.hag()
+        self.refused(hag, "thirdwitch", "cancel", "item-not-found")
+        self.configure()
+        self.enter(hag, "thirdwitch")
+
+    def test_registration_required(self) -> None:
+        self.create(membersonly="1")
+        hag = self.hag()
+        self.refused(hag, "thirdwitch", "auth", "registration-required")
+        for affiliation in ("member", "admin", "owner"):
+            self.affiliate("hag66", affiliation)
+            hag.clear()
+            self.enter(hag, "thirdwitch")
+            hag.send(f"<presence to='{ROOM}/thirdwitch' type='unavailable'/>")
+            hag.clear()
+
+    def test_conflict_in_use(self) -> None:
+        self.create()
+        self.refused(self.hag(), "firstwitch", "cancel", "conflict")
+
+    def test_conflict_registered(self) -> None:
+        self.create()
+        self.affiliate("wiccarocks", "member", nick="secondwitch")
+        hag = self.hag()
+        self.refused(hag, "secondwitch", "cancel", "conflict")
+        wicca = self.wicca()
+        wicca.clear()
+        self.enter(wicca, "secondwitch")
+
+    def test_service_unavailable(self) -> None:
+        self.create(maxusers="1")
+        hag = self.hag()
+        self.refused(hag, "thirdwitch", "wait", "service-unavailable")
+        self.affiliate("hag66", "member")
+        hag.clear()
+        self.refused(hag, "thirdwitch", "wait", "service-unavailable")
+
+    def test_service_unavailable_is_not_for_admins(self) -> None:
+        """7.2.9: the room MUST allow them."""
+        self.create(maxusers="1")
+        wicca = self.wicca()
+        for affiliation in ("admin", "owner"):
+            self.affiliate("wiccarocks", affiliation)
+            wicca.clear()
+            self.enter(wicca, "secondwitch")
+            wicca.send(f"<presence to='{ROOM}/secondwitch' type='unavailable'/>")
+            wicca.clear()
+
+    def test_jid_malformed(self) -> None:
+        """7.2.1, not in the table: no nickname."""
+        self.create()
+        hag = self.hag()
+        hag.send(f"<presence to='{ROOM}' id='p'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+        hag.expect(
+            f"<presence type='error' id='p' from='{ROOM}' to='{{hag}}'>{{...}}{error('modify', 'jid-malformed')}</presence>"
+        )
+        self.crone.expect_nothing()
+
+    def test_invisible_nickname(self) -> None:
+        """17.1, not in the table: one that nobody can see. What the address itself forbids never comes as far."""
+        self.create()
+        hag = self.hag()
+        for nick in (" ", "\u00a0\u2003 "):
+            hag.send(joining(nick, id="blank"))
+            answer = "".join(hag.received)
+            self.assertIn("type='error'", answer.replace('"', "'"))
+            self.assertRegex(answer, "jid-malformed|not-acceptable")
+            hag.clear()
+        self.crone.expect_nothing()
+
+    def test_who_was_refused_is_not_there(self) -> None:
+        self.create(membersonly="1")
+        hag = self.hag()
+        self.refused(hag, "thirdwitch", "auth", "registration-required")
+        hag.send(f"<message to='{ROOM}' type='groupchat' id='m'><body>Anybody?</body></message>")
+        hag.expect(
+            f"<message type='error' id='m' from='{ROOM}'><body>Anybody?</body>"
+            f"{error('modify', 'not-acceptable')}</message>"
+        )
+        self.crone.send(f"<message to='{ROOM}' type='groupchat'><body>Nobody.</body></message>")
+        hag.expect_nothing()
