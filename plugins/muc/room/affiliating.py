@@ -71,7 +71,9 @@ def _member(room: Room, standing: Standing) -> Member | None:
     return Member(affiliation, nick, standing.reason, old.form if old else "")
 
 
-def affiliate(room: Room, standings: Sequence[Standing], nick: str, now: float, inviter: Jid | None = None) -> Outcome:
+def affiliate(
+    room: Room, standings: Sequence[Standing], nick: str, now: float, inviter: Jid | None = None, known: bool = False
+) -> Outcome:  # fmt: skip
     """Have people be something else to the room, and tell them and others, as the sections above say.
 
     Those who are in the room get the role that goes with it, or have to go: with status 301 if they are banned, with
@@ -80,6 +82,7 @@ def affiliate(room: Room, standings: Sequence[Standing], nick: str, now: float, 
 
     :param nick: of who does it; "" if they are not in the room, or it is nobody's business.
     :param inviter: the address that invitations name; None: nobody is invited.
+    :param known: do they know themselves, or are told otherwise?
     """
     there = _occupants(room, standings)
     before = [(one, room.affiliation(one.who)) for one, _ in there]
@@ -102,7 +105,7 @@ def affiliate(room: Room, standings: Sequence[Standing], nick: str, now: float, 
     last = {standing.who: standing for standing in standings}
     for who, standing in last.items():
         if who in were and who.local:
-            _tell_of_absent(room, standing, were[who], By(nick, standing.reason), inviter, out)
+            _tell_of_absent(room, standing, were[who], By(nick, standing.reason), inviter, known, out)
     return out.add(expel_all(room, leaving, now))
 
 
@@ -133,7 +136,7 @@ def _write(room: Room, standing: Standing, out: Outcome) -> None:
 
 
 def _tell_of_absent(
-    room: Room, standing: Standing, old: Affiliation, by: By, inviter: Jid | None, out: Outcome
+    room: Room, standing: Standing, old: Affiliation, by: By, inviter: Jid | None, known: bool, out: Outcome
 ) -> None:  # fmt: skip
     """Tell of somebody who isn't there: those who may know who it is, and themselves (sections 10.3, 15.1.2).
 
@@ -148,6 +151,8 @@ def _tell_of_absent(
     if knowing:
         item = tag("item", actor, reason, affiliation=new, jid=who, role=Role.NONE)
         out.send(Message(None, room.jid, payload=user(item)), *knowing)
+    if known:
+        return
     if room.config.members_only and inviter is not None and old is Affiliation.NONE and new is Affiliation.MEMBER:
         password = tag("password", room.config.password) if room.config.password else b""
         out.send(Message(None, room.jid, payload=user(tag("invite", reason, from_=inviter), more=password)), who)

@@ -60,6 +60,11 @@ class Limits:
     :ivar nick_characters: how long a nickname may be.
     :ivar items: how many people one request may change something for.
     :ivar reason_characters: how long the reason for that may be.
+    :ivar text_characters: how long its name, its description and other texts may be.
+    :ivar contacts: how many addresses of people who can be asked about it it may have.
+    :ivar invitations: how many of those that were not declined a room remembers.
+    :ivar registrations: how many of those may wait for an admin to approve them.
+    :ivar form_characters: how much somebody who registers may say of themselves.
     """
 
     occupants: int = 5000
@@ -70,6 +75,11 @@ class Limits:
     nick_characters: int = 64
     items: int = 500
     reason_characters: int = 1000
+    text_characters: int = 2000
+    contacts: int = 20
+    invitations: int = 200
+    registrations: int = 100
+    form_characters: int = 4000
 
 
 @dataclass(slots=True)
@@ -79,12 +89,24 @@ class Service:
     :ivar jid: its domain.
     :ivar secret: what ids of occupants are derived from (XEP-0421).
     :ivar is_admin: may somebody, by their bare address, do everything in every room?
+    :ivar defaults: options of new rooms, by name, where they aren't those of RoomConfig.
+    :ivar forced: options that all rooms have, by name, whatever their owners want.
     """
 
     jid: Jid
     secret: bytes
     limits: Limits = field(default_factory=Limits)
     is_admin: Callable[[Jid], bool] = lambda who: False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    forced: Mapping[str, Any] = field(default_factory=dict)
+
+    def new_config(self) -> RoomConfig:
+        """Return the options of a new room."""
+        return self.allowed(RoomConfig().changed(self.defaults))
+
+    def allowed(self, config: RoomConfig) -> RoomConfig:
+        """Return the options of a room as the operator allows them."""
+        return config.changed(self.forced) if self.forced else config
 
 
 class Occupant:
