@@ -28,8 +28,9 @@ from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.state import Limits, Room, Service
 from xmppd.plugins.muc.room.words import MUC
-from xmppd.plugins.muc.service import requests, store
+from xmppd.plugins.muc.service import archive, requests, store
 from xmppd.plugins.muc.service.absent import Absent
+from xmppd.plugins.muc.service.archive import RoomArchive
 from xmppd.plugins.muc.service.delivering import Delivering
 from xmppd.plugins.muc.service.guard import Guard
 from xmppd.plugins.muc.service.rooms import Rooms
@@ -39,6 +40,7 @@ _SECRET_OCTETS = 32
 #: Seconds after the start in which those whose sessions go on are waited for.
 _COMING_BACK = 5.0
 _HOUSEKEEPING = 60.0
+_EXPIRY = 600.0
 
 
 class Muc(DiscoComponent):
@@ -47,7 +49,7 @@ class Muc(DiscoComponent):
     label = "conference"
     xep = (45, "1.35.1")
     features = (MUC,)
-    tables = store.TABLES
+    tables = (*store.TABLES, *archive.TABLES)
 
     class Options(MucOptions):
         """Rooms, and what is allowed in them."""
@@ -57,17 +59,21 @@ class Muc(DiscoComponent):
         secret = await self.db.write(lambda c: store.service_secret(c, self.jid, new))
         self.service = Service(self.jid, secret, self._limits(), lambda who: who in self.host.admins)
         self.rooms = Rooms(self.db, self.service)
-        self.delivering = Delivering(self.host, self.rooms)
+        self.archive = RoomArchive(self.host, self.jid, lambda: self.options)
+        await self.archive.start()
+        self.delivering = Delivering(self.host, self.rooms, self.archive)
         self.guard = Guard(self.host, self.rooms, self.options, self.clock.seconds)
         await self.guard.load()
         pace = Pace(self.later, lambda: float(self.options.presence_per_second))
         self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)
         self.later(_COMING_BACK, self._wake_rooms)
         self.every(_HOUSEKEEPING, self._keep_house)
+        self.every(_EXPIRY, self.archive.keep_house)
 
     async def reconfigured(self, options: Any) -> None:
         """Take other limits."""
         self.service.limits = self._limits()
+        await self.archive.reconfigured()
         self.guard.reconfigure(options)
 
     def _limits(self) -> Limits:
@@ -186,7 +192,8 @@ class Muc(DiscoComponent):
 
     async def _enter_later(self, room: Room, presence: Presence) -> None:
         """Read first what was said, and look again whether it is still the same room, and they may enter it."""
-        room.history.load((), self.service.limits.history)
+        limits = self.service.limits
+        room.history.load(await self.archive.latest(room, limits.history, limits.history_octets), limits.history)
         await settled(self._enter(self.rooms.loaded.get(room.jid), presence, self.clock.seconds()))
 
     def _ask(self, event: Entering | Speaking) -> None:

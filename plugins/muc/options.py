@@ -31,6 +31,17 @@ class MucOptions(Component.Options):
         ge=1,
         description="Presence sent in a second when many leave at once, because their server can't be reached.",
     )
+    archive_days: float = Field(365, ge=0, description="Days after which what was said in rooms is deleted; 0: never.")
+    archive_messages: int = Field(
+        500_000, ge=0, description="Messages of a room above which the oldest are deleted; 0: any number."
+    )
+    archive_page: int = Field(50, ge=1, description="Messages on a page of an archive if nobody says how many.")
+    archive_max_page: int = Field(250, ge=1, description="Messages on a page at most.")
+    archive_page_octets: int = Field(
+        1024 * 1024, ge=1, description="Octets that the messages on a page may have together."
+    )
+    archive_search: bool = Field(True, description="Can what was said in rooms be searched for words (XEP-0431)?")
+    archive_words: int = Field(16, ge=1, description="Words that may be searched for at once.")
     create: Literal["anyone", "local", "admins"] = Field(
         "local", description="Who may create rooms: anyone, the users of this server, or its administrators."
     )

@@ -87,8 +87,8 @@ class History:
 
     def load(self, past: Sequence[Past], most: int) -> None:
         """Put what was said before in front of what is here, if it isn't here already."""
-        here = {one.message.to_bytes() for one in self._past}
-        missing = [one for one in past if one.message.to_bytes() not in here]
+        here = {_id_of(one.message) for one in self._past}
+        missing = [one for one in past if _id_of(one.message) not in here]
         self._past.extendleft(reversed(missing))
         while len(self._past) > most:
             self._past.popleft()
@@ -136,3 +136,8 @@ class History:
                 fitting.append(past)
             wanted = fitting
         return wanted[::-1]
+
+
+def _id_of(message: Message) -> str | None:
+    """Return what the room calls a message (XEP-0359)."""
+    return stanza_id.given_by(message, message.sender.bare)

@@ -39,6 +39,7 @@ _ROOMS = make_tables(
         Column("affiliation", Text, nullable=False),
         Column("role", Text, nullable=False),
         Column("known", Integer, nullable=False),  # 1: everybody in the room was told who it is
+        Column("past", Integer, nullable=False),  # 1: it belongs in the discussion history as well
     ),
 )
 TABLES = _ROOMS.all
@@ -125,14 +126,19 @@ class RoomArchive:
 
     # In
 
-    def add(self, room: Room, message: Message, author: Jid) -> Message:
+    def add(self, room: Room, message: Message, author: Jid, past: bool = True) -> Message:
         """Archive a message to everybody in a room, in the message's unit of work.
+
+        In a room that has neither an archive nor a history it gets an id, but is not stored.
 
         :param message: as it is sent, but for `to`; the room has taken out of it what only rooms may say. If it is
             from the room itself, nobody has said it.
         :param author: the full real address of who has.
+        :param past: does it belong in the discussion history as well?
         :returns: the message with the id it has got (XEP-0359).
         """
+        if not room.config.archive and not room.config.history:
+            return _with_id(message, room.jid, self._archives.ids.text(self._archives.next_id()))
         nick = message.sender.resource
         occupant = room.devices.get(author)
         more = {
@@ -141,11 +147,11 @@ class RoomArchive:
             "affiliation": str(room.affiliation(author)),
             "role": "none" if occupant is None else str(occupant.role),
             "known": 0 if room.config.anonymous else 1,
+            "past": 1 if past else 0,
         }
         owner = self._owner(room.number)
         id_ = self._archives.put(owner, author if nick else room.jid, message, more, urgent=True)
-        given = f"<stanza-id xmlns='{stanza_id.NS}' by='{room.jid.xml}' id='{self._archives.ids.text(id_)}'/>"
-        return message.adding(given.encode(), stanza_id.RAW_NAME)
+        return _with_id(message, room.jid, self._archives.ids.text(id_))
 
     def replace(self, room: Room, id: str, change: Callable[[Message], Message | None], cause: Stanza) -> None:
         """Put something else in the place of a message, in the unit of work of the stanza that takes it back.
@@ -170,12 +176,12 @@ class RoomArchive:
     # Out
 
     async def latest(self, room: Room, most: int, octets: int) -> list[Past]:
-        """Return the last messages of a room for its history, oldest first, each with its id.
+        """Return the last messages of a room's discussion history, oldest first, each with its id.
 
         :param most: how many at most.
         :param octets: how large they may be together; one is given whatever it has.
         """
-        rows = await self._archives.newest(self._owner(room.number), most, octets)
+        rows = await self._archives.newest(self._owner(room.number), most, octets, (("past", 1),))
         return [Past(_with_id(_message(stanza), room.jid, self._archives.ids.text(id_)), id_ / 1e6)
                 for id_, stanza, *_ in rows]  # fmt: skip
 
@@ -243,6 +249,10 @@ class RoomArchive:
 
     # What is kept, and for how long
 
+    def configure(self, room: Room, cause: Stanza) -> None:
+        """A stanza has configured a room: one without an archive keeps what its history needs, and no more."""
+        self.limit(room, cause, most=None if room.config.archive else room.config.history)
+
     def limit(self, room: Room, cause: Stanza, days: int | None = None, most: int | None = None) -> None:
         """Have messages of a room kept for less long than others, from the next housekeeping on.
 
@@ -303,7 +313,8 @@ def _message(stanza: bytes) -> Message:
 
 
 def _with_id(message: Message, room: Jid, id: str) -> Message:
-    return message.adding(stanza_id.stanza_id(room, id), stanza_id.RAW_NAME)
+    given = f"<stanza-id xmlns='{stanza_id.NS}' by='{room.xml}' id='{id}'/>"
+    return message.adding(given.encode(), stanza_id.RAW_NAME)
 
 
 def _view(room: Jid, asker: Jid, sees: Sees) -> View:

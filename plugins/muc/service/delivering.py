@@ -9,12 +9,23 @@ from typing import TYPE_CHECKING, Any
 from xmppd.api import IHost, Jid, Message, Presence, Stanza, settled
 from xmppd.api.muc import OccupantEntered, OccupantLeft, RoomCreated, RoomDestroyed, RoomMessage
 from xmppd.plugins.muc.room import moderating
-from xmppd.plugins.muc.room.outcome import Created, Destroyed, Entered, Happening, Left, Outcome, Said, TakenBack
+from xmppd.plugins.muc.room.outcome import (
+    Configured,
+    Created,
+    Destroyed,
+    Entered,
+    Happening,
+    Left,
+    Outcome,
+    Said,
+    TakenBack,
+)
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.service import store
 from xmppd.plugins.muc.service.store import Key
 
 if TYPE_CHECKING:
+    from xmppd.plugins.muc.service.archive import RoomArchive
     from xmppd.plugins.muc.service.rooms import Rooms
 
 __all__ = ["Delivering"]
@@ -23,9 +34,10 @@ __all__ = ["Delivering"]
 class Delivering:
     """Puts outcomes into effect."""
 
-    def __init__(self, host: IHost, rooms: Rooms) -> None:
+    def __init__(self, host: IHost, rooms: Rooms, archive: RoomArchive) -> None:
         self._host = host
         self._rooms = rooms
+        self._archive = archive
 
     def deliver(self, room: Room, outcome: Outcome, cause: Stanza) -> Awaitable[None] | None:
         """Store what has changed and send what is to be sent, on account of a stanza.
@@ -38,12 +50,15 @@ class Delivering:
             self._host.store_call(cause, partial(_write, key, tuple(changes)))
             if isinstance(changes[-1], Destroyed):
                 self._rooms.remove(room.jid)
+                self._archive.remove(room, cause)
                 outcome.happened.append(changes[-1])
+            elif any(isinstance(change, Configured) for change in changes):
+                self._archive.configure(room, cause)
         pending: list[Awaitable[None]] = []
         for stanza, recipients in outcome.sent:
             self._send(stanza.along(cause), recipients, pending)
         if outcome.taken_back is not None:
-            self._take_back(room, outcome.taken_back)
+            self._take_back(room, outcome.taken_back, cause)
         if outcome.said is not None:
             self._say(room, outcome.said, cause, pending)
         if outcome.happened:
@@ -59,6 +74,8 @@ class Delivering:
 
     def _say(self, room: Room, said: Said, cause: Stanza, pending: list[Awaitable[None]]) -> None:
         message = said.message.along(cause)
+        if said.kept:
+            message = self._archive.add(room, message, said.author, said.past)
         if said.kept and said.past:
             room.history.add(message, self._host.clock.seconds(), room.service.limits.history)
         self._send(message, list(room.devices), pending)
@@ -66,7 +83,8 @@ class Delivering:
         if told is not None:
             pending.append(told)
 
-    def _take_back(self, room: Room, what: TakenBack) -> None:
+    def _take_back(self, room: Room, what: TakenBack, cause: Stanza) -> None:
+        self._archive.replace(room, what.id, what.left, cause)
         past = moderating.find(room, what.id)
         left = None if past is None else what.left(past)
         if left is not None:

@@ -24,6 +24,9 @@ async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:
     """Retract a message of the history, or one that is only in the archive."""
     id = moderating.wanted(room, iq)
     original: Message | None = moderating.find(room, id)
+    if original is None:
+        found = await muc.archive.find(room, id)
+        original = None if found is None else found.message
     outcome = moderating.moderate(room, iq, original, muc.clock.seconds())
     await settled(muc.delivering.deliver(room, outcome, iq))
     return outcome.reply

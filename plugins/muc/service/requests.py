@@ -14,7 +14,7 @@ from xmppd.plugins.muc.room import admin
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import ADMIN
-from xmppd.plugins.muc.service import features
+from xmppd.plugins.muc.service import archive_requests, features
 
 if TYPE_CHECKING:
     from xmppd.plugins.muc import Muc
@@ -34,7 +34,7 @@ ACTS: Mapping[tuple[str, str, str], Act] = {
     **features.ACTS,
 }
 #: Requests to a room that take more than its rules.
-ANSWERS: Mapping[tuple[str, str, str], Answer] = {**features.ANSWERS}
+ANSWERS: Mapping[tuple[str, str, str], Answer] = {**features.ANSWERS, **archive_requests.ANSWERS}
 
 
 async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:

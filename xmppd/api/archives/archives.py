@@ -82,6 +82,15 @@ class Archives:
 
     # In
 
+    def next_id(self) -> int:
+        """Return an id greater than all before: the time, which keeps the order across restarts.
+
+        If the clock stands still or goes back, it is a counter.
+        """
+        now = int(self._seconds() * 1e6)
+        self._last_id = id_ = now if now > self._last_id else self._last_id + 1
+        return id_
+
     def put(
         self, owner: Jid, address: Jid, message: Message, more: Mapping[str, object] | None = None, urgent: bool = False
     ) -> int:
@@ -91,9 +100,7 @@ class Archives:
         :param more: values of further columns, or other ones than usual.
         :param urgent: must whoever asks next find it?
         """
-        # Time keeps the order across restarts, and the counter if the clock stands still or goes back.
-        now = int(self._seconds() * 1e6)
-        self._last_id = id_ = now if now > self._last_id else self._last_id + 1
+        id_ = self.next_id()
         if urgent:
             self._newest[owner] = id_
         known = self.owners.known.get(owner)
@@ -131,17 +138,20 @@ class Archives:
             until = math.inf  # the clock was set back: ids are ahead of the time, which says nothing of them
         return await self._reader.answer(0 if known is None else known.number, query, walk, until, view)
 
-    async def newest(self, owner: Jid, most: int, octets: int) -> Sequence[tuple[Any, ...]]:
+    async def newest(
+        self, owner: Jid, most: int, octets: int, equal: tuple[tuple[str, str | int], ...] = ()
+    ) -> Sequence[tuple[Any, ...]]:
         """Return the last messages of an archive, oldest first: ids, stanzas, and the further columns.
 
         :param most: how many at most.
         :param octets: how large they may be together; one is given whatever it has.
+        :param equal: columns, and the values they must have.
         """
         await self.written(owner)
         known = await self.owners.load(owner)
         if known is None:
             return ()
-        selection, wanted = Selection(known.number), Wanted(most, octets, backwards=True, count=False)
+        selection, wanted = Selection(known.number, equal=equal), Wanted(most, octets, backwards=True, count=False)
         return (await self._db.read(lambda c: self._pages.find(c, selection, wanted))).messages
 
     async def written(self, owner: Jid) -> None:
