@@ -35,12 +35,14 @@ class RoomConfig:
     :ivar requests: may occupants who are no moderators send each other requests (IQs) by way of the room?
     :ivar archive: are messages kept, and found again (XEP-0313)?
     :ivar public_archive: can those read it who may enter, though they don't belong to the room?
-    :ivar history: how many messages somebody who enters is shown (discussion history).
+    :ivar history: how many messages somebody who enters may be shown (discussion history).
+    :ivar default_history: how many of them if they don't say what they want to see.
     :ivar visitor_status: may visitors change their status?
     :ivar visitor_nick: may visitors change their nickname?
     :ivar fixed_nick: must those who have registered a nickname use it (section 7.2, 7.10)?
     :ivar slow_mode: seconds that participants have to wait between messages (XEP-0500); 0: they needn't.
     :ivar pubsub: address of a node that belongs to the room (muc#roomconfig_pubsub).
+    :ivar list_occupants: may others than occupants ask who is there (disco#items, section 6.5)?
     :ivar contacts: addresses of people who can be asked about the room (muc#roominfo_contactjid).
     :ivar logs: where what is said can be read by others (muc#roominfo_logs); "" if nowhere.
     :ivar logging: is the discussion logged publicly, so that whoever enters has to be told (status 170)?
@@ -67,12 +69,14 @@ class RoomConfig:
     requests: bool = True
     archive: bool = True
     public_archive: bool = True
-    history: int = 20
+    history: int = 50
+    default_history: int = 20
     visitor_status: bool = True
     visitor_nick: bool = True
     fixed_nick: bool = False
     slow_mode: int = 0
     pubsub: str = ""
+    list_occupants: bool = False
     contacts: tuple[str, ...] = ()
     logs: str = ""
     logging: bool = False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from xmppd.api import Condition, Jid, Presence, StanzaError
 from xmppd.plugins.muc.room.config import RoomConfig
@@ -60,6 +61,7 @@ class Limits:
     :ivar nick_characters: how long a nickname may be.
     :ivar items: how many people one request may change something for.
     :ivar reason_characters: how long the reason for that may be.
+    :ivar vcard_octets: how large the room's vCard may be, its avatar included.
     :ivar text_characters: how long its name, its description and other texts may be.
     :ivar contacts: how many addresses of people who can be asked about it it may have.
     :ivar invitations: how many of those that were not declined a room remembers.
@@ -75,6 +77,7 @@ class Limits:
     nick_characters: int = 64
     items: int = 500
     reason_characters: int = 1000
+    vcard_octets: int = 131_072
     text_characters: int = 2000
     contacts: int = 20
     invitations: int = 200
@@ -160,14 +163,17 @@ class Room:
     :ivar subject: None if it was never set.
     :ivar history: what was said last.
     :ivar notes: what is kept with the room under names of those who do (XEP-0486 and others).
+    :ivar spoken: in slow mode, who has said something when (:mod:`.slow`): bare addresses, seconds since the epoch.
+    :ivar counted: an hour, and how much was said in it and those before (:mod:`.activity`).
     :ivar version: grows with each change of what people are to it (XEP-0463).
     :ivar created_at: in seconds since the epoch.
     :ivar active_at: when somebody last came, went or spoke, in seconds since the epoch.
+    :ivar stored_at: the same, as it is stored.
     """
 
     __slots__ = (
-        "active_at", "config", "created_at", "devices", "history", "jid", "locked", "members", "notes", "number",
-        "occupants", "service", "subject", "version",
+        "active_at", "config", "counted", "created_at", "devices", "history", "jid", "locked", "members",
+        "notes", "number", "occupants", "service", "spoken", "stored_at", "subject", "version",
     )  # fmt: skip
 
     def __init__(self, service: Service, jid: Jid, number: int, config: RoomConfig, now: float) -> None:
@@ -182,8 +188,10 @@ class Room:
         self.subject: Subject | None = None
         self.history = History()
         self.notes: dict[str, str] = {}
+        self.spoken: dict[Jid, float] = {}
+        self.counted: tuple[int, list[int]] | None = None
         self.version = 0
-        self.created_at = self.active_at = now
+        self.created_at = self.active_at = self.stored_at = now
 
     # Who is what
 

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
-from xmppd.plugins.muc.room import admin
+from xmppd.plugins.muc.room import admin, owner
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
-from xmppd.plugins.muc.room.words import ADMIN
+from xmppd.plugins.muc.room.words import ADMIN, OWNER
 from xmppd.plugins.muc.service import archive_requests, features
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ Answer = Callable[["Muc", "Room", Iq], Awaitable[Payload]]
 ACTS: Mapping[tuple[str, str, str], Act] = {
     ("get", ADMIN, "query"): admin.ask,
     ("set", ADMIN, "query"): admin.change,
+    ("get", OWNER, "query"): owner.ask,
+    ("set", OWNER, "query"): owner.change,
     **features.ACTS,
 }
 #: Requests to a room that take more than its rules.
