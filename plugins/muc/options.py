@@ -21,6 +21,7 @@ class MucOptions(Component.Options):
         10_000, ge=1, description="People of whom a room may say what they are to it: members, outcasts, and so on."
     )
     max_nick: int = Field(64, ge=1, description="Characters that a nickname may have.")
+    max_vcard: int = Field(131_072, ge=1, description="Octets that the vCard of a room may have, its avatar included.")
     max_items: int = Field(500, ge=1, description="People whom one request of an admin may change something for.")
     max_reason: int = Field(1000, ge=0, description="Characters that the reason for a kick, a ban and so on may have.")
     idle_seconds: int = Field(
@@ -35,7 +36,9 @@ class MucOptions(Component.Options):
     archive_messages: int = Field(
         500_000, ge=0, description="Messages of a room above which the oldest are deleted; 0: any number."
     )
-    archive_page: int = Field(50, ge=1, description="Messages on a page of an archive if nobody says how many.")
+    archive_page: int = Field(
+        50, ge=1, description="Messages on a page of an archive if who asks doesn't say how many."
+    )
     archive_max_page: int = Field(250, ge=1, description="Messages on a page at most.")
     archive_page_octets: int = Field(
         1024 * 1024, ge=1, description="Octets that the messages on a page may have together."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xmppd.api import Condition, Element, Jid, Message, Presence, StanzaError, tag
+from xmppd.plugins.muc.room import avatar
 from xmppd.plugins.muc.room.history import Request, read_request
 from xmppd.plugins.muc.room.outcome import Affiliated, Created, Entered, Outcome, Seated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
@@ -48,6 +49,7 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
         occupant = Occupant(room, nick, device.bare, default_role(room.config, room.affiliation(device)))
         room.occupants[nick] = occupant
         out.happened.append(Entered(nick, device.bare))
+    avatar.show(room, device, out)
     _show_others(room, occupant, device, out)
     changed = there is None or moved or occupant.shown != payload
     room.devices[device] = occupant

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from xmppd.api import Jid, Presence, tag
+from xmppd.api import Jid, Message, Presence, tag
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import USER, Status, occupant_id
 
-__all__ = ["Change", "announce", "presence_of", "user"]
+__all__ = ["Change", "announce", "presence_of", "tell_configured", "user"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +101,13 @@ def announce(
     codes = (*change.own, Status.SELF)
     for jid in mine:
         out.send(presence_of(room, occupant, full=True, change=change, codes=codes, device=jid), jid)
+
+
+def tell_configured(room: Room, out: Outcome, *codes: int) -> None:
+    """Tell everybody that the configuration, or something else that the room says of itself, is another one.
+
+    :param codes: what has changed; unless given, 104 (section 10.2.1).
+    """
+    if room.devices:
+        payload = user(None, codes or (Status.CONFIGURED,))
+        out.sent.append((Message(None, room.jid, type="groupchat", payload=payload), tuple(room.devices)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xmppd.api import Condition, Message, StanzaError
-from xmppd.plugins.muc.room import moderating
+from xmppd.plugins.muc.room import activity, moderating, slow
 from xmppd.plugins.muc.room.outcome import Outcome, Said, SubjectSet
 from xmppd.plugins.muc.room.presenting import user
 from xmppd.plugins.muc.room.ranks import Role
@@ -42,7 +42,7 @@ def say(room: Room, message: Message, now: float) -> Outcome:
     """Take a message of type groupchat to the room: to everybody in it (section 7.4), or its new subject (8.1).
 
     :raises StanzaError: not-acceptable from somebody who isn't there; forbidden without voice, and to take back what
-        is another's (XEP-0424).
+        is another's (XEP-0424); policy-violation too soon after the last one (XEP-0500).
     """
     occupant = room.occupant_of(message.sender)
     names = message.raw_names
@@ -50,10 +50,16 @@ def say(room: Room, message: Message, now: float) -> Outcome:
         return _set_subject(room, occupant, message, now)
     if occupant.role is Role.VISITOR:
         raise StanzaError(Condition.FORBIDDEN, text="You have no voice in this room.")
+    if room.config.slow_mode and _BODY in names:
+        slow.check(room, occupant.who, now)
     taken_back = moderating.retract(room, occupant, message, now) if _RETRACT in names else None
+    if room.config.slow_mode and _BODY in names:
+        slow.spoke(room, occupant.who, now)
+    counted = activity.count(room, names, now)
     occupant.spoke_at = room.active_at = now
     kept = not _KEPT.isdisjoint(names) and (_NOT_KEPT.isdisjoint(names) or taken_back is not None)
-    return Outcome(said=Said(_reflected(room, occupant, message), message.sender, kept), taken_back=taken_back)
+    said = Said(_reflected(room, occupant, message), message.sender, kept)
+    return Outcome(changes=[counted] if counted else [], said=said, taken_back=taken_back)
 
 
 def _reflected(room: Room, occupant: Occupant, message: Message) -> Message:

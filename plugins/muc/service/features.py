@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from xmppd.api import Iq, Message, Payload, settled
-from xmppd.plugins.muc.room import moderating
+from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
+from xmppd.plugins.muc.room import avatar, moderating
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import MODERATE
+from xmppd.plugins.muc.service import store
 
 if TYPE_CHECKING:
     from xmppd.plugins.muc import Muc
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ACTS", "ANSWERS", "FEATURES"]
 
 #: Features of every room.
-FEATURES = moderating.FEATURES
+FEATURES = (*moderating.FEATURES, avatar.NS)
 
 
 async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:
@@ -32,9 +33,20 @@ async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:
     return outcome.reply
 
 
+async def _vcard(muc: Muc, room: Room, iq: Iq) -> Payload:
+    """Return the room's vCard (XEP-0486 section 3.4)."""
+    card = await muc.db.read(lambda c: store.note(c, room.number, avatar.VCARD))
+    if card is None:
+        raise StanzaError(Condition.ITEM_NOT_FOUND, text="The room has no vCard.")
+    return card.encode()
+
+
 #: Those that a room's rules answer.
-ACTS: Mapping[tuple[str, str, str], Callable[[Room, Iq, float], Outcome]] = {}
+ACTS: Mapping[tuple[str, str, str], Callable[[Room, Iq, float], Outcome]] = {
+    ("set", avatar.NS, "vCard"): avatar.publish,
+}
 #: Those that take more.
 ANSWERS: Mapping[tuple[str, str, str], Callable[[Muc, Room, Iq], Awaitable[Payload]]] = {
+    ("get", avatar.NS, "vCard"): _vcard,
     ("set", MODERATE, "moderate"): _moderate,
 }

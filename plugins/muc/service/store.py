@@ -45,7 +45,21 @@ from xmppd.plugins.muc.room.outcome import (
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Member, Subject
 
-__all__ = ["TABLES", "Key", "Seat", "Stored", "affiliated", "find", "occupied", "service_secret", "touch", "write"]
+__all__ = [
+    "TABLES",
+    "Key",
+    "Listed",
+    "Seat",
+    "Stored",
+    "address",
+    "affiliated",
+    "find",
+    "listing",
+    "occupied",
+    "service_secret",
+    "touch",
+    "write",
+]
 
 _metadata = MetaData()
 SERVICES = Table(
@@ -106,6 +120,8 @@ BLOCKED = Table(
     Column("who", Text, primary_key=True),
     Column("reason", Text, nullable=False),
 )
+#: Notes that are not kept in memory, as they may be large.
+HEAVY = ("vcard",)
 TABLES = (SERVICES, ROOMS, MEMBERS, SEATS, NOTES, BLOCKED)
 _PARTS = (MEMBERS, SEATS, NOTES)
 
@@ -126,6 +142,16 @@ class Seat(NamedTuple):
     nick: str
     role: str
     payload: bytes
+
+
+class Listed(NamedTuple):
+    """A room in a list: with how many devices are in it, and to how many it says what they are."""
+
+    jid: Jid
+    config: RoomConfig
+    active_at: float
+    occupants: int
+    members: int
 
 
 class Stored(NamedTuple):
@@ -170,7 +196,8 @@ def find(connection: Connection, jid: Jid) -> Stored | None:
         Seat(Jid.parse(one.device), one.nick, one.role, bytes(one.payload))
         for one in connection.execute(select(SEATS).filter_by(room=row.number))
     ]
-    notes = {one.name: one.value for one in connection.execute(select(NOTES).filter_by(room=row.number))}
+    light = select(NOTES).where(NOTES.c.room == row.number, NOTES.c.name.not_in(HEAVY))
+    notes = {one.name: one.value for one in connection.execute(light)}
     subject = None
     if row.subject is not None:
         subject = Subject(row.subject_nick, bytes(row.subject), row.subject_id, row.subject_at)
@@ -178,6 +205,11 @@ def find(connection: Connection, jid: Jid) -> Stored | None:
     return Stored(
         row.number, config, bool(row.locked), row.version, row.created_at, row.active_at, subject, members, seats, notes
     )
+
+
+def note(connection: Connection, number: int, name: str) -> str | None:
+    """Return what is kept with a room under a name, or None."""
+    return connection.execute(select(NOTES.c.value).filter_by(room=number, name=name)).scalar()
 
 
 def occupied(connection: Connection, service: Jid) -> list[Jid]:
@@ -191,6 +223,38 @@ def affiliated(connection: Connection, service: Jid, who: Jid) -> list[Jid]:
     there = select(MEMBERS.c.room).where(MEMBERS.c.who == str(who))
     query = select(ROOMS.c.name).where(ROOMS.c.service == str(service), ROOMS.c.number.in_(there))
     return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]
+
+
+def listing(connection: Connection, service: Jid, search: str, occupied: bool, most: int) -> list[Listed]:
+    """Return rooms by their addresses.
+
+    :param search: only those with this in their names.
+    :param occupied: only those that somebody is in.
+    :param most: how many at most.
+    """
+    there = select(func.count()).where(SEATS.c.room == ROOMS.c.number).scalar_subquery()
+    known = select(func.count()).where(MEMBERS.c.room == ROOMS.c.number).scalar_subquery()
+    query = select(ROOMS.c.name, ROOMS.c.config, ROOMS.c.active_at, there, known).filter_by(service=service.domain)
+    if search:
+        query = query.where(ROOMS.c.name.contains(search.lower(), autoescape=True))
+    if occupied:
+        query = query.where(ROOMS.c.number.in_(select(SEATS.c.room)))
+    rows = connection.execute(query.order_by(ROOMS.c.name).limit(most))
+    return [Listed(Jid.of(name, service.domain), RoomConfig.from_text(config), *more) for name, config, *more in rows]
+
+
+def unused(connection: Connection, service: Jid, before: float) -> list[tuple[Jid, float]]:
+    """Return the rooms that nobody is in, and that were last active before then, in seconds since the epoch."""
+    query = select(ROOMS.c.name, ROOMS.c.active_at).where(ROOMS.c.service == service.domain)
+    query = query.where(ROOMS.c.active_at < before, ROOMS.c.number.not_in(select(SEATS.c.room)))
+    rows = connection.execute(query.order_by(ROOMS.c.active_at))
+    return [(Jid.of(name, service.domain), active_at) for name, active_at in rows]
+
+
+def address(connection: Connection, service: Jid, number: int) -> Jid | None:
+    """Return the address of a room by its number, or None."""
+    name = connection.execute(select(ROOMS.c.name).filter_by(service=service.domain, number=number)).scalar()
+    return None if name is None else Jid.of(name, service.domain)
 
 
 def count(connection: Connection, service: Jid) -> int:
@@ -221,9 +285,12 @@ def block(connection: Connection, service: Jid, who: Jid, reason: str | None) ->
         connection.execute(insert(BLOCKED), {"service": service.domain, "who": str(who), "reason": reason})
 
 
-def touch(connection: Connection, number: int, active_at: float) -> None:
-    """Write down when a room was last active, in seconds since the epoch."""
-    connection.execute(update(ROOMS).filter_by(number=number).values(active_at=active_at))
+_TOUCH = update(ROOMS).where(ROOMS.c.number == bindparam("of")).values(active_at=bindparam("at"))
+
+
+def touch(connection: Connection, active: Sequence[tuple[int, float]]) -> None:
+    """Write down when rooms, by their numbers, were last active, in seconds since the epoch."""
+    connection.execute(_TOUCH, [{"of": number, "at": at} for number, at in active])
 
 
 def write(connection: Connection, key: Key, changes: Sequence[Change]) -> None:
