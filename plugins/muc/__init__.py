@@ -33,6 +33,7 @@ from xmppd.plugins.muc.service.absent import Absent
 from xmppd.plugins.muc.service.archive import RoomArchive
 from xmppd.plugins.muc.service.delivering import Delivering
 from xmppd.plugins.muc.service.guard import Guard
+from xmppd.plugins.muc.service.operating import RoomOperations
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.plugins.muc.service.signing import signed
 
@@ -43,7 +44,7 @@ _HOUSEKEEPING = 60.0
 _EXPIRY = 600.0
 
 
-class Muc(DiscoComponent):
+class Muc(RoomOperations, DiscoComponent):
     """Rooms in which many people talk with each other."""
 
     label = "conference"
@@ -55,6 +56,12 @@ class Muc(DiscoComponent):
         """Rooms, and what is allowed in them."""
 
     async def start(self) -> None:
+        await self._open()
+        self.later(_COMING_BACK, self._wake_rooms)
+        self.every(_HOUSEKEEPING, self._keep_house)
+        self.every(_EXPIRY, lambda: self.archive.keep_house())
+
+    async def _open(self) -> None:
         new = secrets.token_bytes(_SECRET_OCTETS)
         secret = await self.db.write(lambda c: store.service_secret(c, self.jid, new))
         self.service = Service(self.jid, secret, self._limits(), lambda who: who in self.host.admins)
@@ -66,12 +73,12 @@ class Muc(DiscoComponent):
         await self.guard.load()
         pace = Pace(self.later, lambda: float(self.options.presence_per_second))
         self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)
-        self.later(_COMING_BACK, self._wake_rooms)
-        self.every(_HOUSEKEEPING, self._keep_house)
-        self.every(_EXPIRY, self.archive.keep_house)
 
     async def reconfigured(self, options: Any) -> None:
-        """Take other limits."""
+        """Take other limits. Under another domain there are other rooms."""
+        if self.jid != self.service.jid:
+            await self._open()
+            return
         self.service.limits = self._limits()
         await self.archive.reconfigured()
         self.guard.reconfigure(options)
@@ -84,6 +91,7 @@ class Muc(DiscoComponent):
             history=options.max_history,
             affiliations=options.max_affiliations,
             nick_characters=options.max_nick,
+            vcard_octets=options.max_vcard,
             items=options.max_items,
             reason_characters=options.max_reason,
         )
@@ -112,8 +120,7 @@ class Muc(DiscoComponent):
 
     async def _keep_house(self) -> None:
         """Keep those rooms in memory no longer that nobody needs."""
-        for room in self.rooms.idle(self.clock.seconds() - self.options.idle_seconds):
-            self.rooms.drop(room.jid)
+        await self.rooms.tidy(self.clock.seconds(), self.options.idle_seconds)
         await self.absent.sweep()
 
     @observe(ServerUnreachable)

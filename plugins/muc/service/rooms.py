@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -18,6 +17,7 @@ from xmppd.plugins.muc.service.store import Stored
 __all__ = ["Rooms"]
 
 _NUMBERS = 62  # bits
+_BEHIND = 600.0  # seconds that what is stored of a room's last use may be behind
 
 
 class Rooms:
@@ -74,7 +74,7 @@ class Rooms:
     def _restored(self, jid: Jid, stored: Stored) -> Room:
         room = Room(self.service, jid, stored.number, stored.config, stored.created_at)
         room.locked, room.version = stored.locked, stored.version
-        room.subject, room.active_at = stored.subject, stored.active_at
+        room.subject, room.active_at, room.stored_at = stored.subject, stored.active_at, stored.active_at
         room.members.update(stored.members)
         room.notes.update(stored.notes)
         for seat in stored.seats:
@@ -102,6 +102,21 @@ class Rooms:
         """Keep a room in memory no longer."""
         self.loaded.pop(jid, None)
 
-    def idle(self, before: float) -> Iterable[Room]:
-        """Return those that nobody is in, and where nothing has happened since then, in seconds since the epoch."""
-        return [room for room in self.loaded.values() if not room.occupants and room.active_at < before]
+    async def tidy(self, now: float, idle: float) -> None:
+        """Write down when rooms were last active, and drop those that nobody is in or has lately used.
+
+        Fails with StorageUnavailable.
+
+        :param now: in seconds since the epoch.
+        :param idle: seconds after which a room is dropped.
+        """
+        unused = [room for room in self.loaded.values() if not room.occupants and room.active_at < now - idle]
+        late = [room for room in self.loaded.values() if room.active_at - room.stored_at > _BEHIND]
+        active = [(room.number, room.active_at) for room in {*unused, *late} if room.active_at != room.stored_at]
+        if active:
+            await self._db.write(lambda c: store.touch(c, active))
+        for room in late:
+            room.stored_at = room.active_at
+        for room in unused:
+            if not room.occupants and room.active_at < now - idle and self.loaded.get(room.jid) is room:
+                self.drop(room.jid)

@@ -1,0 +1,133 @@
+"""What operators can see of rooms, and do about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.plugins.muc.kit import GARDEN, JOIN, USER, RoomTestCase
+from xmppd.api import OperationError
+
+DAY = 86_400.0
+
+
+class Operating(RoomTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo = self.login("romeo@example.org/orchard", presence=True)
+        self.juliet = self.login("juliet@example.org/balcony", presence=True)
+        self.make_room(self.romeo, persistent=True, name="The Garden", password="rose")
+        self.room().config = self.room().config.changed({"password": ""})
+        self.enter(self.juliet, "Juliet")
+        self.romeo.clear()
+
+    def run_(self, name: str, **arguments: Any) -> Any:
+        return self.wait(self.server.server.operations.run(f"room {name}", arguments), 60)
+
+    def say(self, client: Any, text: str, room: str = GARDEN) -> None:
+        client.send(f"<message to='{room}' type='groupchat' id='{len(text)}'><body>{text}</body></message>")
+
+    def test_list(self) -> None:
+        (row,) = self.run_("list")
+        self.assertEqual(row["room"], GARDEN)
+        self.assertEqual((row["name"], row["occupants"], row["affiliated"]), ("The Garden", 2, 1))
+        self.assertEqual(row["kind"], "persistent, public, open")
+        self.assertEqual(self.run_("list", search="cellar"), [])
+        self.assertEqual(len(self.run_("list", search="GARD", occupied=True)), 1)
+        self.assertEqual(self.run_("list", most=0), [])
+
+    def test_show(self) -> None:
+        shown = self.run_("show", room=GARDEN)
+        self.assertEqual(shown["configuration"]["name"], "The Garden")
+        self.assertEqual([one["nickname"] for one in shown["occupants"]], ["Romeo", "Juliet"])
+        self.assertEqual(shown["occupants"][0]["who"], "romeo@example.org/orchard")
+        self.assertEqual([one["who"] for one in shown["affiliations"]], ["romeo@example.org"])
+        self.room().config = self.room().config.changed({"password": "rose"})
+        self.assertNotIn("rose", str(self.run_("show", room=GARDEN)))
+
+    def test_no_such_room(self) -> None:
+        for room in ("cellar@conference.example.org", "conference.example.org", "garden@example.org"):
+            for name, more in (("show", {}), ("kick", {"nickname": "Romeo"}), ("announce", {"text": "hi"})):
+                with self.assertRaises(OperationError) as caught:
+                    self.run_(name, room=room, **more)
+                self.assertIn("room list", str(caught.exception))
+
+    def test_affiliate(self) -> None:
+        self.run_("affiliate", room=GARDEN, who="juliet@example.org", affiliation="outcast", reason="feud")
+        self.juliet.expect(
+            f"<presence from='{GARDEN}/Juliet' type='unavailable'>{{...}}<x xmlns='{USER}'>"
+            "<item affiliation='outcast' role='none' jid='{juliet}'><reason>feud</reason></item>"
+            "<status code='301'/><status code='110'/></x></presence>"
+        )
+        with self.assertRaises(OperationError):  # it would have no owner
+            self.run_("affiliate", room=GARDEN, who="romeo@example.org", affiliation="none")
+        self.kill()
+        shown = self.run_("show", room=GARDEN)
+        self.assertEqual(
+            {one["who"]: one["affiliation"] for one in shown["affiliations"]},
+            {"juliet@example.org": "outcast", "romeo@example.org": "owner"},
+        )
+
+    def test_kick(self) -> None:
+        self.run_("kick", room=GARDEN, nickname="Juliet", reason="calm down")
+        self.assertEqual(self.nicks(), ["Romeo"])
+        with self.assertRaises(OperationError):
+            self.run_("kick", room=GARDEN, nickname="Juliet")
+
+    def test_announce(self) -> None:
+        self.run_("announce", room=GARDEN, text="It rains.")
+        for client in (self.romeo, self.juliet):
+            client.expect(f"<message from='{GARDEN}' type='groupchat'><body>It rains.</body></message>")
+
+    def test_block(self) -> None:
+        self.run_("block", who="juliet@example.org", reason="spam")
+        self.assertEqual(self.nicks(), ["Romeo"])
+        self.juliet.clear()
+        self.juliet.send(f"<presence to='{GARDEN}/Juliet'>{JOIN}</presence>")
+        self.assertIn("forbidden", self.juliet.received[-1])
+        self.assertEqual(self.run_("blocked"), [{"who": "juliet@example.org", "reason": "spam"}])
+        self.run_("unblock", who="juliet@example.org")
+        with self.assertRaises(OperationError):
+            self.run_("unblock", who="juliet@example.org")
+        self.enter(self.juliet, "Juliet")
+        self.assertEqual(self.nicks(), ["Juliet", "Romeo"])
+
+    def test_purge(self) -> None:
+        cellar = "cellar@conference.example.org"
+        self.make_room(self.romeo, room=cellar)
+        self.enter(self.juliet, "J", cellar)
+        self.say(self.juliet, "old")
+        self.pump(50)
+        self.pump(50)
+        self.say(self.romeo, "roses")
+        self.say(self.juliet, "buy pills")
+        self.pump(3)
+        self.romeo.clear()
+        shown = self.run_("purge", who="juliet@example.org", days=60 / DAY, try_out=True)
+        self.assertEqual([(one["room"], one["text"]) for one in shown], [(GARDEN, "buy pills")])
+        self.romeo.expect_nothing()
+        self.run_("purge", who="juliet@example.org", days=60 / DAY, reason="spam")
+        self.pump(3)
+        self.assertIn("<retract", self.romeo.received[-1])
+        self.assertIn("spam", self.romeo.received[-1])
+        nurse = self.login("nurse@example.org/kitchen", presence=True)
+        nurse.clear()
+        nurse.send(f"<presence to='{GARDEN}/Nurse'>{JOIN}</presence>")
+        self.pump()
+        past = "".join(nurse.received)
+        self.assertIn("roses", past)
+        self.assertNotIn("pills<", past)
+
+    def test_delete_unused(self) -> None:
+        old = "old@conference.example.org"
+        self.make_room(self.romeo, room=old, persistent=True)
+        self.romeo.send(f"<presence to='{old}' type='unavailable'/>")
+        for _ in range(3):
+            self.pump(601)
+        self.pump(2 * DAY)
+        romeo = self.login("romeo@example.org/orchard", presence=True)
+        self.enter(romeo, "Romeo")
+        self.assertEqual([one["room"] for one in self.run_("delete-unused", days=1, try_out=True)], [old])
+        self.assertEqual(self.run_("delete-unused", days=1), "1 room deleted.")
+        self.assertEqual([one["room"] for one in self.run_("list")], [GARDEN])
+        with self.assertRaises(OperationError):
+            self.run_("delete-unused", days=0)
