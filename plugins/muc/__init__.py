@@ -28,12 +28,13 @@ from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.state import Limits, Room, Service
 from xmppd.plugins.muc.room.words import MUC
-from xmppd.plugins.muc.service import archive, requests, store
+from xmppd.plugins.muc.service import archive, between, requests, store
 from xmppd.plugins.muc.service.absent import Absent
 from xmppd.plugins.muc.service.archive import RoomArchive
+from xmppd.plugins.muc.service.between import Between
 from xmppd.plugins.muc.service.delivering import Delivering
 from xmppd.plugins.muc.service.guard import Guard
-from xmppd.plugins.muc.service.operating import RoomOperations
+from xmppd.plugins.muc.service.managing import RoomManagement
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.plugins.muc.service.signing import signed
 
@@ -44,7 +45,7 @@ _HOUSEKEEPING = 60.0
 _EXPIRY = 600.0
 
 
-class Muc(RoomOperations, DiscoComponent):
+class Muc(RoomManagement, DiscoComponent):
     """Rooms in which many people talk with each other."""
 
     label = "conference"
@@ -71,6 +72,7 @@ class Muc(RoomOperations, DiscoComponent):
         self.delivering = Delivering(self.host, self.rooms, self.archive)
         self.guard = Guard(self.host, self.rooms, self.options, self.clock.seconds)
         await self.guard.load()
+        self.between = Between(self.host, self.options, self.clock.seconds)
         pace = Pace(self.later, lambda: float(self.options.presence_per_second))
         self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)
 
@@ -82,6 +84,7 @@ class Muc(RoomOperations, DiscoComponent):
         self.service.limits = self._limits()
         await self.archive.reconfigured()
         self.guard.reconfigure(options)
+        self.between.reconfigure(options)
 
     def _limits(self) -> Limits:
         options = self.options
@@ -92,8 +95,13 @@ class Muc(RoomOperations, DiscoComponent):
             affiliations=options.max_affiliations,
             nick_characters=options.max_nick,
             vcard_octets=options.max_vcard,
+            hats=options.max_hats,
+            hats_worn=options.max_hats_worn,
             items=options.max_items,
             reason_characters=options.max_reason,
+            invitations=options.max_invitations,
+            registrations=options.max_registrations,
+            form_characters=options.max_registration,
         )
 
     @property
@@ -121,6 +129,7 @@ class Muc(RoomOperations, DiscoComponent):
     async def _keep_house(self) -> None:
         """Keep those rooms in memory no longer that nobody needs."""
         await self.rooms.tidy(self.clock.seconds(), self.options.idle_seconds)
+        self.between.expire()
         await self.absent.sweep()
 
     @observe(ServerUnreachable)
@@ -142,6 +151,10 @@ class Muc(RoomOperations, DiscoComponent):
             if room is not None and room.members.pop(who, None) is not None:
                 room.version += 1
                 await settled(self.delivering.on_behalf(room, Outcome(changes=[Affiliated(who, None)])))
+        for jid in await self.db.read(lambda c: between.named_in_notes(c, self.jid, who)):
+            room = await self.room(jid)
+            if room is not None:
+                await settled(self.delivering.on_behalf(room, between.forget(room, who)))
 
     # Stanzas
 
@@ -230,17 +243,17 @@ class Muc(RoomOperations, DiscoComponent):
     def _message(self, room: Room, message: Message) -> Awaitable[None] | None:
         now = self.clock.seconds()
         if message.type == "error":
-            return self._done(room, leaving.bounced(room, message, now), message)
+            return self._done(room, self.between.failed(room, message), message)
         if room.locked and message.sender not in room.devices:
             raise StanzaError(Condition.ITEM_NOT_FOUND, text="The room is not there yet.")  # section 17.2
         if message.recipient.resource:
-            outcome = speaking.tell(room, message)
+            outcome = self.between.private(room, message)
         elif message.type == "groupchat":
             room.occupant_of(message.sender)
             self._ask(Speaking(room.jid, message.sender, message))
             outcome = speaking.say(room, message, now)
         else:
-            outcome = requests.message(room, message, now)
+            outcome = self.between.message(room, message)
         return self._done(room, outcome, message)
 
     async def iq(self, iq: Iq) -> None:

@@ -22,6 +22,8 @@ class MucOptions(Component.Options):
     )
     max_nick: int = Field(64, ge=1, description="Characters that a nickname may have.")
     max_vcard: int = Field(131_072, ge=1, description="Octets that the vCard of a room may have, its avatar included.")
+    max_hats: int = Field(50, ge=0, description="Hats (XEP-0317) that a room may have.")
+    max_hats_worn: int = Field(1000, ge=0, description="Hats that the people of a room may wear, all together.")
     max_items: int = Field(500, ge=1, description="People whom one request of an admin may change something for.")
     max_reason: int = Field(1000, ge=0, description="Characters that the reason for a kick, a ban and so on may have.")
     idle_seconds: int = Field(
@@ -58,6 +60,31 @@ class MucOptions(Component.Options):
         description="Presence sent in a second because somebody enters: two for each device in the room. If it is "
         "more, who wants to enter is asked to try again.",
     )
+    invitations_per_minute: int = Field(
+        20, ge=0, description="How many people one person may invite to rooms in a minute."
+    )
+    max_invitations: int = Field(
+        200, ge=0, description="Invitations that a room remembers until they are declined or can't be delivered."
+    )
+    voice_requests_per_minute: int = Field(
+        5, ge=0, description="How often somebody may ask the moderators of a room for voice in a minute."
+    )
+    max_registrations: int = Field(
+        100, ge=0, description="People who may wait in one room for an admin to approve their registration."
+    )
+    max_registration: int = Field(
+        4000, ge=0, description="Characters that somebody may write about themselves to register with a room."
+    )
+    max_relayed: int = Field(
+        10_000,
+        ge=0,
+        description="Requests between occupants of rooms that may wait for their answers, and private messages that "
+        "are remembered for the errors that may answer them.",
+    )
+    max_requests: int = Field(
+        100, ge=0, description="Requests to other occupants that one device may have waiting for an answer."
+    )
+    request_seconds: int = Field(120, ge=1, description="Seconds after which such a request has failed.")
     presence_per_minute: int = Field(
         30, ge=1, description="How often one device may change its presence or nickname in one room in a minute."
     )

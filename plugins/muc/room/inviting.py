@@ -19,7 +19,7 @@ from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import USER
 from xmppd.wire import ns
 
-__all__ = ["bounced", "decline", "invite", "invitees"]
+__all__ = ["bounced", "decline", "forget", "invite", "invitees"]
 
 #: Under which name a room keeps its invitations.
 _NOTE = "invitations"
@@ -144,6 +144,15 @@ def _without(room: Room, one: _Invited, out: Outcome) -> None:
     _note(room, [other for other in _invited(room) if other != one], out)
 
 
+def forget(room: Room, who: Jid) -> Outcome:
+    """Forget the invitations of and by somebody who exists no more."""
+    known, out = _invited(room), Outcome()
+    left = [one for one in known if who not in (Jid.parse(one.invitee).bare, Jid.parse(one.inviter).bare)]
+    if len(left) < len(known):
+        _note(room, left, out)
+    return out
+
+
 # What becomes of them
 
 
@@ -168,7 +177,7 @@ def decline(room: Room, message: Message) -> Outcome:
 
 
 def _answers(room: Room, message: Message, inviter: str, one: _Invited) -> bool:
-    """Is it the invitation that a message declines? Who has invited is named by the real address or that in the room."""
+    """Is it the invitation that is declined? Who has invited is named by their real address, or the one in the room."""
     if Jid.parse(one.invitee).bare != message.sender.bare:
         return False
     try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
-from xmppd.plugins.muc.room import admin, owner
+from xmppd.api import Condition, Iq, Payload, StanzaError, settled
+from xmppd.plugins.muc.room import admin, owner, registering
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import ADMIN, OWNER
@@ -19,7 +19,7 @@ from xmppd.plugins.muc.service import archive_requests, features
 if TYPE_CHECKING:
     from xmppd.plugins.muc import Muc
 
-__all__ = ["ACTS", "ANSWERS", "Act", "Answer", "message", "receive"]
+__all__ = ["ACTS", "ANSWERS", "Act", "Answer", "receive"]
 
 #: Answers a request to the room's own address.
 Act = Callable[["Room", Iq, float], Outcome]
@@ -33,6 +33,8 @@ ACTS: Mapping[tuple[str, str, str], Act] = {
     ("set", ADMIN, "query"): admin.change,
     ("get", OWNER, "query"): owner.ask,
     ("set", OWNER, "query"): owner.change,
+    ("get", registering.NS, "query"): registering.ask,
+    ("set", registering.NS, "query"): registering.register,
     **features.ACTS,
 }
 #: Requests to a room that take more than its rules.
@@ -44,12 +46,13 @@ async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
 
     :raises StanzaError: item-not-found, if there is no such room; service-unavailable for what nobody answers.
     """
-    if room is None:
-        if iq.answerable:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room.")
+    if iq.recipient.resource:
+        await muc.between.pass_on(room, iq)
         return
-    if iq.recipient.resource or not iq.answerable:
-        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    if not iq.answerable:
+        return
+    if room is None:
+        raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room.")
     names = (iq.type, *iq.names[0])
     if names in ANSWERS:
         reply = await ANSWERS[names](muc, room, iq)
@@ -61,11 +64,3 @@ async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
         await settled(answered, muc.delivering.deliver(room, outcome, iq))
     else:
         raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-
-
-def message(room: Room, message: Message, now: float) -> Outcome:
-    """Take a message to the room that is no groupchat message: an invitation, or a request for voice.
-
-    :raises StanzaError: bad-request for anything else (section 17.2).
-    """
-    raise StanzaError(Condition.BAD_REQUEST, text="A message to a room has the type groupchat.")

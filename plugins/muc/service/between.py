@@ -1,0 +1,128 @@
+"""What people send each other by way of a room: requests, private messages, invitations, and forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from xmppd.api import Condition, IHost, Iq, Jid, Message, StanzaError, settled
+from xmppd.api.limits import Window
+from xmppd.plugins.muc.room import inviting, leaving, registering, speaking, voice
+from xmppd.plugins.muc.room.elements import child
+from xmppd.plugins.muc.room.forms import form_type
+from xmppd.plugins.muc.room.outcome import Outcome
+from xmppd.plugins.muc.room.relaying import Relay, Relaying, outside
+from xmppd.plugins.muc.room.state import Room
+from xmppd.plugins.muc.room.words import USER
+from xmppd.plugins.muc.service.store import NOTES, ROOMS
+from xmppd.wire import ns
+
+if TYPE_CHECKING:
+    from xmppd.plugins.muc.options import MucOptions
+
+__all__ = ["Between", "forget", "named_in_notes"]
+
+_MINUTE = 60.0
+
+
+class Between:
+    """Has the rules of rooms applied to that, and counts how often somebody does it."""
+
+    def __init__(self, host: IHost, options: MucOptions, now: Callable[[], float]) -> None:
+        self._host = host
+        self._now = now
+        self._relay = Relay(Relaying())
+        self._invitations = Window(0, _MINUTE)
+        self._requests = Window(0, _MINUTE)
+        self.reconfigure(options)
+
+    def reconfigure(self, options: MucOptions) -> None:
+        """Take other options."""
+        self._options = options
+        self._relay.limits = Relaying(options.max_relayed, options.max_requests, options.request_seconds)
+        self._invitations.set_limits(options.invitations_per_minute, _MINUTE)
+        self._requests.set_limits(options.voice_requests_per_minute, _MINUTE)
+
+    def expire(self) -> None:
+        """Tell those who wait for an answer too long that none has come."""
+        for iq in self._relay.expire(self._now()):
+            self._host.send(iq)
+
+    # Requests
+
+    async def pass_on(self, room: Room | None, iq: Iq) -> None:
+        """Pass on a request to an occupant, or an answer to whom it is for.
+
+        :raises StanzaError: as :meth:`~xmppd.plugins.muc.room.relaying.Relay.request`; where there is no such room,
+            the same as for those who are not in it.
+        """
+        if not iq.answerable:
+            passed = self._relay.answer(iq)
+        elif room is None:
+            raise outside(iq)
+        else:
+            passed = self._relay.request(room, iq, self._now())
+        if passed is not None:
+            await settled(self._host.route(passed.along(iq)))
+
+    # Messages
+
+    def private(self, room: Room, message: Message) -> Outcome:
+        """Take a private message, and remember who has sent it."""
+        outcome = speaking.tell(room, message)
+        self._relay.remember(room, message, outcome, self._now())
+        return outcome
+
+    def failed(self, room: Room, message: Message) -> Outcome:
+        """Take an error that answers something the room has sent: a message to all, a private one, an invitation."""
+        outcome = leaving.bounced(room, message, self._now())
+        failed = self._relay.failed(message) if message.recipient.resource else inviting.bounced(room, message)
+        return failed.add(outcome)
+
+    def message(self, room: Room, message: Message) -> Outcome:
+        """Take a message to the room that is no groupchat message: an invitation, or a form.
+
+        :raises StanzaError: bad-request for anything else (section 17.2); resource-constraint, if somebody does that
+            too often; else as the rules of each say.
+        """
+        now, sender = self._now(), message.sender
+        if message.type == "normal":
+            wanted = inviting.invitees(message)
+            if wanted:
+                self._count(self._invitations, sender.bare, len(wanted), "You have invited too many people")
+                return inviting.invite(room, message, now)
+            if child(message.child(USER, "x"), USER, "decline") is not None:
+                return inviting.decline(room, message)
+            x = message.child(ns.DATA_FORMS, "x")
+            type_ = "" if x is None else form_type(x)
+            if x is not None and type_ == voice.REQUEST:
+                if voice.asks(room, message):
+                    self._count(self._requests, f"{room.number} {sender.bare}", 1, "You have asked too often")
+                return voice.submit(room, message, x)
+            if x is not None and type_ == registering.REGISTER:
+                return registering.decide(room, message, x, now)
+        raise StanzaError(Condition.BAD_REQUEST, text="A message to a room has the type groupchat.")
+
+    def _count(self, window: Window, key: str, events: int, text: str) -> None:
+        for _ in range(events):
+            if window.full(key, self._now()):
+                raise StanzaError(Condition.RESOURCE_CONSTRAINT, text=f"{text}; wait a minute.")
+            window.add(key, self._now())
+
+
+def forget(room: Room, who: Jid) -> Outcome:
+    """Forget what a room has noted of somebody who exists no more: a bare address."""
+    return registering.forget(room, who).add(inviting.forget(room, who))
+
+
+def named_in_notes(connection: Connection, service: Jid, who: Jid) -> Sequence[Jid]:
+    """Return the rooms that may have noted something of somebody, by a bare address."""
+    query = (
+        select(ROOMS.c.name)
+        .join(NOTES, NOTES.c.room == ROOMS.c.number)
+        .where(ROOMS.c.service == str(service), NOTES.c.value.contains(str(who), autoescape=True))
+        .distinct()
+    )
+    return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]
