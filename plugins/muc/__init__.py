@@ -24,7 +24,6 @@ from xmppd.api.muc import Entering, Speaking
 from xmppd.api.pace import Pace
 from xmppd.plugins.muc.options import MucOptions
 from xmppd.plugins.muc.room import entering, leaving, moving, speaking
-from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.state import Limits, Room, Service
 from xmppd.plugins.muc.room.words import MUC
@@ -202,7 +201,7 @@ class Muc(RoomManagement, DiscoComponent):
         return self._done(room, moving.enter(room, presence, now), presence)
 
     def _create(self, jid: Jid, presence: Presence, now: float) -> Awaitable[None] | None:
-        room = self.rooms.make(jid, RoomConfig(), now)
+        room = self.rooms.make(jid, self.service.new_config(), now)
         try:
             outcome = entering.create(room, presence, now)
         except StanzaError:

@@ -64,13 +64,15 @@ class RoomOperations:
         def later(self, seconds: float, function: Callable[[], Any]) -> IDelayedCall: ...
         async def room(self, jid: Jid) -> Room | None: ...
 
-    async def _existing(self, jid: Jid) -> Room:
+    async def existing(self, jid: Jid) -> Room:
+        """Return a room. :raises OperationError: there is none with that address."""
         room = await self.room(jid.bare) if jid.local and jid.domain == self.jid.domain else None
         if room is None:
             raise OperationError(f"there is no room {jid}; `room list` shows those there are", Condition.ITEM_NOT_FOUND)
         return room
 
-    async def _do(self, room: Room, outcome: Outcome) -> None:
+    async def carry_out(self, room: Room, outcome: Outcome) -> None:
+        """Put into effect what was decided here."""
         await settled(self.delivering.on_behalf(room, outcome))
 
     # Looking
@@ -102,7 +104,7 @@ class RoomOperations:
 
         :param room: its address.
         """
-        found = await self._existing(room)
+        found = await self.existing(room)
         return {
             "room": str(found.jid),
             "created": format_datetime(found.created_at),
@@ -161,13 +163,13 @@ class RoomOperations:
         :param nickname: the nickname that is theirs in this room.
         :param reason: what they and others are told.
         """
-        found = await self._existing(room)
+        found = await self.existing(room)
         standing = Standing(who.bare, Affiliation(affiliation), nickname or None, reason)
         try:
             check_standings(found, [standing])
         except StanzaError as error:
             raise OperationError(error.text or str(error.condition), error.condition) from None
-        await self._do(found, affiliate(found, [standing], "", self.clock.seconds()))
+        await self.carry_out(found, affiliate(found, [standing], "", self.clock.seconds()))
         return f"{who.bare} is {affiliation} in {room}."
 
     @operation("room kick", examples=("garden@conference.example.org Romeo --reason 'calm down'",))
@@ -178,11 +180,11 @@ class RoomOperations:
         :param nickname: theirs in the room.
         :param reason: what they and others are told.
         """
-        found = await self._existing(room)
+        found = await self.existing(room)
         occupant = found.occupants.get(nickname)
         if occupant is None:
             raise OperationError(f"nobody in {room} is called {nickname}", Condition.ITEM_NOT_FOUND)
-        await self._do(found, kick(found, {occupant: By(reason=reason)}, self.clock.seconds()))
+        await self.carry_out(found, kick(found, {occupant: By(reason=reason)}, self.clock.seconds()))
         return f"{nickname} ({occupant.who}) is not in {room} any more."
 
     @operation("room announce", examples=("garden@conference.example.org 'This room will close at noon.'",))
@@ -192,10 +194,10 @@ class RoomOperations:
         :param room: its address.
         :param text: what to say.
         """
-        found = await self._existing(room)
+        found = await self.existing(room)
         out = Outcome()
         out.send(Message(None, found.jid, type="groupchat", payload=tag("body", text)), *found.devices)
-        await self._do(found, out)
+        await self.carry_out(found, out)
         return f"{plural(len(found.occupants), 'occupant')} of {room} were told."
 
     # Abuse
@@ -213,7 +215,7 @@ class RoomOperations:
             there = {occupant: By(reason=reason) for occupant in room.occupants_of(who.bare)}
             if there:
                 count += len(there)
-                await self._do(room, kick(room, there, self.clock.seconds()))
+                await self.carry_out(room, kick(room, there, self.clock.seconds()))
         return f"{who.bare} may enter no room of {self.jid} any more; removed from {plural(count, 'room')}."
 
     @operation("room unblock", examples=("spammer@example.net",))
@@ -261,7 +263,7 @@ class RoomOperations:
             jid = rooms[one.room]
             room = None if jid is None else await self.room(jid)
             if room is not None and room.number == one.room and not one.message.has(RETRACT, "retracted"):
-                await self._do(room, take_back(room, one.id, None, reason, self.clock.seconds()))
+                await self.carry_out(room, take_back(room, one.id, None, reason, self.clock.seconds()))
                 await pace.step(1 + len(room.devices))
                 count += 1
         return f"{plural(count, 'message')} of {who.bare} retracted in {plural(len(rooms), 'room')}."
@@ -291,7 +293,7 @@ class RoomOperations:
             progress(number, len(unused))
             room = await self.room(jid)
             if room is not None and not room.occupants and room.active_at < before:
-                await self._do(room, Outcome(changes=[Destroyed()]))
+                await self.carry_out(room, Outcome(changes=[Destroyed()]))
                 count += 1
         return f"{plural(count, 'room')} deleted."
 

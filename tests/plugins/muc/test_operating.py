@@ -10,7 +10,7 @@ from xmppd.api import OperationError
 DAY = 86_400.0
 
 
-class Operating(RoomTestCase):
+class OperatingTestCase(RoomTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.romeo = self.login("romeo@example.org/orchard", presence=True)
@@ -20,12 +20,14 @@ class Operating(RoomTestCase):
         self.enter(self.juliet, "Juliet")
         self.romeo.clear()
 
-    def run_(self, name: str, **arguments: Any) -> Any:
+    def run_(self, name: str, /, **arguments: Any) -> Any:
         return self.wait(self.server.server.operations.run(f"room {name}", arguments), 60)
 
     def say(self, client: Any, text: str, room: str = GARDEN) -> None:
         client.send(f"<message to='{room}' type='groupchat' id='{len(text)}'><body>{text}</body></message>")
 
+
+class Operating(OperatingTestCase):
     def test_list(self) -> None:
         (row,) = self.run_("list")
         self.assertEqual(row["room"], GARDEN)
@@ -131,3 +133,61 @@ class Operating(RoomTestCase):
         self.assertEqual([one["room"] for one in self.run_("list")], [GARDEN])
         with self.assertRaises(OperationError):
             self.run_("delete-unused", days=0)
+
+
+class Managing(OperatingTestCase):
+    """Rooms that operators make."""
+
+    def test_create(self) -> None:
+        self.run_("create", room="park@conference.example.org", owner="juliet@example.org", name="The Park")
+        self.kill()
+        shown = self.run_("show", room="park@conference.example.org")
+        self.assertEqual((shown["configuration"]["name"], shown["configuration"]["persistent"]), ("The Park", True))
+        self.assertEqual([one["who"] for one in shown["affiliations"]], ["juliet@example.org"])
+        self.assertTrue(shown["confirmed"])
+        for room in ("park@conference.example.org", "park@example.org", "conference.example.org"):
+            with self.assertRaises(OperationError):
+                self.run_("create", room=room, owner="juliet@example.org")
+
+    def test_set(self) -> None:
+        self.run_("set", room=GARDEN, option="name", value="Roses")
+        self.assertEqual(
+            self.run_("set", room=GARDEN, option="password", value="rose"), f"password of {GARDEN} is ***."
+        )
+        self.run_("set", room=GARDEN, option="presence_broadcast", value="moderator, participant")
+        config = self.room().config
+        self.assertEqual((config.name, config.password), ("Roses", "rose"))
+        self.assertEqual(config.presence_broadcast, ("moderator", "participant"))
+        self.assertIn("<status code='104'/>", self.juliet.received[-1])
+        for option, value in (("nmae", "x"), ("members_only", "perhaps"), ("max_users", "many")):
+            with self.assertRaises(OperationError) as caught:
+                self.run_("set", room=GARDEN, option=option, value=value)
+            self.assertIn(option, str(caught.exception))
+
+    def test_members_only(self) -> None:
+        self.run_("set", room=GARDEN, option="members_only", value="true")
+        self.assertEqual(self.nicks(), ["Romeo"])
+
+    def test_destroy(self) -> None:
+        with self.assertRaises(OperationError):
+            self.run_("destroy", room=GARDEN, venue="@")
+        self.run_("destroy", room=GARDEN, reason="closed", venue="park@conference.example.org")
+        self.romeo.expect(
+            f"<presence from='{GARDEN}/Romeo' type='unavailable'>{{...}}<x xmlns='{USER}'>"
+            "<item affiliation='none' role='none'/><destroy jid='park@conference.example.org'><reason>closed</reason>"
+            "</destroy><status code='110'/></x></presence>"
+        )
+        self.assertEqual(self.run_("list"), [])
+
+
+class Forced(RoomTestCase):
+    config = {"muc": {"forced": {"public": False}, "defaults": {"moderated": True}}}
+
+    def test_forced(self) -> None:
+        operations = self.server.server.operations
+        self.wait(operations.run("room create", {"room": GARDEN, "owner": "romeo@example.org"}))
+        shown: Any = self.wait(operations.run("room show", {"room": GARDEN}))
+        self.assertEqual((shown["configuration"]["public"], shown["configuration"]["moderated"]), (False, True))
+        with self.assertRaises(OperationError) as caught:
+            self.wait(operations.run("room set", {"room": GARDEN, "option": "public", "value": "true"}))
+        self.assertIn("forced", str(caught.exception))
