@@ -33,6 +33,8 @@ class Rooms:
         self.loaded: dict[Jid, Room] = {}
         self.total = 0
         self._loading: dict[Jid, Deferred[Room | None]] = {}
+        self._removed: set[int] = set()  # numbers of rooms that may be in the database still
+        self._removed_before: set[int] = set()  # those of them that were there when it was tidied last
 
     def load(self, jid: Jid) -> Deferred[Room | None]:
         """Return a room, or None if there is none with that address. Fails with StorageUnavailable.
@@ -66,7 +68,7 @@ class Rooms:
         stored = await self._db.read(lambda c: store.find(c, jid))
         if jid in self.loaded:
             return self.loaded[jid]
-        if stored is None:
+        if stored is None or stored.number in self._removed:
             return None
         room = self.loaded[jid] = self._restored(jid, stored)
         return room
@@ -96,7 +98,9 @@ class Rooms:
     def remove(self, jid: Jid) -> None:
         """A room exists no more."""
         self.total -= 1
-        self.drop(jid)
+        room = self.loaded.pop(jid, None)
+        if room is not None:
+            self._removed.add(room.number)
 
     def drop(self, jid: Jid) -> None:
         """Keep a room in memory no longer."""
@@ -110,6 +114,8 @@ class Rooms:
         :param now: in seconds since the epoch.
         :param idle: seconds after which a room is dropped.
         """
+        self._removed -= self._removed_before
+        self._removed_before = set(self._removed)
         unused = [room for room in self.loaded.values() if not room.occupants and room.active_at < now - idle]
         late = [room for room in self.loaded.values() if room.active_at - room.stored_at > _BEHIND]
         active = [(room.number, room.active_at) for room in {*unused, *late} if room.active_at != room.stored_at]
