@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from xmppd.api import Jid, Message, Presence, tag
+from xmppd.plugins.muc.room import hats
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.state import Occupant, Room
@@ -73,7 +74,8 @@ def presence_of(
         role=role,
     )
     shown = occupant.shown if change.payload is None else change.payload
-    payload = shown + occupant_id(occupant.id) + user(item, (*change.codes, *codes), change.more)
+    worn = b"" if change.gone else hats.worn_by(room, occupant.who)
+    payload = shown + occupant_id(occupant.id) + worn + user(item, (*change.codes, *codes), change.more)
     return Presence(None, occupant.jid, type="unavailable" if change.gone else None, payload=payload)
 
 

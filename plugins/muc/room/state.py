@@ -62,6 +62,8 @@ class Limits:
     :ivar items: how many people one request may change something for.
     :ivar reason_characters: how long the reason for that may be.
     :ivar vcard_octets: how large the room's vCard may be, its avatar included.
+    :ivar hats: how many different hats it may have (XEP-0317).
+    :ivar hats_worn: how many its people may wear, all together.
     :ivar text_characters: how long its name, its description and other texts may be.
     :ivar contacts: how many addresses of people who can be asked about it it may have.
     :ivar invitations: how many of those that were not declined a room remembers.
@@ -78,6 +80,8 @@ class Limits:
     items: int = 500
     reason_characters: int = 1000
     vcard_octets: int = 131_072
+    hats: int = 50
+    hats_worn: int = 1000
     text_characters: int = 2000
     contacts: int = 20
     invitations: int = 200
@@ -217,6 +221,17 @@ class Room:
     def reserved_for(self, nick: str) -> Jid | None:
         """Return whose nickname it is, if somebody has registered it (section 7.10)."""
         return next((who for who, member in self.members.items() if member.nick == nick), None)
+
+    @property
+    def most_history(self) -> int:
+        """How many messages of the past are shown at most to who enters."""
+        return min(self.config.history, self.service.limits.history)
+
+    @property
+    def most_occupants(self) -> int:
+        """How many occupants there may be."""
+        limit = self.service.limits.occupants
+        return min(self.config.max_users or limit, limit)
 
     # Who is there
 

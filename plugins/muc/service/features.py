@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
-from xmppd.plugins.muc.room import avatar, moderating
+from xmppd.api.commands import NS as COMMANDS_NS
+from xmppd.plugins.muc.room import avatar, commands, hat_commands, moderating
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
-from xmppd.plugins.muc.room.words import MODERATE
+from xmppd.plugins.muc.room.words import HATS, MODERATE
 from xmppd.plugins.muc.service import store
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ACTS", "ANSWERS", "FEATURES"]
 
 #: Features of every room.
-FEATURES = (*moderating.FEATURES, avatar.NS)
+FEATURES = (*moderating.FEATURES, avatar.NS, HATS, COMMANDS_NS)
 
 
 async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:
@@ -41,9 +42,13 @@ async def _vcard(muc: Muc, room: Room, iq: Iq) -> Payload:
     return card.encode()
 
 
+#: Ad-hoc commands of every room, by node.
+COMMANDS = hat_commands.COMMANDS
+
 #: Those that a room's rules answer.
 ACTS: Mapping[tuple[str, str, str], Callable[[Room, Iq, float], Outcome]] = {
     ("set", avatar.NS, "vCard"): avatar.publish,
+    ("set", COMMANDS_NS, "command"): lambda room, iq, now: commands.execute(room, iq, COMMANDS),
 }
 #: Those that take more.
 ANSWERS: Mapping[tuple[str, str, str], Callable[[Muc, Room, Iq], Awaitable[Payload]]] = {
