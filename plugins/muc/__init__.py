@@ -23,7 +23,7 @@ from xmppd.api.disco import DiscoComponent
 from xmppd.api.muc import Entering, Speaking
 from xmppd.api.pace import Pace
 from xmppd.plugins.muc.options import MucOptions
-from xmppd.plugins.muc.room import entering, leaving, moving, speaking
+from xmppd.plugins.muc.room import entering, leaving, moving, owner, speaking
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.state import Limits, Room, Service
 from xmppd.plugins.muc.room.words import MUC
@@ -32,6 +32,7 @@ from xmppd.plugins.muc.service.absent import Absent
 from xmppd.plugins.muc.service.archive import RoomArchive
 from xmppd.plugins.muc.service.between import Between
 from xmppd.plugins.muc.service.delivering import Delivering
+from xmppd.plugins.muc.service.discovery import SERVICE_FEATURES, Discovery
 from xmppd.plugins.muc.service.guard import Guard
 from xmppd.plugins.muc.service.managing import RoomManagement
 from xmppd.plugins.muc.service.rooms import Rooms
@@ -44,12 +45,12 @@ _HOUSEKEEPING = 60.0
 _EXPIRY = 600.0
 
 
-class Muc(RoomManagement, DiscoComponent):
+class Muc(RoomManagement, Discovery, DiscoComponent):
     """Rooms in which many people talk with each other."""
 
     label = "conference"
-    xep = (45, "1.35.1")
-    features = (MUC,)
+    xep = ((45, "1.35.1"), (307, "0.1"))
+    features = SERVICE_FEATURES
     tables = (*store.TABLES, *archive.TABLES)
 
     class Options(MucOptions):
@@ -65,6 +66,7 @@ class Muc(RoomManagement, DiscoComponent):
         new = secrets.token_bytes(_SECRET_OCTETS)
         secret = await self.db.write(lambda c: store.service_secret(c, self.jid, new))
         self.service = Service(self.jid, secret, self._limits(), lambda who: who in self.host.admins)
+        self._take_room_options()
         self.rooms = Rooms(self.db, self.service)
         self.archive = RoomArchive(self.host, self.jid, lambda: self.options)
         await self.archive.start()
@@ -81,9 +83,17 @@ class Muc(RoomManagement, DiscoComponent):
             await self._open()
             return
         self.service.limits = self._limits()
+        self._take_room_options()
         await self.archive.reconfigured()
         self.guard.reconfigure(options)
         self.between.reconfigure(options)
+        for room in list(self.rooms.loaded.values()):
+            outcome = owner.reconfigure(room, self.service.allowed(room.config), self.clock.seconds())
+            await settled(self.delivering.on_behalf(room, outcome))
+
+    def _take_room_options(self) -> None:
+        self.service.defaults = self.options.defaults.stated()
+        self.service.forced = self.options.forced.stated()
 
     def _limits(self) -> Limits:
         options = self.options
@@ -98,6 +108,8 @@ class Muc(RoomManagement, DiscoComponent):
             hats_worn=options.max_hats_worn,
             items=options.max_items,
             reason_characters=options.max_reason,
+            text_characters=options.max_text,
+            contacts=options.max_contacts,
             invitations=options.max_invitations,
             registrations=options.max_registrations,
             form_characters=options.max_registration,
@@ -184,9 +196,11 @@ class Muc(RoomManagement, DiscoComponent):
         if room is None or presence.sender not in room.devices:
             return self.host.route(moving.not_there(presence).along(presence))
         self.guard.change(presence.sender, room)
+        self.host.will_store(presence)
         return self._done(room, moving.update(room, presence, now), presence)
 
     def _enter(self, room: Room | None, presence: Presence, now: float) -> Awaitable[None] | None:
+        self.host.will_store(presence)
         if room is None:
             jid = presence.recipient.bare
             entering.check_nick(self.service, presence.recipient.resource)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from xmppd.api import Component, Field
+from xmppd.plugins.muc.room_options import RoomOptions
 
 __all__ = ["MucOptions"]
 
@@ -26,6 +27,13 @@ class MucOptions(Component.Options):
     max_hats_worn: int = Field(1000, ge=0, description="Hats that the people of a room may wear, all together.")
     max_items: int = Field(500, ge=1, description="People whom one request of an admin may change something for.")
     max_reason: int = Field(1000, ge=0, description="Characters that the reason for a kick, a ban and so on may have.")
+    max_text: int = Field(
+        2000, ge=1, description="Characters that the name of a room, its description and its password may have."
+    )
+    max_contacts: int = Field(20, ge=0, description="People who can be asked about a room, as it says.")
+    list_rooms: int = Field(500, ge=1, description="Rooms that are listed at once to who asks which there are.")
+    defaults: RoomOptions = Field(RoomOptions(), description="How new rooms begin.")
+    forced: RoomOptions = Field(RoomOptions(), description="What is so in all rooms, whatever their owners want.")
     idle_seconds: int = Field(
         300, ge=1, description="Seconds after which a room that nobody is in is kept in memory no longer."
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from xmppd.api import Condition, Element, Jid, Message, Presence, StanzaError, tag
 from xmppd.plugins.muc.room import avatar
+from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.history import Request, read_request
-from xmppd.plugins.muc.room.outcome import Affiliated, Created, Entered, Outcome, Seated
+from xmppd.plugins.muc.room.outcome import Affiliated, Configured, Created, Entered, Outcome, Seated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.state import Member, Occupant, Room, Service
@@ -22,6 +23,8 @@ def create(room: Room, presence: Presence, now: float) -> Outcome:
     room.locked = True
     room.members[who] = owner = Member(Affiliation.OWNER)
     out = Outcome(changes=[Created(who), Affiliated(who, owner)], happened=[Created(who)])
+    if room.config != RoomConfig():
+        out.changes.append(Configured(room.config))
     return out.add(enter(room, presence, now, created=True))
 
 
@@ -83,7 +86,7 @@ def _show_others(room: Room, occupant: Occupant, device: Jid, out: Outcome) -> N
 
 def tell_past(room: Room, device: Jid, wanted: Request, out: Outcome) -> None:
     """Send a device what was said, and at last the subject (sections 7.2.13 to 7.2.15)."""
-    most = min(room.config.history, room.service.limits.history)
+    most = room.most_history if wanted != Request() else min(room.config.default_history, room.most_history)
     around = len(delay(room.jid, room.created_at, digits=3).decode()) + len(f" to='{device.xml}'")
     for past in room.history.select(wanted, most, around):
         out.send(past.message.adding(delay(room.jid, past.at, digits=3)), device)
@@ -123,7 +126,7 @@ def check(room: Room, presence: Presence, created: bool = False) -> None:
     if occupant is not None:
         if len(occupant.devices) >= room.service.limits.devices:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You are there with too many devices.")
-    elif not staff and len(room.occupants) >= (room.config.max_users or room.service.limits.occupants):
+    elif not staff and len(room.occupants) >= room.most_occupants:
         raise StanzaError(Condition.SERVICE_UNAVAILABLE, type="wait", text="The room is full.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 
-from xmppd.api import Condition, Element, Iq, Jid, Message, StanzaError, tag
+from xmppd.api import Condition, Element, Iq, Jid, StanzaError, tag
 from xmppd.plugins.muc.room.affiliating import Standing, affiliate, check_standings
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.destroying import as_asked, destroy
@@ -14,7 +14,7 @@ from xmppd.plugins.muc.room.fields import FIELDS, ROOMCONFIG, roomconfig
 from xmppd.plugins.muc.room.forms import field, form
 from xmppd.plugins.muc.room.leaving import expel
 from xmppd.plugins.muc.room.outcome import Configured, Destroyed, Outcome, Unlocked
-from xmppd.plugins.muc.room.presenting import Change, user
+from xmppd.plugins.muc.room.presenting import Change, tell_configured
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.roles import By, cast
 from xmppd.plugins.muc.room.state import Room
@@ -152,12 +152,12 @@ def reconfigure(room: Room, config: RoomConfig, now: float, *, tell: bool = True
         for occupant in room.occupants.values():
             if occupant.role is Role.VISITOR:
                 cast(room, occupant, Role.PARTICIPANT, By(), out)
-    if tell and room.devices:
+    if tell:
         codes = [_CODES[name][not getattr(config, name)] for name in changed if name in _CODES]
         if lists or not set(changed) <= set(_CODES):
             codes.append(Status.CONFIGURED)
         for code in codes:
-            out.send(Message(None, room.jid, type="groupchat", payload=user(None, (code,))), *room.devices)
+            tell_configured(room, out, code)
     if changed and not config.persistent and not room.occupants and not room.locked and Destroyed() not in out.changes:
         out.changes.append(Destroyed())
     return out

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from xmppd.api import Condition, Iq, Payload, StanzaError, settled
 from xmppd.plugins.muc.room import admin, owner, registering
 from xmppd.plugins.muc.room.outcome import Outcome
+from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import ADMIN, OWNER
-from xmppd.plugins.muc.service import archive_requests, features
+from xmppd.plugins.muc.service import archive_requests, discovery, features
 
 if TYPE_CHECKING:
     from xmppd.plugins.muc import Muc
@@ -38,7 +39,7 @@ ACTS: Mapping[tuple[str, str, str], Act] = {
     **features.ACTS,
 }
 #: Requests to a room that take more than its rules.
-ANSWERS: Mapping[tuple[str, str, str], Answer] = {**features.ANSWERS, **archive_requests.ANSWERS}
+ANSWERS: Mapping[tuple[str, str, str], Answer] = {**discovery.ANSWERS, **features.ANSWERS, **archive_requests.ANSWERS}
 
 
 async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
@@ -53,11 +54,14 @@ async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
         return
     if room is None:
         raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room.")
+    if room.locked and room.affiliation(iq.sender) is not Affiliation.OWNER:  # section 10.1.1
+        raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room.")
     names = (iq.type, *iq.names[0])
     if names in ANSWERS:
         reply = await ANSWERS[names](muc, room, iq)
         await settled(muc.host.route(iq.result(reply).along(iq)))
     elif names in ACTS:
+        muc.host.will_store(iq)
         outcome = ACTS[names](room, iq, muc.clock.seconds())
         # Section 8.2 and others: who has asked is told first, and others then.
         answered = muc.host.route(iq.result(outcome.reply).along(iq))

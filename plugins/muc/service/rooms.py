@@ -74,7 +74,7 @@ class Rooms:
         return room
 
     def _restored(self, jid: Jid, stored: Stored) -> Room:
-        room = Room(self.service, jid, stored.number, stored.config, stored.created_at)
+        room = Room(self.service, jid, stored.number, self.service.allowed(stored.config), stored.created_at)
         room.locked, room.version = stored.locked, stored.version
         room.subject, room.active_at, room.stored_at = stored.subject, stored.active_at, stored.active_at
         room.members.update(stored.members)

@@ -75,6 +75,8 @@ ROOMS = Table(
     Column("service", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("config", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("public", Integer, nullable=False),
     Column("locked", Integer, nullable=False),
     Column("version", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
@@ -84,6 +86,7 @@ ROOMS = Table(
     Column("subject_id", Text),
     Column("subject_at", Float),
     Index("muc_rooms_by_name", "service", "name", unique=True),
+    Index("muc_rooms_to_find", "service", "locked", "public", "name"),
 )
 MEMBERS = Table(
     "muc_members",
@@ -303,7 +306,7 @@ def _create(connection: Connection, key: Key, change: Created) -> None:
     _destroy(connection, key, change)
     row = {
         "number": key.number, "service": key.jid.domain, "name": key.jid.local, "config": RoomConfig().to_text(),
-        "locked": 1, "version": 0, "created_at": key.created_at, "active_at": key.created_at,
+        "title": "", "public": 1, "locked": 1, "version": 0, "created_at": key.created_at, "active_at": key.created_at,
     }  # fmt: skip
     connection.execute(insert(ROOMS), row)
 
@@ -319,7 +322,9 @@ def _unlock(connection: Connection, key: Key, change: Unlocked) -> None:
 
 
 def _configure(connection: Connection, key: Key, change: Configured) -> None:
-    connection.execute(update(ROOMS).filter_by(number=key.number).values(config=change.config.to_text()))
+    config = change.config
+    values = {"config": config.to_text(), "title": config.name, "public": int(config.public)}
+    connection.execute(update(ROOMS).filter_by(number=key.number).values(values))
 
 
 def _set_subject(connection: Connection, key: Key, change: SubjectSet) -> None:

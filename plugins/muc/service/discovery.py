@@ -1,0 +1,113 @@
+"""Service discovery of rooms, and of the service that has them (XEP-0045 sections 6 and 7.12; XEP-0307)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from xmppd.api import Condition, IDatabase, IHost, Iq, Jid, Payload, StanzaError, iq_get, settled, tag
+from xmppd.api.disco import DiscoItems, Identity, Info, Item, answer_info, answer_items, node_of
+from xmppd.api.muc import RoomInfo, RoomItems
+from xmppd.plugins.muc.room import describing
+from xmppd.plugins.muc.room.ranks import Affiliation
+from xmppd.plugins.muc.room.state import Room
+from xmppd.plugins.muc.room.words import MUC
+from xmppd.plugins.muc.service import archive_requests, features, listing
+from xmppd.wire import rsm
+from xmppd.wire.disco import INFO, ITEMS
+from xmppd.wire.xml import parse
+
+if TYPE_CHECKING:
+    from xmppd.plugins.muc import Muc
+    from xmppd.plugins.muc.options import MucOptions
+    from xmppd.plugins.muc.room.state import Service
+    from xmppd.plugins.muc.service.guard import Guard
+
+__all__ = ["ANSWERS", "SERVICE_FEATURES", "Discovery"]
+
+UNIQUE = f"{MUC}#unique"
+_RESERVED = "x-roomuser-item"
+_TRAFFIC = f"{MUC}#traffic"
+_UNIQUE_OCTETS = 16
+#: What the service says of itself, besides what it says of the archives of its rooms.
+SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", UNIQUE, rsm.NS)
+
+
+class Discovery:
+    """The part of the plugin that says which rooms there are."""
+
+    if TYPE_CHECKING:  # what the plugin has of its own
+        service: Service
+        guard: Guard
+        host: IHost
+
+        @property
+        def jid(self) -> Jid: ...
+        @property
+        def db(self) -> IDatabase: ...
+        @property
+        def options(self) -> MucOptions: ...
+
+    @iq_get(ITEMS, "query")
+    async def disco_items(self, request: Iq) -> Iq:
+        """List the public rooms (section 6.3): as many as may be listed at once, and those that are asked for."""
+        event = DiscoItems(self.jid, node_of(request), request.sender, trusted=True)
+        if event.node:
+            return await answer_items(self.host, event, request)
+        wanted, most = rsm.page_request(request.request), self.options.list_rooms
+        public = self.service.forced.get("public")
+        page = await self.db.read(lambda c: listing.page(c, self.jid, wanted, most, public))
+        event.items += [Item(str(room.jid), room.title) for room in page.rooms]
+        rooms = len(event.items)
+        if page.place == 0:  # what others have to list is on the first page
+            await settled(self.host.notify(event))
+        behind = b""
+        if rooms < page.total or any(element.uri == rsm.NS for element in request.request.elements()):
+            behind = _page_set(page)
+        items = (tag("item", jid=item.jid, name=item.name or None, node=item.node or None) for item in event.items)
+        return request.result(tag("query", *items, behind, xmlns=ITEMS))
+
+    @iq_get(UNIQUE, "unique")
+    async def unique_name(self, request: Iq) -> Iq:
+        """Return a name that no room has, nor will have by chance (XEP-0307), to who may create one."""
+        self.guard.enter(request.sender, None)
+        return request.result(tag("unique", secrets.token_hex(_UNIQUE_OCTETS), xmlns=UNIQUE))
+
+
+def _page_set(page: listing.Page) -> bytes:
+    if not page.rooms:
+        return rsm.page_set(None, None, None, page.total)
+    return rsm.page_set(str(page.rooms[0].jid), str(page.rooms[-1].jid), page.place, page.total)
+
+
+async def _info(muc: Muc, room: Room, iq: Iq) -> Payload:
+    """Say what a room is (section 6.4), or which nickname is the asker's there (section 7.12)."""
+    node = node_of(iq)
+    if node == _RESERVED:
+        member = room.members.get(iq.sender.bare)
+        mine = (Identity("conference", "text", member.nick),) if member is not None and member.nick else ()
+        return Info(mine, ()).query(node)
+    if node == _TRAFFIC:  # section 18.1.1: everything passes
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    event = RoomInfo(room.jid, node, iq.sender)
+    if not node:
+        event.identities.append(Identity("conference", "text", room.config.name or room.jid.local))
+        event.features += [*describing.features(room.config), *features.FEATURES, ITEMS]
+        event.features += archive_requests.features(room, muc.options.archive_search)
+        event.forms += parse(describing.information(room, iq.sender, muc.clock.seconds()))
+    return (await answer_info(muc.host, event, iq)).payload
+
+
+async def _items(muc: Muc, room: Room, iq: Iq) -> Payload:
+    """Say who is in a room, if it is one that says so (section 6.5)."""
+    event = RoomItems(room.jid, node_of(iq), iq.sender, trusted=True)
+    if not event.node and room.config.list_occupants and room.affiliation(iq.sender) is not Affiliation.OUTCAST:
+        event.items += [Item(str(one.jid)) for one in room.occupants.values() if room.broadcasts(one.role)]
+    return (await answer_items(muc.host, event, iq)).payload
+
+
+ANSWERS: Mapping[tuple[str, str, str], Callable[[Muc, Room, Iq], Awaitable[Payload]]] = {
+    ("get", INFO, "query"): _info,
+    ("get", ITEMS, "query"): _items,
+}
