@@ -12,11 +12,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xmppd.api.disco import DiscoInfo, DiscoItems
 from xmppd.wire.errors import StanzaError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Message, Presence
 
-__all__ = ["Entering", "OccupantEntered", "OccupantLeft", "RoomCreated", "RoomDestroyed", "RoomMessage", "Speaking"]
+__all__ = [
+    "Entering",
+    "OccupantEntered",
+    "OccupantLeft",
+    "RoomCreated",
+    "RoomDestroyed",
+    "RoomInfo",
+    "RoomItems",
+    "RoomMessage",
+    "Speaking",
+]
 
 
 @dataclass(slots=True)
@@ -100,3 +111,16 @@ class RoomMessage:
     room: Jid
     message: Message
     author: Jid
+
+
+@dataclass(slots=True)
+class RoomInfo(DiscoInfo):
+    """Somebody who may know wants to know what a room is. To be observed; observers add to it, and may be ``async``.
+
+    :ivar entity: the room's address.
+    """
+
+
+@dataclass(slots=True)
+class RoomItems(DiscoItems):
+    """Somebody who may know wants to know what belongs to a room; see :class:`RoomInfo`."""
