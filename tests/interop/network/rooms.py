@@ -42,7 +42,7 @@ class Rooms(StageCase):
     @classmethod
     def settings(cls) -> str:
         """Return more of our configuration."""
-        return SETTINGS
+        return f'{SETTINGS}[hosts."{cls.ours.name}".muc]\ncreate = "anyone"\n'
 
     async def guest(self, site: Site, name: str, register: bool = True, **more: Any) -> Guest:
         """Return somebody with an account there, online until the test ends."""
