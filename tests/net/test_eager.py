@@ -97,6 +97,25 @@ class EagerTests(TestCase):
         self.assertEqual(await self.read(13), b"one two three")
         self.assertEqual(sent, [b"one two three"])
 
+    async def test_somebody_writes_when_the_turn_ends(self) -> None:
+        transport = self.talker.transport
+        told: list[str] = []
+
+        class Gathering:
+            def turn_ends(self) -> None:
+                told.append("end")
+                transport.write(b"gathered ")
+
+        for _ in range(2):
+            transport.write(b"at once ")
+            transport.at_end_of_turn(Gathering())
+            self.assertEqual(told, [])
+            self.assertEqual(await self.read(17), b"at once gathered ")
+            self.assertEqual(told, ["end"])
+            transport.at_end_of_turn(Gathering())
+            self.assertEqual(await self.read(9), b"gathered ")
+            told.clear()
+
     async def test_what_the_next_turn_wrote_does_not_wait_for_an_acknowledgement(self) -> None:
         self.assertTrue(self.talker.transport.getTcpNoDelay())
 

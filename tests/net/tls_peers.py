@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import parse
 from xmppd.net.tls.certificates import XMPP_ADDR, Credentials, PrivateKey, der_text
-from xmppd.net.tls.transport import TlsInfo, TlsTransport
+from xmppd.net.tls.info import TlsInfo
+from xmppd.net.tls.transport import TlsTransport
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG_AGO, FAR_OFF = NOW.replace(year=2020), NOW.replace(year=2090)  # OpenSSL looks at the real time
@@ -75,6 +76,10 @@ class Tcp(StringTransport):
 
     protocol: Any = None
     aborted = False
+    at_end_of_turn: Any = None
+
+    def loseWriteConnection(self) -> None:
+        self.disconnecting = True
 
     def abortConnection(self) -> None:
         self.aborted = True

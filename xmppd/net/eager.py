@@ -9,7 +9,7 @@ usual way. See docs/decisions/0008-eager-writes.md.
 from __future__ import annotations
 
 from errno import EAGAIN, EWOULDBLOCK
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet import tcp
 from twisted.internet.main import CONNECTION_LOST
@@ -21,6 +21,12 @@ from xmppd.net.c2s.newcomers import Newcomers
 __all__ = ["EagerConnections", "make_eager"]
 
 _READ = 8_192  # octets
+
+
+class Gathering(Protocol):
+    """Gathers what is written in a turn, to write it when the turn ends."""
+
+    def turn_ends(self) -> None: ...
 
 
 class _Turn:
@@ -46,6 +52,7 @@ class _Eager(tcp.Connection):
 
     turn: _Turn
     _due = False
+    _gathering: Gathering | None = None
 
     def doRead(self) -> Any:
         """Read what is there."""
@@ -79,8 +86,18 @@ class _Eager(tcp.Connection):
             self._due = True
             self.turn.add(self)
 
+    def at_end_of_turn(self, gathering: Gathering) -> None:
+        """Let somebody write just before what the turn has written goes out."""
+        self._gathering = gathering
+        if not self._due:
+            self._due = True
+            self.turn.add(self)
+
     def flush(self) -> None:
         """Write; leave to the reactor what the kernel does not take."""
+        if self._gathering is not None:
+            gathering, self._gathering = self._gathering, None
+            gathering.turn_ends()
         self._due = False
         if not self.connected:
             return

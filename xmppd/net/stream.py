@@ -22,7 +22,7 @@ from xmppd.wire.stanza import Nonza
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IClock, IDelayedCall
-    from xmppd.net.tls.transport import TlsInfo
+    from xmppd.net.tls.info import TlsInfo
 
 __all__ = ["FAREWELL", "XmlStream"]
 

@@ -16,8 +16,9 @@ from tests.net.tls_peers import Application, Client, Tcp, connect, issue, make_s
 from xmppd.core.options import SettingsError
 from xmppd.net.tls.certificates import Credentials
 from xmppd.net.tls.context import ALPN_CLIENT, ALPN_SERVER
+from xmppd.net.tls.info import TlsInfo
 from xmppd.net.tls.peer import PeerTls, handshake_problem, server_name
-from xmppd.net.tls.transport import ServerTls, TlsInfo, TlsTransport
+from xmppd.net.tls.transport import ServerTls, TlsTransport
 
 ROOT = issue("Test Root", authority=True)
 MIDDLE = issue("Test Middle", issuer=ROOT, authority=True)

@@ -15,7 +15,8 @@ from tests.net.tls_peers import NOW, Application, Client, Tcp, connect, issue, m
 from xmppd.core.options import SettingsError
 from xmppd.net.tls.certificates import CertificateFiles, self_signed, write
 from xmppd.net.tls.context import end_point
-from xmppd.net.tls.transport import ServerTls, load_credentials
+from xmppd.net.tls.records import BEGINNING, count
+from xmppd.net.tls.transport import ServerTls, TlsTransport, load_credentials
 
 
 class TlsTestCase(unittest.TestCase):
@@ -149,6 +150,68 @@ class DataTests(TlsTestCase):
         self.assertEqual(self.layer._unanswered, 1022)
         self.send(b" " * 70_000)
         self.assertEqual(self.layer._unanswered, 0)
+
+
+class TurnTests(TlsTestCase):
+    """What is written in a turn of the reactor is encrypted together, when the TCP transport writes at its end."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.client = Client("example.org")
+        self.tcp = connect(self.layer, self.client)
+        self.waiting: list[TlsTransport] = []
+        self.tcp.at_end_of_turn = self.waiting.append
+        self.write = self.application.transport.write
+
+    def end_turn(self) -> bytes:
+        """Return what went out."""
+        for gathering in self.waiting:
+            gathering.turn_ends()
+        self.waiting.clear()
+        return self.tcp.take()
+
+    def read(self, octets: bytes) -> bytes:
+        self.client.received = b""
+        self.client.connection.bio_write(octets)
+        self.client.read()
+        return self.client.received
+
+    def test_one_record(self) -> None:
+        for word in (b"one ", b"two ", b"three"):
+            self.write(word)
+        self.assertEqual((self.waiting, self.tcp.take()), ([self.layer], b""))
+        octets = self.end_turn()
+        self.assertEqual(count(octets, BEGINNING)[0], 1)
+        self.assertEqual(self.read(octets), b"one two three")
+        self.assertEqual(self.end_turn(), b"")
+        self.write(b"four")
+        self.assertEqual(self.read(self.end_turn()), b"four")
+
+    def test_not_more_than_some(self) -> None:
+        data = bytes(range(256)) * 4
+        for _ in range(20):
+            self.write(data)
+        self.assertEqual(self.read(self.tcp.take()), data * 17)
+        self.assertEqual(self.read(self.end_turn()), data * 3)
+
+    def test_all_is_sent_before_the_end(self) -> None:
+        for end in (self.application.transport.loseWriteConnection, self.application.transport.loseConnection):
+            self.write(b"bye")
+            end()
+            with self.assertRaises(SSL.ZeroReturnError):
+                self.read(self.tcp.take())
+            self.assertEqual(self.client.received, b"bye")
+            self.assertEqual(self.end_turn(), b"")
+            self.setUp()
+
+    def test_nothing_is_sent_when_it_was_cut(self) -> None:
+        self.write(b"too late")
+        self.application.transport.abortConnection()
+        self.assertEqual(self.end_turn(), b"")
+        self.setUp()
+        self.write(b"too late")
+        self.layer.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.end_turn(), b"")
 
 
 class HandshakeTests(TlsTestCase):

@@ -7,7 +7,7 @@ an idle connection's share is nearly all OpenSSL's, and a large stanza leaves no
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,70 +19,19 @@ from zope.interface import implementer
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
 from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read, services
-from xmppd.net.tls.context import Contexts, HostContext, peer_addresses
-from xmppd.net.tls.identity import Proof, prove
+from xmppd.net.tls.context import Contexts, HostContext
+from xmppd.net.tls.info import TlsInfo
 from xmppd.net.tls.records import BEGINNING, count
-from xmppd.wire.jid import Jid
 
 #: Octets given to OpenSSL at a time. Its memory buffers grow to the most they ever held, and stay so; what is written
 #: at once, such as a roster, is on average the larger part.
 _READ = 4_096
 _WRITE = 2_048
 _RECORD = 16_384
+#: Octets of a turn of the reactor that wait for its end, to be encrypted together.
+_GATHERED = 16_384
 #: Octets after which answers that OpenSSL made by itself are sent even if the application has nothing to say.
 _UNANSWERED = 65_536
-
-
-class TlsInfo:
-    """What the TLS of a connection tells about itself; asked of OpenSSL when needed, so that it takes no room."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: SSL.Connection) -> None:
-        self._connection = connection
-
-    @property
-    def version(self) -> str:
-        """As ``TLSv1.3``."""
-        return self._connection.get_protocol_version_name()
-
-    @property
-    def cipher(self) -> str:
-        """OpenSSL's name of the cipher suite."""
-        return self._connection.get_cipher_name() or ""
-
-    @property
-    def channel_bindings(self) -> Mapping[str, bytes]:
-        """Data of the types of channel binding there are (RFC 5056), the best type first."""
-        bindings = {}
-        if self.version == "TLSv1.3":
-            # With TLS 1.2 it needs the extended master secret (RFC 9266 section 3); pyOpenSSL can't tell.
-            bindings["tls-exporter"] = self._connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
-        context = self._connection.get_context()
-        if isinstance(context, HostContext) and context.end_point:
-            bindings["tls-server-end-point"] = context.end_point
-        return bindings
-
-    @property
-    def addresses(self) -> tuple[Jid, ...]:
-        """The XMPP addresses in the client's certificate, if an authority of ours vouched for it (XEP-0178)."""
-        return peer_addresses(self._connection)
-
-    def proof(self, domain: str) -> Proof:
-        """Say whether the certificate of the server at the other end proves that it speaks for `domain`.
-
-        :raises RuntimeError: this is no connection between servers.
-        """
-        context = self._connection.get_context()
-        if not isinstance(context, HostContext) or context.roots is None:
-            raise RuntimeError("certificates are looked at on connections between servers only")
-        return prove(
-            self._connection.get_peer_certificate(),
-            self._connection.get_peer_cert_chain() or (),
-            domain,
-            context.roots,
-            server=context.initiating,
-        )
 
 
 class Securable(Protocol):
@@ -102,9 +51,15 @@ class TlsTransport:
 
     The protocol's `tls` is set when the handshake is complete; nothing reaches it before. Producers are registered
     with the TCP transport itself, whose buffer is the one that fills.
+
+    If the TCP transport writes when a turn of the reactor ends (:mod:`xmppd.net.eager`), what the protocol writes until
+    then is encrypted together: a record for each stanza costs more than what is in it.
     """
 
-    __slots__ = ("_connection", "_error", "_established", "_position", "_protocol", "_tcp", "_unanswered")
+    __slots__ = (
+        "_connection", "_error", "_established", "_gathered", "_position", "_protocol", "_tcp", "_unanswered",
+        "_waiting",
+    )  # fmt: skip
 
     def __init__(self, protocol: Securable, context: HostContext) -> None:
         self._protocol = protocol
@@ -112,6 +67,8 @@ class TlsTransport:
         self._established = False
         self._error: SSL.Error | None = None
         self._unanswered = 0
+        self._waiting: list[bytes] | None = None  # for the end of the turn
+        self._gathered = 0  # octets of that
         self._position = BEGINNING
         self._connection: SSL.Connection | None = SSL.Connection(context, None)
         self._connection.set_accept_state()
@@ -189,8 +146,31 @@ class TlsTransport:
 
     def write(self, data: bytes) -> None:
         """See ITransport. Before the handshake is complete there is nobody to write to."""
+        if self._connection is None or not self._established:
+            return
+        waiting = self._waiting
+        if waiting is None:
+            at_end = getattr(self._tcp, "at_end_of_turn", None)
+            if at_end is None:
+                self._encrypt(data)
+                return
+            at_end(self)
+            waiting = self._waiting = []
+        waiting.append(data)
+        self._gathered += len(data)
+        if self._gathered > _GATHERED:
+            self.turn_ends()
+
+    def turn_ends(self) -> None:
+        """Write what the protocol has written, if anything."""
+        waiting = self._waiting
+        if waiting is not None:
+            self._waiting, self._gathered = None, 0
+            self._encrypt(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+
+    def _encrypt(self, data: bytes) -> None:
         connection = self._connection
-        if connection is None or not self._established:
+        if connection is None:
             return
         try:
             if len(data) <= _WRITE:
@@ -221,6 +201,7 @@ class TlsTransport:
 
     def loseConnection(self) -> None:
         """See ITransport. The client's own close_notify is not waited for (RFC 8446 section 6.1)."""
+        self.turn_ends()
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -232,6 +213,7 @@ class TlsTransport:
 
     def loseWriteConnection(self) -> None:
         """See ITCPTransport: close_notify, then the end of our direction; what the client still sends is read."""
+        self.turn_ends()
         connection = self._connection
         if connection is None or not self._established:
             self.loseConnection()
