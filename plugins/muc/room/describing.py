@@ -12,6 +12,7 @@ from xmppd.plugins.muc.room.elements import text_of
 from xmppd.plugins.muc.room.fields import FIELDS, roomconfig
 from xmppd.plugins.muc.room.forms import hidden
 from xmppd.plugins.muc.room.ranks import Affiliation
+from xmppd.plugins.muc.room.relaying import SELF_PING
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import MUC, OCCUPANT_ID
 from xmppd.wire import ns
@@ -21,7 +22,7 @@ __all__ = ["INFO_FIELDS", "ROOMINFO", "features", "information", "is_private"]
 
 ROOMINFO = f"{MUC}#roominfo"
 #: Features of all rooms.
-_ALWAYS = (MUC, f"{MUC}#stable_id", f"{MUC}#roomconfig", ROOMINFO, OCCUPANT_ID)
+_ALWAYS = (MUC, f"{MUC}#stable_id", f"{MUC}#roomconfig", ROOMINFO, OCCUPANT_ID, SELF_PING)
 #: What a room is or is not, each a feature (section 16.3).
 _EITHER: Sequence[tuple[Callable[[RoomConfig], object], str, str]] = (
     (lambda config: config.public, "muc_public", "muc_hidden"),

@@ -234,6 +234,12 @@ FIELDS: tuple[Field, ...] = (
         help="In a members-only room, who is invited becomes a member.",
     ),
     _flag("allowregistration", "May people register with the room?", "registration"),
+    _flag(
+        "approveregistration",
+        "Do admins have to approve that?",
+        "registration_approval",
+        help="In a members-only room they always have to.",
+    ),
     _flag("moderatedroom", "Is the room moderated?", "moderated", help="Visitors have to be given voice."),
     _flag("allowvoicerequests", "May visitors ask for voice?", "voice_requests", "allow_voice_requests"),
     _flag("allowvisitorstatus", "May visitors change their status?", "visitor_status", "allow_visitor_status"),
@@ -255,6 +261,13 @@ FIELDS: tuple[Field, ...] = (
             "moderators": ("moderators", "Moderators only"),
             "none": ("none", "Nobody"),
         },
+    ),
+    _flag(
+        "allowqueries",
+        "May occupants send each other requests?",
+        "requests",
+        "allow_query_users",
+        help="Such as for the software they use, or their vCard. Moderators always may.",
     ),
     _one_of(
         "whois",

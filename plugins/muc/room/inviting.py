@@ -101,7 +101,7 @@ def _make_members(room: Room, occupant: Occupant, who: Sequence[Jid], now: float
     if not standings:
         return Outcome()
     check_standings(room, standings)
-    return affiliate(room, standings, occupant.nick, now)
+    return affiliate(room, standings, occupant.nick, now, known=True)
 
 
 def _reason(element: Element) -> str:

@@ -12,7 +12,7 @@ from xmppd.api.muc import RoomInfo, RoomItems
 from xmppd.plugins.muc.room import describing
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Room
-from xmppd.plugins.muc.room.words import MUC
+from xmppd.plugins.muc.room.words import MUC, OCCUPANT_ID
 from xmppd.plugins.muc.service import archive_requests, features, listing
 from xmppd.wire import rsm
 from xmppd.wire.disco import INFO, ITEMS
@@ -31,7 +31,7 @@ _RESERVED = "x-roomuser-item"
 _TRAFFIC = f"{MUC}#traffic"
 _UNIQUE_OCTETS = 16
 #: What the service says of itself, besides what it says of the archives of its rooms.
-SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", UNIQUE, rsm.NS)
+SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", OCCUPANT_ID, UNIQUE, rsm.NS)
 
 
 class Discovery:
