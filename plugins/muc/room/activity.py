@@ -42,10 +42,13 @@ def count(room: Room, names: Collection[str], now: float) -> Noted | None:
 
 
 def saved(room: Room) -> Noted | None:
-    """Return what is to be written down of the counts, if there are any."""
+    """Return what is to be written down of the counts, if it isn't yet."""
     if room.counted is None:
         return None
-    room.notes[_NOTE] = text = json.dumps([room.counted[0], *room.counted[1]], separators=(",", ":"))
+    text = json.dumps([room.counted[0], *room.counted[1]], separators=(",", ":"))
+    if room.notes.get(_NOTE) == text:
+        return None
+    room.notes[_NOTE] = text
     return Noted(_NOTE, text)
 
 

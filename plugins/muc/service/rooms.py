@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from xmppd.api import IDatabase, Jid
 from xmppd.api.waiting import as_deferred
+from xmppd.plugins.muc.room import activity
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Occupant, Room, Service
@@ -119,8 +120,9 @@ class Rooms:
         unused = [room for room in self.loaded.values() if not room.occupants and room.active_at < now - idle]
         late = [room for room in self.loaded.values() if room.active_at - room.stored_at > _BEHIND]
         active = [(room.number, room.active_at) for room in {*unused, *late} if room.active_at != room.stored_at]
-        if active:
-            await self._db.write(lambda c: store.touch(c, active))
+        counts = [(room.number, note) for room in {*unused, *late} if (note := activity.saved(room)) is not None]
+        if active or counts:
+            await self._db.write(lambda c: store.touch(c, active, counts))
         for room in late:
             room.stored_at = room.active_at
         for room in unused:

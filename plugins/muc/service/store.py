@@ -291,9 +291,14 @@ def block(connection: Connection, service: Jid, who: Jid, reason: str | None) ->
 _TOUCH = update(ROOMS).where(ROOMS.c.number == bindparam("of")).values(active_at=bindparam("at"))
 
 
-def touch(connection: Connection, active: Sequence[tuple[int, float]]) -> None:
-    """Write down when rooms, by their numbers, were last active, in seconds since the epoch."""
-    connection.execute(_TOUCH, [{"of": number, "at": at} for number, at in active])
+def touch(
+    connection: Connection, active: Sequence[tuple[int, float]], notes: Sequence[tuple[int, Noted]] = ()
+) -> None:
+    """Write down when rooms, by their numbers, were last active, in seconds since the epoch; and what they note."""
+    if active:
+        connection.execute(_TOUCH, [{"of": number, "at": at} for number, at in active])
+    for number, note in notes:
+        _write_note(connection, number, note)
 
 
 def write(connection: Connection, key: Key, changes: Sequence[Change]) -> None:
@@ -368,9 +373,13 @@ def _vacate(connection: Connection, key: Key, change: Vacated) -> None:
 
 
 def _note(connection: Connection, key: Key, change: Noted) -> None:
-    connection.execute(delete(NOTES).filter_by(room=key.number, name=change.name))
+    _write_note(connection, key.number, change)
+
+
+def _write_note(connection: Connection, number: int, change: Noted) -> None:
+    connection.execute(delete(NOTES).filter_by(room=number, name=change.name))
     if change.value is not None:
-        connection.execute(insert(NOTES), {"room": key.number, "name": change.name, "value": change.value})
+        connection.execute(insert(NOTES), {"room": number, "name": change.name, "value": change.value})
 
 
 _WRITERS: Mapping[type, Callable[[Connection, Key, Any], None]] = {
