@@ -195,9 +195,9 @@ class TurnTests(TlsTestCase):
         self.assertEqual(self.read(self.end_turn()), data * 3)
 
     def test_all_is_sent_before_the_end(self) -> None:
-        for end in (self.application.transport.loseWriteConnection, self.application.transport.loseConnection):
+        for end in ("loseWriteConnection", "loseConnection"):
             self.write(b"bye")
-            end()
+            getattr(self.application.transport, end)()
             with self.assertRaises(SSL.ZeroReturnError):
                 self.read(self.tcp.take())
             self.assertEqual(self.client.received, b"bye")
