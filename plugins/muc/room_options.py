@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from xmppd.api import Field, Options
+from xmppd.plugins.muc.room.fields import LANGUAGE
 
 __all__ = ["RoomOptions"]
 
@@ -16,12 +17,13 @@ _Flag = bool | None
 class RoomOptions(Options):
     """Options of rooms; what is left out is as it is without. `docs/rooms.md` has the fields of the form for each."""
 
-    lang: str | None = Field(None, description="Language of discussions, such as `en`.")
+    lang: str | None = Field(None, pattern=LANGUAGE, description="Language of discussions, such as `en`.")
     persistent: _Flag = Field(None, description="Does a room stay when nobody is there?")
     public: _Flag = Field(None, description="Can it be found by others?")
     members_only: _Flag = Field(None, description="May only members enter?")
     invites: _Flag = Field(None, description="May members invite others?")
     registration: _Flag = Field(None, description="May people register with it?")
+    registration_approval: _Flag = Field(None, description="Does an admin have to approve that?")
     moderated: _Flag = Field(None, description="Do visitors have to be given voice?")
     voice_requests: _Flag = Field(None, description="May visitors ask for voice?")
     visitor_status: _Flag = Field(None, description="May visitors change their status?")

@@ -15,7 +15,7 @@ from xmppd.api import Jid, JidError, tag
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.state import Limits
 
-__all__ = ["FIELDS", "FLAGS", "MANY", "ROOMCONFIG", "Field", "Unacceptable", "addresses", "roomconfig"]
+__all__ = ["FIELDS", "FLAGS", "LANGUAGE", "MANY", "ROOMCONFIG", "Field", "Unacceptable", "addresses", "roomconfig"]
 
 ROOMCONFIG = "http://jabber.org/protocol/muc#roomconfig"
 _VALIDATE = "http://jabber.org/protocol/xdata-validate"  # XEP-0122
@@ -23,7 +23,7 @@ _VALIDATE = "http://jabber.org/protocol/xdata-validate"  # XEP-0122
 FLAGS: Mapping[str, bool] = {"1": True, "true": True, "0": False, "false": False}
 _ROLES: Mapping[str, str] = {"moderator": "Moderators", "participant": "Participants", "visitor": "Visitors"}
 # Close enough to RFC 5646, section 2.1.
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 #: Kinds of fields that have any number of values.
 MANY = frozenset({"list-multi", "jid-multi", "text-multi"})
 _OCCUPANTS = (10, 20, 30, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -221,7 +221,7 @@ _DAY = 86_400
 FIELDS: tuple[Field, ...] = (
     _text("roomname", "Name of the room", "name"),
     _text("roomdesc", "Description", "description"),
-    _text("lang", "Language of discussions", "lang", fits=_LANGUAGE, what="a language, such as en or pt-BR"),
+    _text("lang", "Language of discussions", "lang", fits=re.compile(LANGUAGE), what="a language, such as en or pt-BR"),
     _flag("persistentroom", "Does the room stay when nobody is there?", "persistent"),
     _flag("publicroom", "Can the room be found by others?", "public"),
     _flag("membersonly", "May only members enter?", "members_only"),
