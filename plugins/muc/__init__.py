@@ -37,6 +37,7 @@ from xmppd.plugins.muc.service.guard import Guard
 from xmppd.plugins.muc.service.managing import RoomManagement
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.plugins.muc.service.signing import signed
+from xmppd.wire import ns
 
 _SECRET_OCTETS = 32
 #: Seconds after the start in which those whose sessions go on are waited for.
@@ -264,6 +265,8 @@ class Muc(RoomManagement, Discovery, DiscoComponent):
         elif message.type == "groupchat":
             room.occupant_of(message.sender)
             self._ask(Speaking(room.jid, message.sender, message))
+            if message.has(ns.CLIENT, "subject"):
+                self.host.will_store(message)
             outcome = speaking.say(room, message, now)
         else:
             outcome = self.between.message(room, message)

@@ -247,6 +247,12 @@ class IHost(Protocol):
     def store_call(self, stanza: Stanza, fn: Callable[[Connection], object]) -> None:
         """Run a function in the same transaction, behind the rows; as for :meth:`IDatabase.write`, it may run twice."""
 
+    def will_store(self, stanza: Stanza) -> None:
+        """Say that something will be stored on account of a stanza, before anything that is in memory is changed.
+
+        :raises StorageUnavailable: it could not be. After this, storing does not raise it while nobody else has a turn.
+        """
+
     def unit(self, *stanzas: Stanza) -> AbstractContextManager[None]:
         """Make stanzas one unit of work: what is sent and stored on account of them in the block, all or nothing.
 

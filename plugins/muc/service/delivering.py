@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xmppd.api import IHost, Jid, Message, Presence, Stanza, settled
+from twisted.logger import Logger
+
+from xmppd.api import IHost, Jid, Message, Presence, Stanza, StorageUnavailable, settled
 from xmppd.api.muc import OccupantEntered, OccupantLeft, RoomCreated, RoomDestroyed, RoomMessage
 from xmppd.plugins.muc.room import moderating
 from xmppd.plugins.muc.room.outcome import (
@@ -19,6 +22,7 @@ from xmppd.plugins.muc.room.outcome import (
     Outcome,
     Said,
     TakenBack,
+    Vacated,
 )
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.service import store
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from xmppd.plugins.muc.service.rooms import Rooms
 
 __all__ = ["Delivering"]
+
+_log = Logger(namespace="xmppd.plugins.muc")
 
 
 class Delivering:
@@ -44,16 +50,8 @@ class Delivering:
 
         :returns: what to await before the sender's next stanza is handled, if anything.
         """
-        changes = outcome.changes
-        if changes:
-            key = Key(room.number, room.jid, room.created_at)
-            self._host.store_call(cause, partial(_write, key, tuple(changes)))
-            if isinstance(changes[-1], Destroyed):
-                self._rooms.remove(room.jid)
-                self._archive.remove(room, cause)
-                outcome.happened.append(changes[-1])
-            elif any(isinstance(change, Configured) for change in changes):
-                self._archive.configure(room, cause)
+        if outcome.changes:
+            self._store(room, outcome, cause)
         pending: list[Awaitable[None]] = []
         for stanza, recipients in outcome.sent:
             self._send(stanza.along(cause), recipients, pending)
@@ -64,6 +62,25 @@ class Delivering:
         if outcome.happened:
             self._tell(room, outcome.happened, pending)
         return settled(*pending) if pending else None
+
+    def _store(self, room: Room, outcome: Outcome, cause: Stanza) -> None:
+        changes = tuple(outcome.changes)
+        key = Key(room.number, room.jid, room.created_at)
+        try:
+            self._host.store_call(cause, partial(_write, key, changes))
+        except StorageUnavailable:
+            # Who leaves is gone, whatever is written down, and it is found out when the room is read again. Everybody
+            # else has been refused before, see IHost.will_store.
+            if not all(isinstance(change, Vacated | Destroyed) for change in changes):
+                raise
+            _log.warn("that somebody left {room} could not be stored", room=room.jid)
+        if isinstance(changes[-1], Destroyed):
+            self._rooms.remove(room.jid)
+            with suppress(StorageUnavailable):
+                self._archive.remove(room, cause)
+            outcome.happened.append(changes[-1])
+        elif any(isinstance(change, Configured) for change in changes):
+            self._archive.configure(room, cause)
 
     def _send(self, stanza: Stanza, recipients: Iterable[Jid], pending: list[Awaitable[None]]) -> None:
         route = self._host.route

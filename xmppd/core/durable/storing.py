@@ -28,6 +28,10 @@ class Storing:
         """See :class:`xmppd.api.IHost`."""
         self.server.ledger.unit_of(stanza).store(table, row)
 
+    def will_store(self, stanza: Stanza) -> None:
+        """See :class:`xmppd.api.IHost`."""
+        self.server.ledger.unit_of(stanza)
+
     def store_call(self, stanza: Stanza, fn: Callable[[Connection], object]) -> None:
         """See :class:`xmppd.api.IHost`."""
         self.server.ledger.unit_of(stanza).call(fn)
