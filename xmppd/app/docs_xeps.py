@@ -105,7 +105,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     297: ("Stanza Forwarding", "As other protocols use it; what clients forward passes as it is."),
     313: (
         "Message Archive Management",
-        "With `#extended` and `#groupchat-field`, of users; messages of rooms are not in their archives.",
+        "Of users, with `#extended` and `#groupchat-field`: messages of rooms are not in their archives. Rooms have archives of"
+        " their own, with `#extended`.",
     ),
     334: (
         "Message Processing Hints",
@@ -138,7 +139,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Clients only. There are no tasks. It is offered over TLS, and over loopback where `plain_without_tls` allows"
         " it.",
     ),
-    424: ("Message Retraction", "Tombstones in archives."),
+    424: ("Message Retraction", "Tombstones in archives, and in the history of rooms."),
+    425: ("Moderated Message Retraction", "Tombstones in the archive and the history."),
     431: (
         "Full Text Search in MAM",
         "All words of the query must occur; letters and digits, without accents and case.",
