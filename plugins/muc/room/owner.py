@@ -12,7 +12,7 @@ from xmppd.plugins.muc.room.destroying import as_asked, destroy
 from xmppd.plugins.muc.room.elements import children
 from xmppd.plugins.muc.room.fields import FIELDS, ROOMCONFIG, roomconfig
 from xmppd.plugins.muc.room.forms import field, form
-from xmppd.plugins.muc.room.leaving import expel
+from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Configured, Destroyed, Outcome, Unlocked
 from xmppd.plugins.muc.room.presenting import Change, tell_configured
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
@@ -145,9 +145,13 @@ def reconfigure(room: Room, config: RoomConfig, now: float, *, tell: bool = True
         room.config = config
         out.changes.append(Configured(config))
     if config.members_only and not before.members_only:
-        for occupant in list(room.occupants.values()):
-            if default_role(config, room.affiliation(occupant.who)) is Role.NONE:
-                out.add(expel(room, occupant, Change(codes=(Status.MEMBERS_ONLY,), gone=True, payload=b""), now))
+        change = Change(codes=(Status.MEMBERS_ONLY,), gone=True, payload=b"")
+        others = [
+            (one, change)
+            for one in room.occupants.values()
+            if default_role(config, room.affiliation(one.who)) is Role.NONE
+        ]
+        out.add(expel_all(room, others, now))
     if before.moderated and not config.moderated:
         for occupant in room.occupants.values():
             if occupant.role is Role.VISITOR:
