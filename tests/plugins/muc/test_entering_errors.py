@@ -109,7 +109,8 @@ class EnteringErrors(CovenTestCase):
         hag = self.hag()
         hag.send(f"<presence to='{ROOM}' id='p'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
         hag.expect(
-            f"<presence type='error' id='p' from='{ROOM}' to='{{hag}}'>{{...}}{error('modify', 'jid-malformed')}</presence>"
+            f"<presence type='error' id='p' from='{ROOM}' to='{{hag}}'>{{...}}"
+            f"{error('modify', 'jid-malformed')}</presence>"
         )
         self.crone.expect_nothing()
 

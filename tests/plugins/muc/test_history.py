@@ -86,7 +86,8 @@ class Limits(HistoryTestCase):
         for limits in ("maxstanzas='many'", "maxstanzas='-1'", "seconds='1.5'", "maxchars=''", "since='yesterday'"):
             self.reader.send(joining("thirdwitch", f"<history {limits}/>", id="h"))
             self.reader.expect(
-                f"<presence type='error' id='h' from='{ROOM}/thirdwitch'>{{...}}{error('modify', 'bad-request')}</presence>"
+                f"<presence type='error' id='h' from='{ROOM}/thirdwitch'>{{...}}"
+                f"{error('modify', 'bad-request')}</presence>"
             )
             self.reader.expect_nothing()
         self.crone.expect_nothing()

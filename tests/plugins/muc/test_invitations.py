@@ -37,7 +37,8 @@ class Invitations(CovenTestCase):
     def test_who_it_is_from(self) -> None:
         """The bare address, the full one, or the occupant's; what the inviter says of that does not count."""
         self.crone.send(
-            f"<message to='{ROOM}'><x xmlns='{USER}'><invite to='hecate@example.org' from='forged@example.org'/></x></message>"
+            f"<message to='{ROOM}'><x xmlns='{USER}'>"
+            "<invite to='hecate@example.org' from='forged@example.org'/></x></message>"
         )
         seen = "".join(self.guest.received)
         self.assertNotIn("forged", seen)
@@ -46,7 +47,8 @@ class Invitations(CovenTestCase):
     def test_only_the_room_adds_a_password(self) -> None:
         self.configure(passwordprotectedroom="1", roomsecret="cauldronburn")
         self.crone.send(
-            f"<message to='{ROOM}'><x xmlns='{USER}'><invite to='hecate@example.org'/><password>wrong</password></x></message>"
+            f"<message to='{ROOM}'><x xmlns='{USER}'>"
+            "<invite to='hecate@example.org'/><password>wrong</password></x></message>"
         )
         seen = "".join(self.guest.received)
         self.assertIn("<password>cauldronburn</password>", seen)
@@ -70,7 +72,9 @@ class Invitations(CovenTestCase):
         """5.1.1: who has no role can't invite."""
         outsider = self.login("outsider@example.org/pda")
         outsider.send(invitation("hecate@example.org"))
-        outsider.expect(f"<message type='error' id='i' from='{ROOM}'>{{...}}{error('modify', 'not-acceptable')}</message>")
+        outsider.expect(
+            f"<message type='error' id='i' from='{ROOM}'>{{...}}{error('modify', 'not-acceptable')}</message>"
+        )
         self.guest.expect_nothing()
 
     def test_to_members_only_room(self) -> None:
@@ -108,7 +112,8 @@ class Declining(CovenTestCase):
 
     def decline(self, client: Client, to: str) -> None:
         client.send(
-            f"<message to='{ROOM}' id='d'><x xmlns='{USER}'><decline to='{to}'><reason>No</reason></decline></x></message>"
+            f"<message to='{ROOM}' id='d'><x xmlns='{USER}'>"
+            f"<decline to='{to}'><reason>No</reason></decline></x></message>"
         )
 
     def invite(self) -> str:
@@ -132,7 +137,7 @@ class Declining(CovenTestCase):
         self.assertIn("<decline ", "".join(self.crone.received))
 
     def test_not_invited(self) -> None:
-        """Rooms don't pass on what anybody likes to say to people: there is nothing to decline without an invitation."""
+        """Rooms don't pass on what anybody likes to say to people: what can be declined is an invitation."""
         stranger = self.login("stranger@example.org/pda")
         self.decline(stranger, "crone1@example.org")
         self.decline(self.guest, "crone1@example.org")
@@ -143,7 +148,9 @@ class Declining(CovenTestCase):
         self.crone.send(f"<presence to='{ROOM}/firstwitch' type='unavailable'/>")
         self.crone.clear()
         self.decline(self.guest, inviter)
-        self.guest.expect(f"<message type='error' id='d' from='{ROOM}'>{{...}}{error('cancel', 'item-not-found')}</message>")
+        self.guest.expect(
+            f"<message type='error' id='d' from='{ROOM}'>{{...}}{error('cancel', 'item-not-found')}</message>"
+        )
         self.crone.expect_nothing()
 
     def test_nobody_but_a_room(self) -> None:

@@ -30,7 +30,9 @@ class Messages(CovenTestCase):
         for type_ in ("chat", "normal", "headline"):
             hag.send(f"<message to='{ROOM}' type='{type_}' id='t'><body>psst</body></message>")
             if hag.received:
-                hag.expect(f"<message type='error' id='t' from='{ROOM}'>{{...}}{error('modify', 'bad-request')}</message>")
+                hag.expect(
+                    f"<message type='error' id='t' from='{ROOM}'>{{...}}{error('modify', 'bad-request')}</message>"
+                )
             hag.clear()
             wicca.expect_nothing()
             self.crone.expect_nothing()
@@ -113,7 +115,9 @@ class Messages(CovenTestCase):
         """Section 13: xml:lang of what is sent stays."""
         hag, wicca = self.pair
         hag.send(f"<message to='{ROOM}' type='groupchat' xml:lang='de'><body>Hallo</body></message>")
-        wicca.expect(f"<message from='{ROOM}/thirdwitch' xml:lang='de' type='groupchat'><body>Hallo</body>{{...}}</message>")
+        wicca.expect(
+            f"<message from='{ROOM}/thirdwitch' xml:lang='de' type='groupchat'><body>Hallo</body>{{...}}</message>"
+        )
 
 
 class PrivateMessages(CovenTestCase):
@@ -131,7 +135,8 @@ class PrivateMessages(CovenTestCase):
                 came = "psst" in "".join(other.received)
                 if not came:
                     client.expect(
-                        f"<message type='error' from='{ROOM}/{nick}'><body>psst</body>{error('auth', 'forbidden')}</message>"
+                        f"<message type='error' from='{ROOM}/{nick}'><body>psst</body>"
+                        f"{error('auth', 'forbidden')}</message>"
                     )
                 got.append("yes" if came else "no")
         return " ".join(got)
@@ -169,7 +174,9 @@ class Leaving(CovenTestCase):
 
     def exists(self, room: str = ROOM) -> bool:
         self.crone.clear()
-        self.crone.send(f"<iq type='get' id='x' to='{room}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+        self.crone.send(
+            f"<iq type='get' id='x' to='{room}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+        )
         return "item-not-found" not in self.crone.received[-1]
 
     def test_temporary_room(self) -> None:

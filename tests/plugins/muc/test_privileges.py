@@ -153,11 +153,15 @@ class PrivilegesOfAffiliations(PrivilegesTestCase):
     def test_register_with_open_room(self) -> None:
         """Those who are members or more are registered by that; they may choose another nickname."""
         request = f"<iq type='get' id='r' to='{ROOM}'><query xmlns='jabber:iq:register'/></iq>"
-        self.row("no yes yes yes yes", lambda client, nick: self.cause(client, request, client, "muc#register_roomnick"))
+        self.row(
+            "no yes yes yes yes", lambda client, nick: self.cause(client, request, client, "muc#register_roomnick")
+        )
         self.row("no no yes yes yes", lambda client, nick: self.cause(client, request, client, "<registered"))
 
     def test_retrieve_member_list(self) -> None:
-        request = f"<iq type='get' id='l' to='{ROOM}'><query xmlns='{MUC}#admin'><item affiliation='member'/></query></iq>"
+        request = (
+            f"<iq type='get' id='l' to='{ROOM}'><query xmlns='{MUC}#admin'><item affiliation='member'/></query></iq>"
+        )
         self.row("no no yes yes yes", lambda client, nick: self.cause(client, request, client, "type='result'"))
 
     def changes(self, item: str) -> Callable[[Client, str], bool]:
@@ -209,7 +213,10 @@ class Changing(PrivilegesTestCase):
         self.affiliate("wiccarocks", "admin")
         for before, after in self.affiliations():
             item = f"<item jid='hag66@example.org' affiliation='{after}'/>"
-            for client, may in ((wicca, "admin" not in (before, after) and "owner" not in (before, after)), (self.crone, True)):
+            for client, may in (
+                (wicca, "admin" not in (before, after) and "owner" not in (before, after)),
+                (self.crone, True),
+            ):
                 self.affiliate("hag66", before)
                 got = self.tell(client, item)
                 self.assertEqual(got == "result", may, f"{client.name} from {before} to {after}: {got}")
@@ -219,7 +226,8 @@ class Changing(PrivilegesTestCase):
     def test_roles(self) -> None:
         """5.1.3, its chart, for somebody with no affiliation: by a moderator who is a member, an admin, an owner."""
         chart = {
-            ("visitor", "none"): "moderator", ("visitor", "participant"): "moderator", ("visitor", "moderator"): "admin",
+            ("visitor", "none"): "moderator", ("visitor", "participant"): "moderator",
+            ("visitor", "moderator"): "admin",
             ("participant", "none"): "moderator", ("participant", "visitor"): "moderator",
             ("participant", "moderator"): "admin", ("moderator", "none"): "admin", ("moderator", "visitor"): "admin",
             ("moderator", "participant"): "admin",

@@ -30,7 +30,7 @@ class Registering(CovenTestCase):
         client.clear()
         client.send(f"<iq type='set' id='s' to='{ROOM}'><query xmlns='{REGISTER}'>{inside}</query></iq>")
 
-    def refused(self, id: str, kind: str, condition: str, room: str = ROOM) -> None:  # type: ignore[override]
+    def fails_with(self, id: str, kind: str, condition: str, room: str = ROOM) -> None:
         self.client.expect(
             f"<iq type='error' id='{id}' from='{room}'>{{...}}"
             f"<error type='{kind}'><{condition} xmlns='{ERRORS}'/>{{...}}</error></iq>"
@@ -38,14 +38,14 @@ class Registering(CovenTestCase):
 
     def test_item_not_found(self) -> None:
         self.get(f"heath@{SERVICE}")
-        self.refused("g", "cancel", "item-not-found", f"heath@{SERVICE}")
+        self.fails_with("g", "cancel", "item-not-found", f"heath@{SERVICE}")
 
     def test_not_allowed(self) -> None:
         self.affiliate("hag66", "outcast")
         self.get()
-        self.refused("g", "cancel", "not-allowed")
+        self.fails_with("g", "cancel", "not-allowed")
         self.submit(form())
-        self.refused("s", "cancel", "not-allowed")
+        self.fails_with("s", "cancel", "not-allowed")
 
     def test_bad_request(self) -> None:
         for inside in (
@@ -53,22 +53,22 @@ class Registering(CovenTestCase):
             "<username>thirdwitch</username>",
         ):  # fmt: skip
             self.submit(inside)
-            self.refused("s", "modify", "bad-request")
+            self.fails_with("s", "modify", "bad-request")
         self.crone.expect_nothing()
 
     def test_not_acceptable(self) -> None:
         """A form it is, but it doesn't say what is needed (XEP-0077, 3.1.1)."""
         for inside in (form(None), form(""), form(" ")):
             self.submit(inside)
-            self.refused("s", "modify", "not-acceptable")
+            self.fails_with("s", "modify", "not-acceptable")
 
     def test_conflict(self) -> None:
         """The nickname is reserved for somebody else, or somebody else is there with it."""
         self.affiliate("wiccarocks", "member", nick="secondwitch")
         self.submit(form("secondwitch"))
-        self.refused("s", "cancel", "conflict")
+        self.fails_with("s", "cancel", "conflict")
         self.submit(form("firstwitch"))
-        self.refused("s", "cancel", "conflict")
+        self.fails_with("s", "cancel", "conflict")
 
     def test_who_is_not_there(self) -> None:
         """They are a member from then on, whether they enter or not; nobody in the room sees presence of theirs."""
@@ -101,7 +101,7 @@ class Registering(CovenTestCase):
         self.submit(form())
         self.client.clear()
         wicca = self.wicca()
-        CovenTestCase.refused(self, wicca, "thirdwitch", "cancel", "conflict")
+        self.refused(wicca, "thirdwitch", "cancel", "conflict")
         self.enter(wicca, "secondwitch")
         wicca.send(f"<presence to='{ROOM}/thirdwitch' id='n'/>")
         self.assertIn("<conflict ", "".join(wicca.received))
@@ -125,13 +125,11 @@ class Registering(CovenTestCase):
 
 
 class ReservedNickname(CovenTestCase):
-    NODE = f"<iq type='get' id='n' to='{ROOM}'><query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'/></iq>"
-
     def expect(self, client: Client, inside: str) -> None:
         client.clear()
-        client.send(self.NODE)
-        query = f"<query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'>{inside}</query>"
-        client.expect(f"<iq type='result' id='n' from='{ROOM}'>{query}</iq>")
+        query = "<query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'>"
+        client.send(f"<iq type='get' id='n' to='{ROOM}'>{query}</query></iq>")
+        client.expect(f"<iq type='result' id='n' from='{ROOM}'>{query}{inside}</query></iq>")
 
     def test_each_gets_their_own(self) -> None:
         self.create()
