@@ -63,9 +63,12 @@ def say(room: Room, message: Message, now: float) -> Outcome:
 
 
 def _reflected(room: Room, occupant: Occupant, message: Message) -> Message:
-    own = delay.without(stanza_id.without(message, room.jid), room.jid)
-    payload = clean(own) + occupant_id(occupant.id)
-    return Message(None, occupant.jid, message.id, "groupchat", message.lang, payload)
+    return Message(None, occupant.jid, message.id, "groupchat", message.lang, _own(room, occupant, message))
+
+
+def _own(room: Room, occupant: Occupant, message: Message) -> bytes:
+    """Return what somebody has written, without what only the room can say, and with their id (XEP-0421, XEP-0359)."""
+    return clean(delay.without(stanza_id.without(message, room.jid), room.jid)) + occupant_id(occupant.id)
 
 
 def _set_subject(room: Room, occupant: Occupant, message: Message, now: float) -> Outcome:
@@ -74,7 +77,7 @@ def _set_subject(room: Room, occupant: Occupant, message: Message, now: float) -
     subjects = b"".join(
         serialise(element) for element in message.elements if (element.uri, element.name) == (ns.CLIENT, "subject")
     )
-    room.subject = Subject(occupant.nick, subjects, message.id or "", now)
+    room.subject = Subject(occupant.nick, subjects + occupant_id(occupant.id), message.id or "", now)
     room.active_at = now
     said = Said(_reflected(room, occupant, message), message.sender, kept=True, past=False)
     return Outcome(changes=[SubjectSet(room.subject)], said=said)
@@ -92,7 +95,7 @@ def tell(room: Room, message: Message) -> Outcome:
     other = room.occupant_named(message.recipient.resource)
     if not _may_tell(room, occupant, other):
         raise StanzaError(Condition.FORBIDDEN, text="You may not send private messages here.")
-    payload = clean(message) + user(None) + occupant_id(occupant.id)
+    payload = _own(room, occupant, message) + user(None)
     out = Outcome()
     private = Message(None, occupant.jid, message.id, message.type, message.lang, payload, extra=message.extra)
     out.send(private, *other.devices)

@@ -38,7 +38,7 @@ class Subject:
     """The subject of a room (section 7.2.15).
 
     :ivar nick: of who has set it; "" for the room itself.
-    :ivar payload: the ``<subject/>`` elements.
+    :ivar payload: the ``<subject/>`` elements, and the id of who has set it (XEP-0421).
     :ivar id: of the message it came with, or "".
     :ivar at: when, in seconds since the epoch.
     """

@@ -28,12 +28,15 @@ _MINUTE = 60.0
 
 
 class Between:
-    """Has the rules of rooms applied to that, and counts how often somebody does it."""
+    """Has the rules of rooms applied to that, and counts how often somebody does it.
+
+    :ivar relay: what is under way.
+    """
 
     def __init__(self, host: IHost, options: MucOptions, now: Callable[[], float]) -> None:
         self._host = host
         self._now = now
-        self._relay = Relay(Relaying())
+        self.relay = Relay(Relaying())
         self._invitations = Window(0, _MINUTE)
         self._requests = Window(0, _MINUTE)
         self.reconfigure(options)
@@ -41,13 +44,13 @@ class Between:
     def reconfigure(self, options: MucOptions) -> None:
         """Take other options."""
         self._options = options
-        self._relay.limits = Relaying(options.max_relayed, options.max_requests, options.request_seconds)
+        self.relay.limits = Relaying(options.max_relayed, options.max_requests, options.request_seconds)
         self._invitations.set_limits(options.invitations_per_minute, _MINUTE)
         self._requests.set_limits(options.voice_requests_per_minute, _MINUTE)
 
     def expire(self) -> None:
         """Tell those who wait for an answer too long that none has come."""
-        for iq in self._relay.expire(self._now()):
+        for iq in self.relay.expire(self._now()):
             self._host.send(iq)
 
     # Requests
@@ -59,11 +62,11 @@ class Between:
             the same as for those who are not in it.
         """
         if not iq.answerable:
-            passed = self._relay.answer(iq)
+            passed = self.relay.answer(iq)
         elif room is None:
             raise outside(iq)
         else:
-            passed = self._relay.request(room, iq, self._now())
+            passed = self.relay.request(room, iq, self._now())
         if passed is not None:
             await settled(self._host.route(passed.along(iq)))
 
@@ -72,13 +75,13 @@ class Between:
     def private(self, room: Room, message: Message) -> Outcome:
         """Take a private message, and remember who has sent it."""
         outcome = speaking.tell(room, message)
-        self._relay.remember(room, message, outcome, self._now())
+        self.relay.remember(room, message, outcome, self._now())
         return outcome
 
     def failed(self, room: Room, message: Message) -> Outcome:
         """Take an error that answers something the room has sent: a message to all, a private one, an invitation."""
         outcome = leaving.bounced(room, message, self._now())
-        failed = self._relay.failed(message) if message.recipient.resource else inviting.bounced(room, message)
+        failed = self.relay.failed(message) if message.recipient.resource else inviting.bounced(room, message)
         return failed.add(outcome)
 
     def message(self, room: Room, message: Message) -> Outcome:
