@@ -105,8 +105,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     297: ("Stanza Forwarding", "As other protocols use it; what clients forward passes as it is."),
     313: (
         "Message Archive Management",
-        "Of users, with `#extended` and `#groupchat-field`: messages of rooms are not in their archives. Rooms have archives of"
-        " their own, with `#extended`.",
+        "Of users, with `#extended` and `#groupchat-field`: messages of rooms are not in their archives. Rooms have"
+        " archives of their own, with `#extended`.",
     ),
     334: (
         "Message Processing Hints",
