@@ -174,8 +174,11 @@ class Carbons(Plugin):
             # It waits for the first device that can take it (offline messages). Those that never will, because of
             # their priority, see it now; the others would see it twice.
             others = [device for device in others if device.presence is not None]
-        if not others or not self._eligible(message, account, message.sender):
+        room = self._is_in(self.host.session(message.recipient), message.sender)
+        if not others or not self._eligible(message, account, message.sender, room):
             return None
+        if room and message.type == "error":
+            others = self._in_the_room(message.sender.bare, self.host.session(message.recipient), others)
         return self._copy(message, account, "received", others)
 
     @filter(FromClient, Phase.DELIVER, kinds=(Message,), dormant=True)
@@ -190,21 +193,31 @@ class Carbons(Plugin):
         if message.to is None or message.to.bare == account or not self._eligible(message, account):
             return None
         others = [device for device in devices if device is not session]
-        if _ROOM in message.raw_names and message.to.resource:
+        if message.to.resource and (_ROOM in message.raw_names or self._is_in(session, message.to)):
             others = self._in_the_room(message.to.bare, session, others)
         return self._copy(message, account, "sent", others)
 
-    def _in_the_room(self, room: Jid, session: ISession, others: list[ISession]) -> list[ISession]:
+    def _is_in(self, session: ISession | None, other: Jid) -> bool:
+        """Is an address that of somebody in a room in which a device is as well?
+
+        By that it is known that a message is private in a room, if it doesn't say so itself (section 6.1).
+        """
+        if session is None or not other.resource or self.presence is None:
+            return False
+        return any(address.bare == other.bare for address in self.presence.rooms(session))
+
+    def _in_the_room(self, room: Jid, session: ISession | None, others: list[ISession]) -> list[ISession]:
         """Return those who are there under the same nickname: others can't take part in what is private (6.1)."""
-        if self.presence is None:
+        if self.presence is None or session is None:
             return others
         nicknames = {address for address in self.presence.directed(session) if address.bare == room}
         return [device for device in others if not nicknames.isdisjoint(self.presence.directed(device))]
 
-    def _eligible(self, message: Stanza, account: Jid, sender: Jid | None = None) -> bool:
+    def _eligible(self, message: Stanza, account: Jid, sender: Jid | None = None, room: bool = False) -> bool:
         """Is it one that is copied (section 6.1)?
 
         :param sender: who sent it to the account; None: the account sends it.
+        :param room: did it come from somebody in a room where the device is that it is to?
         """
         if message.again or message.type == "groupchat":
             return False
@@ -214,11 +227,10 @@ class Carbons(Plugin):
         names = message.raw_names
         if _PRIVATE in names or _NO_COPY in names:
             return False
-        if _ROOM in names:
-            if _invites(message):
-                return True
-            if sender is not None and sender.resource:
-                return False  # a private message in a room, which sends it to all devices itself
+        if _ROOM in names and _invites(message):
+            return True
+        if room or (_ROOM in names and sender is not None and sender.resource):
+            return False  # a private message in a room, which sends it to all devices itself
         return (
             message.type == "chat"
             or (_BODY in names and message.type != "headline")

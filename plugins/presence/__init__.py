@@ -111,6 +111,10 @@ class PresencePlugin(Elsewhere, Plugin):
         """See :class:`xmppd.api.presence.IDirectedPresence`."""
         return self._directed.all(session)
 
+    def rooms(self, session: ISession) -> Collection[Jid]:
+        """See :class:`xmppd.api.presence.IDirectedPresence`."""
+        return self._directed.rooms(session)
+
     @observe(AvailabilityChanged)
     def availability(self, event: AvailabilityChanged) -> Awaitable[None] | None:
         """Tell contacts and the user's own devices about new presence of a device."""

@@ -71,6 +71,10 @@ class Directed:
             return [recipient for recipient, value in recipients.items() if value != _GONE]
         return recipients
 
+    def rooms(self, session: ISession) -> Collection[Jid]:
+        """Return those by which the device has entered rooms."""
+        return [recipient for recipient, value in (self._of(session) or {}).items() if value == _ROOM]
+
     def take(self, session: ISession) -> tuple[Jid, ...]:
         """Return all recipients, and forget them."""
         recipients = self._of(session)

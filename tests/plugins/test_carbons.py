@@ -297,6 +297,41 @@ class PrivateInRooms(CarbonsTestCase):
         for client in (self.orchard, other_nick, elsewhere):
             client.expect_nothing()
 
+    def test_that_does_not_say_so(self) -> None:
+        """Clients and rooms may leave out the element that tells: where a device is tells as well."""
+        room = self.remote("rooms.example.com")
+        elsewhere = self.device("romeo@example.org/elsewhere")
+        enter = "<x xmlns='http://jabber.org/protocol/muc'/>"
+        for client in (self.orchard, self.phone):
+            client.send(f"<presence to='a@rooms.example.com/romeo'>{enter}</presence>")
+        elsewhere.send("<presence to='mercutio@rooms.example.com/square'/>")
+        room.clear()
+        for client in (self.orchard, self.phone, elsewhere):
+            client.clear()
+        self.orchard.send("<message type='chat' id='1' to='a@rooms.example.com/juliet'><body>psst</body></message>")
+        self.phone.expect(f"<message type='chat'><sent xmlns='{NS}'>{{any}}</sent></message>")
+        elsewhere.expect_nothing()
+        room.clear()
+        message = "<message type='{}' id='1' from='a@rooms.example.com/juliet' to='{{romeo}}'><body>hi</body></message>"
+        room.send(message.format("chat"))
+        self.orchard.expect("<message type='chat'><body>hi</body></message>")
+        for client in (self.phone, elsewhere):
+            client.expect_nothing()
+        # An error is copied to whom the message was copied.
+        room.send(message.format("error"))
+        self.orchard.expect("<message type='error' id='1'>{...}</message>")
+        self.phone.expect(f"<message type='error'><received xmlns='{NS}'>{{any}}</received></message>")
+        elsewhere.expect_nothing()
+
+    def test_contacts_who_know_of_a_device(self) -> None:
+        """Directed presence alone makes no room."""
+        self.remote("rooms.example.com")
+        self.orchard.send("<presence to='a@rooms.example.com/romeo'/>")
+        for client in (self.orchard, self.phone):
+            client.clear()
+        self.orchard.send("<message type='chat' to='a@rooms.example.com/juliet'><body>hi</body></message>")
+        self.phone.expect(f"<message type='chat'><sent xmlns='{NS}'>{{any}}</sent></message>")
+
 
 class Errors(CarbonsTestCase):
     """Section 10.3, and errors in answer to what was copied (section 6.1)."""

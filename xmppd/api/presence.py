@@ -19,6 +19,9 @@ class IDirectedPresence(Protocol):
     def directed(self, session: ISession) -> Collection[Jid]:
         """Return the addresses to which a device has sent available presence and not taken it back."""
 
+    def rooms(self, session: ISession) -> Collection[Jid]:
+        """Return those of them by which it has entered rooms (XEP-0045 7.2): ``room@service/nickname``."""
+
 
 class IContactDevices(Protocol):
     """Which devices of contacts on other servers and components an account knows of."""

@@ -287,7 +287,8 @@ class Secrets(RelayTestCase):
     """17.4: real addresses are not told in a semi-anonymous room, whatever the other side's server says."""
 
     ERROR = (
-        "<error type='cancel' by='{by}'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>xmpp:tybalt@verona.example</gone>"
+        "<error type='cancel' by='{by}'>"
+        "<gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>xmpp:tybalt@verona.example</gone>"
         "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>{text}</text><x xmlns='urn:example' jid='{jid}'/></error>"
     )
 
@@ -449,3 +450,27 @@ class PrivateMessages(RelayTestCase):
             )
             client.clear()
         mercutio.expect_nothing()
+
+
+class Copies(RelayTestCase):
+    """XEP-0280 6.1: private messages are copied to devices that are there under the same nickname, by the room."""
+
+    plugins: Any = ("muc", "presence", "roster", "carbons")
+
+    def test_private_message(self) -> None:
+        enable = "<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>"
+        there, elsewhere = (self.login(f"juliet@example.org/{name}", presence=True, name=name) for name in ("a", "b"))
+        self.enter(there, "Juliet")
+        for client in (self.juliet, there, elsewhere):
+            client.send(enable)
+        self.forget()
+        there.clear()
+        elsewhere.clear()
+        self.juliet.send(f"<message type='chat' id='1' to='{GARDEN}/Romeo'><body>hi</body></message>")
+        self.romeo.expect("<message type='chat' id='1'>{...}</message>")
+        there.expect("<message type='chat'><sent xmlns='urn:xmpp:carbons:2'>{any}</sent></message>")
+        self.romeo.send(f"<message type='chat' id='2' to='{GARDEN}/Juliet'><body>hi</body></message>")
+        for client in (self.juliet, there):
+            client.expect(f"<message type='chat' id='2' from='{GARDEN}/Romeo'>{{...}}</message>")
+            client.expect_nothing()
+        elsewhere.expect_nothing()
