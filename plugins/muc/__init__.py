@@ -50,7 +50,7 @@ class Muc(RoomManagement, Discovery, DiscoComponent):
     """Rooms in which many people talk with each other."""
 
     label = "conference"
-    xep = ((45, "1.35.1"), (307, "0.1"), (313, "1.1.3"), (359, "0.7.0"), (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"))
+    xep = ((45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (359, "0.7.0"), (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"))
     features = SERVICE_FEATURES
     tables = (*store.TABLES, *archive.TABLES)
 
