@@ -18,7 +18,7 @@ TMUX = shutil.which("tmux")
 class Terminal:
     """Runs `command` with a home of its own in `folder`, on a screen of its own."""
 
-    columns, lines = 140, 60
+    columns, lines = 140, 110  # so that nothing has to be scrolled
 
     def __init__(self, folder: Path, command: list[str]) -> None:
         self.folder = folder
