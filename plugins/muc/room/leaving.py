@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
-from xmppd.api import Condition, Jid, Message, Presence, Stanza, StanzaError
+from xmppd.api import Condition, Jid, Message, Presence, Stanza, StanzaError, tag
 from xmppd.plugins.muc.room.outcome import Destroyed, Left, Outcome, Vacated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
 from xmppd.plugins.muc.room.state import Occupant, Room
@@ -109,6 +110,8 @@ def expel(room: Room, occupant: Occupant, change: Change, now: float) -> Outcome
 def expel_all(room: Room, leaving: Sequence[tuple[Occupant, Change]], now: float) -> Outcome:
     """The same for several at once: those who stay are told of all, those who go only of themselves."""
     out = Outcome()
+    if room.locked and len(leaving) == len(room.occupants):  # section 10.1.3: it is destroyed, and they are told
+        leaving = [(occupant, replace(change, more=tag("destroy"))) for occupant, change in leaving]
     going = [(occupant, change, tuple(occupant.devices)) for occupant, change in leaving]
     for occupant, _, devices in going:
         for device in devices:
