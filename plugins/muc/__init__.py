@@ -20,6 +20,7 @@ from xmppd.api import (
     settled,
 )
 from xmppd.api.disco import DiscoComponent
+from xmppd.api.limits import Window
 from xmppd.api.muc import Entering, Speaking
 from xmppd.api.pace import Pace
 from xmppd.plugins.muc.options import MucOptions
@@ -36,17 +37,18 @@ from xmppd.plugins.muc.service.discovery import SERVICE_FEATURES, Discovery
 from xmppd.plugins.muc.service.guard import Guard
 from xmppd.plugins.muc.service.managing import RoomManagement
 from xmppd.plugins.muc.service.rooms import Rooms
+from xmppd.plugins.muc.service.searching import ChannelSearch
 from xmppd.plugins.muc.service.signing import signed
 from xmppd.wire import ns
 
 _SECRET_OCTETS = 32
 #: Seconds after the start in which those whose sessions go on are waited for.
 _COMING_BACK = 5.0
-_HOUSEKEEPING = 60.0
+_HOUSEKEEPING = _MINUTE = 60.0
 _EXPIRY = 600.0
 
 
-class Muc(RoomManagement, Discovery, DiscoComponent):
+class Muc(RoomManagement, Discovery, ChannelSearch, DiscoComponent):
     """Rooms in which many people talk with each other."""
 
     label = "conference"
@@ -75,6 +77,7 @@ class Muc(RoomManagement, Discovery, DiscoComponent):
         self.guard = Guard(self.host, self.rooms, self.options, self.clock.seconds)
         await self.guard.load()
         self.between = Between(self.host, self.options, self.clock.seconds)
+        self.searches = Window(self.options.searches_per_minute, _MINUTE)
         pace = Pace(self.later, lambda: float(self.options.presence_per_second))
         self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)
 
@@ -88,6 +91,7 @@ class Muc(RoomManagement, Discovery, DiscoComponent):
         await self.archive.reconfigured()
         self.guard.reconfigure(options)
         self.between.reconfigure(options)
+        self.searches.set_limits(options.searches_per_minute, _MINUTE)
         for room in list(self.rooms.loaded.values()):
             outcome = owner.reconfigure(room, self.service.allowed(room.config), self.clock.seconds())
             await settled(self.delivering.on_behalf(room, outcome))

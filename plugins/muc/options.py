@@ -32,6 +32,9 @@ class MucOptions(Component.Options):
     )
     max_contacts: int = Field(20, ge=0, description="People who can be asked about a room, as it says.")
     list_rooms: int = Field(500, ge=1, description="Rooms that are listed at once to who asks which there are.")
+    search_results: int = Field(100, ge=1, description="Rooms that a search (XEP-0433) finds at once.")
+    search_all: bool = Field(True, description="May all public rooms be listed by a search?")
+    searches_per_minute: int = Field(20, ge=1, description="How often one person may search for rooms in a minute.")
     defaults: RoomOptions = Field(RoomOptions(), description="How new rooms begin.")
     forced: RoomOptions = Field(RoomOptions(), description="What is so in all rooms, whatever their owners want.")
     idle_seconds: int = Field(

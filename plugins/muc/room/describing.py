@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xmppd.api import Element, Jid, tag
-from xmppd.plugins.muc.room import activity, avatar
+from xmppd.plugins.muc.room import activity, avatar, hats
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.elements import text_of
 from xmppd.plugins.muc.room.fields import FIELDS, roomconfig
@@ -92,6 +92,7 @@ INFO_FIELDS: tuple[InfoField, ...] = (
         kind="text-single",
     ),
     InfoField(activity.FIELD, _activity),
+    InfoField("hats#hash", lambda room, now: _some(hats.digest(room)), kind="text-single"),
     *map(_option, ("roomname", "changesubject", "allowinvites", "allowpm", "pubsub")),
 )
 

@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, IDatabase, IHost, Iq, Jid, Payload, StanzaError, iq_get, settled, tag
+from xmppd.api.commands import NS as COMMANDS
 from xmppd.api.disco import DiscoItems, Identity, Info, Item, answer_info, answer_items, node_of
 from xmppd.api.muc import RoomInfo, RoomItems
-from xmppd.plugins.muc.room import describing
+from xmppd.plugins.muc.room import avatar, describing
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import MUC, OCCUPANT_ID
 from xmppd.plugins.muc.service import archive_requests, features, listing
-from xmppd.wire import rsm
+from xmppd.plugins.muc.service.searching import SEARCH
+from xmppd.wire import ns, rsm
 from xmppd.wire.disco import INFO, ITEMS
 from xmppd.wire.xml import parse
 
@@ -31,7 +33,7 @@ _RESERVED = "x-roomuser-item"
 _TRAFFIC = f"{MUC}#traffic"
 _UNIQUE_OCTETS = 16
 #: What the service says of itself, besides what it says of the archives of its rooms.
-SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", OCCUPANT_ID, UNIQUE, rsm.NS)
+SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", OCCUPANT_ID, UNIQUE, rsm.NS, avatar.NS, SEARCH)
 
 
 class Discovery:
@@ -91,6 +93,10 @@ async def _info(muc: Muc, room: Room, iq: Iq) -> Payload:
     if node == _TRAFFIC:  # section 18.1.1: everything passes
         raise StanzaError(Condition.SERVICE_UNAVAILABLE)
     event = RoomInfo(room.jid, node, iq.sender)
+    command = features.COMMANDS.get(node)
+    if command is not None and command.allowed(room, iq):
+        event.identities.append(Identity("automation", "command-node", command.name))
+        event.features += [COMMANDS, ns.DATA_FORMS]
     if not node:
         event.identities.append(Identity("conference", "text", room.config.name or room.jid.local))
         event.features += [*describing.features(room.config), *features.FEATURES, ITEMS]
@@ -104,6 +110,10 @@ async def _items(muc: Muc, room: Room, iq: Iq) -> Payload:
     event = RoomItems(room.jid, node_of(iq), iq.sender, trusted=True)
     if not event.node and room.config.list_occupants and room.affiliation(iq.sender) is not Affiliation.OUTCAST:
         event.items += [Item(str(one.jid)) for one in room.occupants.values() if room.broadcasts(one.role)]
+    if event.node == COMMANDS:  # XEP-0050 section 2.2
+        event.known = True
+        allowed = (node for node, command in features.COMMANDS.items() if command.allowed(room, iq))
+        event.items += [Item(str(room.jid), features.COMMANDS[node].name, node) for node in allowed]
     return (await answer_items(muc.host, event, iq)).payload
 
 

@@ -16,7 +16,7 @@ from xmppd.plugins.muc.service import store
 if TYPE_CHECKING:
     from xmppd.plugins.muc import Muc
 
-__all__ = ["ACTS", "ANSWERS", "FEATURES"]
+__all__ = ["ACTS", "ANSWERS", "COMMANDS", "FEATURES"]
 
 #: Features of every room.
 FEATURES = (*moderating.FEATURES, avatar.NS, HATS, COMMANDS_NS)
@@ -29,6 +29,7 @@ async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:
     if original is None:
         found = await muc.archive.find(room, id)
         original = None if found is None else found.message
+    muc.host.will_store(iq)
     outcome = moderating.moderate(room, iq, original, muc.clock.seconds())
     await settled(muc.delivering.deliver(room, outcome, iq))
     return outcome.reply

@@ -46,20 +46,9 @@ from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Member, Subject
 
 __all__ = [
-    "TABLES",
-    "Key",
-    "Listed",
-    "Seat",
-    "Stored",
-    "address",
-    "affiliated",
-    "find",
-    "listing",
-    "occupied",
-    "service_secret",
-    "touch",
-    "write",
-]
+    "TABLES", "Key", "Listed", "Seat", "Stored", "address", "affiliated", "find", "listing", "note", "occupied",
+    "service_secret", "touch", "write",
+]  # fmt: skip
 
 _metadata = MetaData()
 SERVICES = Table(
@@ -77,6 +66,8 @@ ROOMS = Table(
     Column("config", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("public", Integer, nullable=False),
+    Column("found_title", Text, nullable=False),  # name and description, as words are looked for in them
+    Column("found_about", Text, nullable=False),
     Column("locked", Integer, nullable=False),
     Column("version", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
@@ -311,7 +302,8 @@ def _create(connection: Connection, key: Key, change: Created) -> None:
     _destroy(connection, key, change)
     row = {
         "number": key.number, "service": key.jid.domain, "name": key.jid.local, "config": RoomConfig().to_text(),
-        "title": "", "public": 1, "locked": 1, "version": 0, "created_at": key.created_at, "active_at": key.created_at,
+        "title": "", "public": 1, "found_title": "", "found_about": "", "locked": 1, "version": 0,
+        "created_at": key.created_at, "active_at": key.created_at,
     }  # fmt: skip
     connection.execute(insert(ROOMS), row)
 
@@ -329,6 +321,7 @@ def _unlock(connection: Connection, key: Key, change: Unlocked) -> None:
 def _configure(connection: Connection, key: Key, change: Configured) -> None:
     config = change.config
     values = {"config": config.to_text(), "title": config.name, "public": int(config.public)}
+    values |= {"found_title": config.name.casefold(), "found_about": config.description.casefold()}
     connection.execute(update(ROOMS).filter_by(number=key.number).values(values))
 
 
