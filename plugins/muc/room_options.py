@@ -42,6 +42,8 @@ class RoomOptions(Options):
     requests: _Flag = Field(None, description="May occupants send each other requests through the room?")
     archive: _Flag = Field(None, description="Are messages kept?")
     public_archive: _Flag = Field(None, description="May those read them who may enter, but don't belong there?")
+    archive_days: int | None = Field(None, ge=0, description="For how many days; 0: as long as the service keeps them.")
+    archive_messages: int | None = Field(None, ge=0, description="How many; 0: as many as the service keeps.")
     history: int | None = Field(None, ge=0, description="Messages of the past that who enters may see.")
     default_history: int | None = Field(None, ge=0, description="Of these, if they don't say how many they want.")
     logging: _Flag = Field(None, description="Is what is said published, so that who enters is told?")

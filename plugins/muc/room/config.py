@@ -35,6 +35,8 @@ class RoomConfig:
     :ivar requests: may occupants who are no moderators send each other requests (IQs) by way of the room?
     :ivar archive: are messages kept, and found again (XEP-0313)?
     :ivar public_archive: can those read it who may enter, though they don't belong to the room?
+    :ivar archive_days: days for which messages are kept; 0: as long as the service keeps them, which is the most.
+    :ivar archive_messages: how many are kept; 0: as many as the service keeps, which is the most.
     :ivar history: how many messages somebody who enters may be shown (discussion history).
     :ivar default_history: how many of them if they don't say what they want to see.
     :ivar visitor_status: may visitors change their status?
@@ -69,6 +71,8 @@ class RoomConfig:
     requests: bool = True
     archive: bool = True
     public_archive: bool = True
+    archive_days: int = 0
+    archive_messages: int = 0
     history: int = 50
     default_history: int = 20
     visitor_status: bool = True

@@ -26,6 +26,8 @@ _ROLES: Mapping[str, str] = {"moderator": "Moderators", "participant": "Particip
 LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 #: Kinds of fields that have any number of values.
 MANY = frozenset({"list-multi", "jid-multi", "text-multi"})
+_MOST_DAYS = 36_500
+_MOST_MESSAGES = 1_000_000_000
 _OCCUPANTS = (10, 20, 30, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
@@ -304,6 +306,20 @@ FIELDS: tuple[Field, ...] = (
         help="Then those who come later find them.",
     ),
     _flag("publicarchive", "May those read them who may enter, but don't belong here?", "public_archive"),
+    _number(
+        "archivedays",
+        "For how many days are messages kept?",
+        "archive_days",
+        most=lambda limits: _MOST_DAYS,
+        help="0: as long as the service keeps them.",
+    ),
+    _number(
+        "archivemessages",
+        "How many messages are kept?",
+        "archive_messages",
+        most=lambda limits: _MOST_MESSAGES,
+        help="0: as many as the service keeps.",
+    ),
     _number(
         "muc#maxhistoryfetch",
         "How many of the last messages may those see who enter?",

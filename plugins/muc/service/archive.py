@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, Text, bindparam,
 
 from xmppd.api import IHost, Iq, Jid, Message, Stanza, settled, tag
 from xmppd.api.archives import Archives, Limits, Selection, View, Walk, brief, make_tables
+from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.history import Past
 from xmppd.plugins.muc.room.reading import Sees
 from xmppd.plugins.muc.room.state import Room
@@ -107,6 +108,7 @@ class RoomArchive:
         self._owner = lru_cache(maxsize=4096)(lambda number: Jid.of(str(number), service))
         self._walks: OrderedDict[tuple[int, Jid], Walk] = OrderedDict()
         self._limited: dict[Jid, _Limit] = {}  # rooms that have limits of their own
+        self._configured: dict[int, RoomConfig] = {}  # by which configuration those of a room were last seen to
 
     async def start(self) -> None:
         """Get ready; before that, nothing else may be called."""
@@ -140,6 +142,8 @@ class RoomArchive:
         """
         if not room.config.archive and not room.config.history:
             return _with_id(message, room.jid, self._archives.ids.text(self._archives.next_id()))
+        if self._configured.get(room.number) is not room.config:
+            self.configure(room, message)
         nick = message.sender.resource
         occupant = room.devices.get(author)
         more = {
@@ -251,18 +255,18 @@ class RoomArchive:
     # What is kept, and for how long
 
     def configure(self, room: Room, cause: Stanza) -> None:
-        """A stanza has configured a room: one without an archive keeps what its history needs, and no more."""
-        self.limit(room, cause, most=None if room.config.archive else room.config.history)
+        """Keep messages of a room for as long as its configuration says, from the next housekeeping on.
 
-    def limit(self, room: Room, cause: Stanza, days: int | None = None, most: int | None = None) -> None:
-        """Have messages of a room kept for less long than others, from the next housekeeping on.
-
-        It is written down in the unit of work of a stanza.
-
-        :param days: None: as long as in other rooms.
-        :param most: how many; None: as many as in other rooms.
+        A room without an archive keeps what its history needs, and no more. It is written down in the unit of work of a
+        stanza.
         """
-        owner, wanted = self._owner(room.number), _Limit(days, most)
+        config, owner = room.config, self._owner(room.number)
+        most = config.archive_messages or None
+        if not config.archive:
+            most = config.history if most is None else min(most, config.history)
+        days = config.archive_days or None
+        self._configured[room.number] = config
+        wanted = _Limit(days, most)
         if self._limited.get(owner, _UNLIMITED) == wanted:
             return
         self._limited[owner] = wanted
@@ -280,6 +284,7 @@ class RoomArchive:
         owner = self._owner(room.number)
         self._archives.owners.drop(owner)
         self._limited.pop(owner, None)
+        self._configured.pop(room.number, None)
         self._host.store_call(cause, lambda c: c.execute(_LEAVE, {"of": str(owner)}))
         self._host.spawn(self._sweep(cause), f"deleting the archive of {room.jid}")
 
@@ -293,6 +298,7 @@ class RoomArchive:
 
     async def keep_house(self) -> None:
         """Delete what is too old or too much, and what is left of rooms that are gone; to be called now and then."""
+        self._configured.clear()
         await self._sweep()
         await self._archives.keep_house(self._options().archive_days, self._most)
         now = self._host.clock.seconds()

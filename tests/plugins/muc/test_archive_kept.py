@@ -8,7 +8,6 @@ from sqlalchemy.dialects import sqlite
 
 from tests.plugins.muc.kit import GARDEN
 from tests.plugins.muc.reading import MESSAGES, ReadingTestCase, field, forwarded
-from xmppd.api import Presence
 from xmppd.plugins.muc.room.outcome import Configured
 from xmppd.plugins.muc.service import archive
 from xmppd.wire.jid import Jid
@@ -32,9 +31,8 @@ class ByAge(ReadingTestCase):
 
     def test_those_of_one_room(self) -> None:
         self.make_room(self.romeo, room="other@conference.example.org", persistent=True)
-        cause = Presence(self.made.jid)
-        with self.host.unit(cause):
-            self.plugin("muc").archive.limit(self.made, cause, days=2)
+        self.made.config = self.made.config.changed({"archive_days": 2})
+        self.apply(self.made, Configured(self.made.config))
         for room in (GARDEN, "other@conference.example.org"):
             self.say(self.romeo, "one", room=room)
         self.kill()
@@ -54,6 +52,24 @@ class ByCount(ReadingTestCase):
         self.say(self.romeo, "8")
         self.pump(601, step=100)
         self.assertEqual(self.texts(self.romeo), ["4", "5", "6", "7", "8"])
+
+
+class OfOneRoom(ReadingTestCase):
+    options: ClassVar[Any] = {"archive_messages": 3}
+
+    def test_oldest_go(self) -> None:
+        self.say(self.romeo, *(str(number) for number in range(5)))
+        self.pump(601, step=100)
+        self.assertEqual(self.texts(self.romeo), ["2", "3", "4"])
+
+    def test_whatever_has_set_it(self) -> None:
+        """What the operator forces on rooms comes into force when somebody speaks."""
+        room = self.room()
+        self.say(self.romeo, *(str(number) for number in range(5)))
+        room.config = room.config.changed({"archive_messages": 1})
+        self.say(self.romeo, "5")
+        self.pump(601, step=100)
+        self.assertEqual(self.texts(self.romeo), ["5"])
 
 
 class WithoutArchive(ReadingTestCase):

@@ -69,6 +69,8 @@ TAKEN: Sequence[tuple[str, Sequence[str], str, Any]] = (
     ("allowqueries", ["0"], "requests", False),
     ("approveregistration", ["1"], "registration_approval", True),
     ("enablearchiving", ["0"], "archive", False),
+    ("archivedays", ["30"], "archive_days", 30),
+    ("archivemessages", ["1000"], "archive_messages", 1000),
     ("mam", ["0"], "archive", False),
     ("publicarchive", ["0"], "public_archive", False),
     ("muc#maxhistoryfetch", ["80"], "history", 80),
