@@ -31,7 +31,9 @@ class MucOptions(Component.Options):
         2000, ge=1, description="Characters that the name of a room, its description and its password may have."
     )
     max_contacts: int = Field(20, ge=0, description="People who can be asked about a room, as it says.")
-    list_rooms: int = Field(500, ge=1, description="Rooms that are listed at once to who asks which there are.")
+    list_rooms: int = Field(
+        500, ge=1, description="Rooms, or occupants of one, that are listed at once to who asks which there are."
+    )
     search_results: int = Field(100, ge=1, description="Rooms that a search (XEP-0433) finds at once.")
     search_all: bool = Field(True, description="May all public rooms be listed by a search?")
     searches_per_minute: int = Field(20, ge=1, description="How often one person may search for rooms in a minute.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, IDatabase, IHost, Iq, Jid, Payload, StanzaError, iq_get, settled, tag
@@ -60,15 +60,9 @@ class Discovery:
         wanted, most = rsm.page_request(request.request), self.options.list_rooms
         public = self.service.forced.get("public")
         page = await self.db.read(lambda c: listing.page(c, self.jid, wanted, most, public))
-        event.items += [Item(str(room.jid), room.title) for room in page.rooms]
-        rooms = len(event.items)
-        if page.place == 0:  # what others have to list is on the first page
+        if page.place == 0 and wanted.max != 0:  # what others have to list is on the first page
             await settled(self.host.notify(event))
-        behind = b""
-        if rooms < page.total or any(element.uri == rsm.NS for element in request.request.elements()):
-            behind = _page_set(page)
-        items = (tag("item", jid=item.jid, name=item.name or None, node=item.node or None) for item in event.items)
-        return request.result(tag("query", *items, behind, xmlns=ITEMS))
+        return request.result(_paged(page, event.items, request))
 
     @iq_get(UNIQUE, "unique")
     async def unique_name(self, request: Iq) -> Iq:
@@ -77,10 +71,15 @@ class Discovery:
         return request.result(tag("unique", secrets.token_hex(_UNIQUE_OCTETS), xmlns=UNIQUE))
 
 
-def _page_set(page: listing.Page) -> bytes:
-    if not page.rooms:
-        return rsm.page_set(None, None, None, page.total)
-    return rsm.page_set(str(page.rooms[0].jid), str(page.rooms[-1].jid), page.place, page.total)
+def _paged(page: listing.Page, more: Iterable[Item], request: Iq) -> bytes:
+    """Return a page of a list, and say so if it is not the whole, or that was asked for (XEP-0059)."""
+    items = [Item(str(one.jid), one.title) for one in page.items]
+    behind = b""
+    if len(items) < page.total or any(element.uri == rsm.NS for element in request.request.elements()):
+        first, last, place = (items[0].jid, items[-1].jid, page.place) if items else (None, None, None)
+        behind = rsm.page_set(first, last, place, page.total)
+    shown = (tag("item", jid=i.jid, name=i.name or None, node=i.node or None) for i in (*items, *more))
+    return tag("query", *shown, behind, xmlns=ITEMS)
 
 
 async def _info(muc: Muc, room: Room, iq: Iq) -> Payload:
@@ -108,8 +107,12 @@ async def _info(muc: Muc, room: Room, iq: Iq) -> Payload:
 async def _items(muc: Muc, room: Room, iq: Iq) -> Payload:
     """Say who is in a room, if it is one that says so (section 6.5)."""
     event = RoomItems(room.jid, node_of(iq), iq.sender, trusted=True)
-    if not event.node and room.config.list_occupants and room.affiliation(iq.sender) is not Affiliation.OUTCAST:
-        event.items += [Item(str(one.jid)) for one in room.occupants.values() if room.broadcasts(one.role)]
+    if not event.node:
+        shown = room.config.list_occupants and room.affiliation(iq.sender) is not Affiliation.OUTCAST
+        jids = [one.jid for one in room.occupants.values() if room.broadcasts(one.role)] if shown else []
+        page = listing.occupants(jids, rsm.page_request(iq.request), muc.options.list_rooms)
+        await settled(muc.host.notify(event))
+        return _paged(page, event.items, iq)
     if event.node == COMMANDS:  # XEP-0050 section 2.2
         event.known = True
         allowed = (node for node, command in features.COMMANDS.items() if command.allowed(room, iq))

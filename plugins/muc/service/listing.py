@@ -1,7 +1,9 @@
-"""The rooms that can be found, in pages read from the database (XEP-0045 section 6.3, XEP-0059)."""
+"""The rooms that can be found, in pages read from the database, and pages of who is in one (XEP-0045 6.3, 6.5)."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
@@ -10,11 +12,11 @@ from xmppd.api import Condition, Jid, JidError, StanzaError
 from xmppd.plugins.muc.service.store import ROOMS
 from xmppd.wire.rsm import PageRequest
 
-__all__ = ["Listed", "Page", "page"]
+__all__ = ["Listed", "Page", "occupants", "page"]
 
 
 class Listed(NamedTuple):
-    """A room in the list: its address, and its name, or ""."""
+    """A room in the list, or an occupant in that of a room: the address, and the name of a room, or ""."""
 
     jid: Jid
     title: str
@@ -23,12 +25,12 @@ class Listed(NamedTuple):
 class Page(NamedTuple):
     """A part of the list.
 
-    :ivar rooms: in order.
+    :ivar items: in order.
     :ivar place: the place of the first of them in the whole list, from 0.
-    :ivar total: how many rooms there are in it.
+    :ivar total: how many there are in it.
     """
 
-    rooms: list[Listed]
+    items: list[Listed]
     place: int
     total: int
 
@@ -76,3 +78,20 @@ def _name(text: str, service: Jid) -> str:
     if jid.domain != service.domain or not jid.local:
         raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room in the list.")
     return jid.local
+
+
+def occupants(jids: Iterable[Jid], wanted: PageRequest, most: int) -> Page:
+    """Return a page of occupants, in the order of their addresses.
+
+    :param most: occupants that may be on it, whatever is asked for.
+    """
+    ordered = sorted(jids)
+    size = most if wanted.max is None else min(wanted.max, most)
+    place = wanted.index or 0
+    if wanted.after is not None:
+        place = bisect_right(ordered, wanted.after)
+    elif wanted.before is not None:
+        end = bisect_left(ordered, wanted.before) if wanted.before else len(ordered)
+        place = max(0, end - size)
+        size = end - place
+    return Page([Listed(jid, "") for jid in ordered[place : place + size]], place, len(ordered))
