@@ -214,6 +214,12 @@ class ErrorTests(FailureTestCase):
         sent = [f"<presence to='{JULIET}'/>", f"<presence to='{JULIET}' type='unavailable'/>"]
         self.assertEqual(self.outcome(*sent), [])
 
+    def test_entering_a_room_gets_one(self) -> None:
+        enter = f"<presence to='{JULIET}/nick' id='enter'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        (error,) = self.outcome(enter)
+        self.assertIn("id='enter'", error)
+        self.assertIn("<remote-server-not-found", error)
+
     def test_probes_get_none(self) -> None:
         romeo = Jid.parse("romeo@example.org")
         self.login("romeo@example.org/orchard")

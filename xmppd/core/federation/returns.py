@@ -23,6 +23,8 @@ __all__ = ["Returns"]
 _log = Logger()
 #: Presence whose sender learns from :class:`xmppd.api.ServerUnreachable` what he has to, and not by an error for each.
 _SILENT = ("available", "unavailable", "probe")
+#: But who wants to enter a room (XEP-0045 section 7.2) waits for an answer.
+_MUC = "http://jabber.org/protocol/muc"
 
 
 class Returns:
@@ -46,7 +48,7 @@ class Returns:
             # Neither domain is ours: somebody would have this server relay. Nobody may be answered either.
             _log.warn("a stanza from {who} to {whom} is not ours to pass on", who=stanza.from_, whom=stanza.to)
             return None
-        if isinstance(stanza, Presence) and stanza.type in _SILENT:
+        if isinstance(stanza, Presence) and stanza.type in _SILENT and not stanza.has(_MUC, "x"):
             remote = self._remotes.get(stanza.recipient.domain)
             if remote is not None:
                 remote.lost = True  # when it is found, it has to be told who is here
