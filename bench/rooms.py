@@ -28,17 +28,28 @@ from bench.servers import CPUS, Ejabberd, Measured, Prosody, Xmppd
 
 WAYS = ("", "-tls", "-sm", "-archive", "-archive-sm")
 _MANY = 20_000  # occupants, more than any room has here
+_UNLIMITED = 1_000_000_000
 _UNLOADED = 10  # seconds
 
 
 class XmppdRooms(Xmppd):
-    """Ours, with the archive of rooms and of users, or without both."""
+    """Ours, with the archive of rooms and of users, or without both, and without limits on entering."""
 
     def configure(self, archive: bool) -> None:
         super().configure(archive)
         config = Path(self.run / "xmppd.toml")
-        options = f"max_occupants = {_MANY}\nidle_seconds = {_UNLOADED}\n"
-        config.write_text(f"{config.read_text('utf-8')}\n[hosts.localhost.muc]\n{options}", "utf-8")
+        rooms = f"""\
+[hosts.localhost.muc]
+max_occupants = {_MANY}
+idle_seconds = {_UNLOADED}
+max_owned = {_MANY}
+joins_per_minute = {_UNLIMITED}
+join_presence_per_second = {_UNLIMITED}
+
+[hosts.localhost.muc.defaults]
+archive = {str(archive).lower()}
+"""
+        config.write_text(f"{config.read_text('utf-8')}\n{rooms}", "utf-8")
 
 
 class ProsodyRooms(Prosody):

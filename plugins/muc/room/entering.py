@@ -7,7 +7,7 @@ from xmppd.plugins.muc.room import avatar
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.history import Request, read_request
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured, Created, Entered, Outcome, Seated
-from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
+from xmppd.plugins.muc.room.presenting import Change, announce, as_seen, presence_of
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.state import Member, Occupant, Room, Service
 from xmppd.plugins.muc.room.words import MUC, Status, clean
@@ -81,7 +81,7 @@ def _show_others(room: Room, occupant: Occupant, device: Jid, out: Outcome) -> N
     full = room.sees_addresses(occupant)
     for other in room.occupants.values():
         if other is not occupant and room.broadcasts(other.role):
-            out.send(presence_of(room, other, full=full), device)
+            out.send(as_seen(room, other, full=full), device)
 
 
 def tell_past(room: Room, device: Jid, wanted: Request, out: Outcome) -> None:

@@ -12,7 +12,7 @@ from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import USER, Status, occupant_id
 
-__all__ = ["Change", "announce", "presence_of", "tell_configured", "user"]
+__all__ = ["Change", "announce", "as_seen", "presence_of", "tell_configured", "user"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,21 @@ def presence_of(
     worn = b"" if change.gone else hats.worn_by(room, occupant.who)
     payload = shown + occupant_id(occupant.id) + worn + user(item, (*change.codes, *codes), change.more)
     return Presence(None, occupant.jid, type="unavailable" if change.gone else None, payload=payload)
+
+
+def as_seen(room: Room, occupant: Occupant, *, full: bool) -> Presence:
+    """Return the presence of an occupant as who enters sees it.
+
+    In a large room that is nearly all of the work, so it is made again only if something about it has changed.
+    """
+    affiliation, worn = room.affiliation(occupant.who), hats.worn_by(room, occupant.who)
+    device = occupant.device if full else None
+    made_of = (occupant.jid, occupant.shown, occupant.role, affiliation, worn, device)
+    seen = occupant.seen
+    if seen is None or seen[0] != made_of:
+        made = presence_of(room, occupant, full=full)
+        seen = occupant.seen = (made_of, Presence(None, made.from_, payload=made.payload, names=made.raw_names))
+    return seen[1].readdressed()
 
 
 def announce(

@@ -125,9 +125,10 @@ class Occupant:
     :ivar id: does not say who it is, but stays the same when the nickname changes (XEP-0421).
     :ivar devices: full real addresses, with what is shown of the presence of each.
     :ivar spoke_at: when they last said something, in seconds since the epoch; 0.0 if they haven't.
+    :ivar seen: their presence as it was shown last to who entered, behind what it was made of.
     """
 
-    __slots__ = ("devices", "id", "jid", "nick", "role", "shown", "spoke_at", "who")
+    __slots__ = ("devices", "id", "jid", "nick", "role", "seen", "shown", "spoke_at", "who")
 
     def __init__(self, room: Room, nick: str, who: Jid, role: Role) -> None:
         self.nick = nick
@@ -138,6 +139,7 @@ class Occupant:
         self.devices: dict[Jid, bytes] = {}
         self.shown = b""  # of the device that has spoken of its presence last
         self.spoke_at = 0.0
+        self.seen: tuple[tuple[object, ...], Presence] | None = None
 
     @property
     def device(self) -> Jid:
