@@ -130,8 +130,13 @@ def _invited(room: Room) -> list[_Invited]:
 
 def _note(room: Room, known: Sequence[_Invited], out: Outcome) -> None:
     """Remember invitations, the last of each person by another; of more than there may be, the oldest are forgotten."""
-    last = {(Jid.parse(one.invitee).bare, Jid.parse(one.inviter).bare): one for one in reversed(known)}
-    kept = list(last.values())[: room.service.limits.invitations][::-1]
+    last: dict[tuple[Jid, Jid], _Invited] = {}
+    for one in known:
+        key = (Jid.parse(one.invitee).bare, Jid.parse(one.inviter).bare)
+        last.pop(key, None)
+        last[key] = one
+    most = room.service.limits.invitations
+    kept = list(last.values())[-most:] if most else []
     text = json.dumps([asdict(one) for one in kept])
     if kept:
         room.notes[_NOTE] = text
