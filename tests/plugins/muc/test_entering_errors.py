@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.plugins.muc.coven import ROOM, CovenTestCase, error, joining
+from typing import Any, ClassVar
+
+from tests.plugins.muc.coven import ROOM, CovenTestCase, error, joining, presence
 
 
 class EnteringErrors(CovenTestCase):
@@ -137,3 +139,52 @@ class EnteringErrors(CovenTestCase):
         )
         self.crone.send(f"<message to='{ROOM}' type='groupchat'><body>Nobody.</body></message>")
         hag.expect_nothing()
+
+
+class CreatingErrors(CovenTestCase):
+    """The row about rooms that are not there (10.1.1)."""
+
+    config: ClassVar[Any] = {"muc": {"create": "admins"}}
+    hosts: ClassVar[Any] = {"example.org": {"admins": ["crone1@example.org"]}}
+
+    def test_not_allowed(self) -> None:
+        hag = self.hag()
+        self.refused(hag, "thirdwitch", "cancel", "not-allowed")
+        self.create()
+        self.enter(hag, "thirdwitch")
+
+
+class ReservedNicknames(CovenTestCase):
+    """The row about nicknames that must be used, where the room's owner says so (7.2.2, 7.6, 7.10)."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.create(fixednick="1")
+        self.affiliate("hag66", "member", nick="thirdwitch")
+        self.witch = self.hag()
+
+    def test_not_acceptable(self) -> None:
+        self.enter(self.witch, "thirdwitch")
+        self.witch.send(f"<presence to='{ROOM}/oldhag' id='n'/>")
+        self.witch.expect(
+            f"<presence type='error' id='n' from='{ROOM}/oldhag'>{{...}}{error('cancel', 'not-acceptable')}</presence>"
+        )
+        self.crone.expect_nothing()
+
+    def test_given_instead(self) -> None:
+        """7.10: who enters by another nickname SHOULD get theirs, not an error; so do further devices."""
+        for client in (self.witch, self.login("hag66@example.org/broom", name="broom")):
+            client.clear()
+            client.send(joining("oldhag"))
+            client.expect(presence("firstwitch", "owner", "moderator"))
+            name = "hag" if client is self.witch else "broom"
+            client.expect(presence("thirdwitch", "member", "participant", 210, 110, jid=name))
+
+    def test_who_has_registered_none(self) -> None:
+        wicca = self.wicca()
+        self.enter(wicca, "secondwitch")
+        wicca.send(f"<presence to='{ROOM}/scullion' id='n'/>")
+        self.crone.expect(
+            presence("secondwitch", "none", "participant", 303, jid="wicca", gone=True, item=" nick='scullion'"),
+            presence("scullion", "none", "participant", jid="wicca"),
+        )
