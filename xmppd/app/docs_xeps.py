@@ -38,7 +38,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     54: ("vcard-temp", "Who has no vCard is told so by item-not-found. The server has none of its own."),
     59: (
         "Result Set Management",
-        "For archives: before, after, index, count. A page that is not reached from the first one has no index.",
+        "For archives and lists of rooms: before, after, index, count. A page of an archive that is not reached from the"
+        " first one has no index.",
     ),
     77: (
         "In-Band Registration",
@@ -108,6 +109,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
     ),
     288: ("Bidirectional Server-to-Server Connections", "Asked for wherever it is offered."),
     297: ("Stanza Forwarding", "As other protocols use it; what clients forward passes as it is."),
+    307: ("Unique Room Names for Multi-User Chat", "Only who may create rooms gets one."),
     313: (
         "Message Archive Management",
         "Of users, with `#extended` and `#groupchat-field`: messages of rooms are not in their archives. Rooms have"
