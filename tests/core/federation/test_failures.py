@@ -220,6 +220,14 @@ class ErrorTests(FailureTestCase):
         self.assertIn("id='enter'", error)
         self.assertIn("<remote-server-not-found", error)
 
+    def test_entering_a_room_that_may_have_been_heard_of_gets_none(self) -> None:
+        romeo = self.romeo()
+        conduit = self.connector.up(managed=True)
+        romeo.send(f"<presence to='{JULIET}/nick'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+        conduit.down()
+        self.federation.undelivered(conduit.sent)
+        romeo.expect_nothing()
+
     def test_probes_get_none(self) -> None:
         romeo = Jid.parse("romeo@example.org")
         self.login("romeo@example.org/orchard")

@@ -42,7 +42,8 @@ class Rooms(StageCase):
     @classmethod
     def settings(cls) -> str:
         """Return more of our configuration."""
-        return f'{SETTINGS}[hosts."{cls.ours.name}".muc]\ncreate = "anyone"\n'
+        again = "retry_seconds = 0.5\nretry_at_most_seconds = 1.0\n"  # they are killed often
+        return f'{SETTINGS}{again}[hosts."{cls.ours.name}".muc]\ncreate = "anyone"\n'
 
     async def guest(self, site: Site, name: str, register: bool = True, **more: Any) -> Guest:
         """Return somebody with an account there, online until the test ends."""
@@ -272,6 +273,9 @@ class Rooms(StageCase):
         self.assertEqual(seen.role, "none")
         with self.assertRaises(Refused) as caught:
             await romeo.is_in(room)
+        self.assertIn(caught.exception.condition, ("remote-server-timeout", "remote-server-not-found"))
+        with self.assertRaises(Refused) as caught:
+            await romeo.enter(room, "guest")
         self.assertIn(caught.exception.condition, ("remote-server-timeout", "remote-server-not-found"))
         await self._restart(self.there)
         juliet = await self.guest(self.there, "juliet", register=False)

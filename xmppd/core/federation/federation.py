@@ -276,7 +276,7 @@ class Federation:
         for stanza in stanzas:
             domain = stanza.recipient.domain
             text = f"the connection with {domain} was lost before it said that it has this; it may have it or not"
-            self.bounce(stanza, StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=text))
+            self.bounce(stanza, StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text=text), sent=True)
 
     # In
 

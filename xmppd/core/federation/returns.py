@@ -41,23 +41,29 @@ class Returns:
         self._store = store
         self.counts: Counter[str] = Counter()
 
-    def answer(self, stanza: Stanza, error: StanzaError) -> Stanza | None:
-        """A stanza can't be sent; return what its sender is told, if anything."""
+    def answer(self, stanza: Stanza, error: StanzaError, sent: bool = False) -> Stanza | None:
+        """A stanza can't be sent; return what its sender is told, if anything.
+
+        :param sent: it was sent, and may have arrived.
+        """
         self.counts[error.condition] += 1
         if stanza.from_ is None or stanza.from_.domain not in self._server.router.owners:
             # Neither domain is ours: somebody would have this server relay. Nobody may be answered either.
             _log.warn("a stanza from {who} to {whom} is not ours to pass on", who=stanza.from_, whom=stanza.to)
             return None
-        if isinstance(stanza, Presence) and stanza.type in _SILENT and not stanza.has(_MUC, "x"):
+        if isinstance(stanza, Presence) and stanza.type in _SILENT and (sent or not stanza.has(_MUC, "x")):
             remote = self._remotes.get(stanza.recipient.domain)
             if remote is not None:
                 remote.lost = True  # when it is found, it has to be told who is here
             return None
         return self._server.router.refusal(stanza, error)
 
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        """Give a stanza back to its sender some time after it was taken, and forget it in the same unit of work."""
-        reply = self.answer(stanza, error)
+    def bounce(self, stanza: Stanza, error: StanzaError, sent: bool = False) -> None:
+        """Give a stanza back to its sender some time after it was taken, and forget it in the same unit of work.
+
+        :param sent: see :meth:`answer`.
+        """
+        reply = self.answer(stanza, error, sent)
         if reply is None:
             self._store.forget((stanza,))
             return
