@@ -38,8 +38,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     54: ("vcard-temp", "Who has no vCard is told so by item-not-found. The server has none of its own."),
     59: (
         "Result Set Management",
-        "For archives and lists of rooms: before, after, index, count. A page of an archive that is not reached from the"
-        " first one has no index.",
+        "For archives and lists of rooms: before, after, index, count. A page of an archive that is not reached from"
+        " the first one has no index.",
     ),
     77: (
         "In-Band Registration",
