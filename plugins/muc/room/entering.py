@@ -54,7 +54,8 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
         out.happened.append(Entered(nick, device.bare))
     avatar.show(room, device, out)
     _show_others(room, occupant, device, out)
-    changed = there is None or moved or occupant.shown != payload
+    shown = occupant.shown
+    changed = there is None or moved or shown != payload
     room.devices[device] = occupant
     occupant.seat(device, payload)
     room.active_at = now
@@ -68,7 +69,16 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
         codes = (*own, Status.SELF)
         out.send(presence_of(room, occupant, full=True, codes=codes, device=device), device)
     tell_past(room, device, wanted, out)
+    if shown != payload:
+        _tell_devices(room, occupant, device, out)
     return out
+
+
+def _tell_devices(room: Room, occupant: Occupant, device: Jid, out: Outcome) -> None:
+    """Tell the other devices of an occupant how one of them has made them look."""
+    for other in occupant.devices:
+        if other != device:
+            out.send(presence_of(room, occupant, full=True, codes=(Status.SELF,), device=other), other)
 
 
 def _codes(room: Room) -> tuple[int, ...]:
