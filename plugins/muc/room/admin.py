@@ -13,6 +13,7 @@ from xmppd.api import Condition, Element, Iq, Jid, JidError, StanzaError, tag
 from xmppd.plugins.muc.room.affiliating import Standing, affiliate, check_standings
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role, may_change_affiliation, may_change_role
+from xmppd.plugins.muc.room.remembering import remember
 from xmppd.plugins.muc.room.roles import By, cast, kick
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import ADMIN
@@ -150,6 +151,7 @@ def change(room: Room, iq: Iq, now: float) -> Outcome:
     for one in castings:
         if one.role is not Role.NONE:
             cast(room, one.occupant, one.role, By(actor.nick, one.reason), out)
+            remember(room, one.occupant, out)
     if standings:
         out.add(affiliate(room, standings, actor.nick, now, _inviter(room, actor)))
     kicked = {

@@ -14,6 +14,7 @@ from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.presenting import Change, user
 from xmppd.plugins.muc.room.ranks import Affiliation, Role
+from xmppd.plugins.muc.room.remembering import forget
 from xmppd.plugins.muc.room.roles import By, cast, role_after
 from xmppd.plugins.muc.room.state import Member, Occupant, Room
 from xmppd.plugins.muc.room.words import Status
@@ -124,7 +125,8 @@ def _occupants(room: Room, standings: Sequence[Standing]) -> list[tuple[Occupant
 def _write(room: Room, standing: Standing, out: Outcome) -> None:
     """Write it down, with the version that this gives the room."""
     new, who = _member(room, standing), standing.who
-    if new is None and who not in room.members:
+    old = room.members.get(who)
+    if new is None and old is None:
         return
     room.version += 1
     if new is None:
@@ -133,6 +135,8 @@ def _write(room: Room, standing: Standing, out: Outcome) -> None:
         new = Member(new.affiliation, new.nick, new.reason, new.form, room.version)
         room.members[who] = new
     out.changes.append(Affiliated(who, new))
+    if new is None or old is None or new.affiliation is not old.affiliation:
+        forget(room, who, out)
 
 
 def _tell_of_absent(

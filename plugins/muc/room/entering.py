@@ -9,6 +9,7 @@ from xmppd.plugins.muc.room.history import Request, read_request
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured, Created, Entered, Outcome, Seated
 from xmppd.plugins.muc.room.presenting import Change, announce, as_seen, presence_of
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
+from xmppd.plugins.muc.room.remembering import entering_role
 from xmppd.plugins.muc.room.state import Member, Occupant, Room, Service
 from xmppd.plugins.muc.room.words import MUC, Status, clean
 from xmppd.wire.delay import delay
@@ -49,7 +50,7 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
     out = Outcome()
     payload = clean(presence)
     if occupant is None:
-        occupant = Occupant(room, nick, device.bare, default_role(room.config, room.affiliation(device)))
+        occupant = Occupant(room, nick, device.bare, entering_role(room, device))
         room.occupants[nick] = occupant
         out.happened.append(Entered(nick, device.bare))
     avatar.show(room, device, out)

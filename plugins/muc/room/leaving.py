@@ -31,7 +31,9 @@ def exit(room: Room, presence: Presence, now: float) -> Outcome:
     """Let a device go (section 7.14). Nobody who isn't there is answered (section 17.3)."""
     if presence.sender not in room.devices:
         return Outcome()
-    return vacate(room, presence.sender, Change(gone=True, payload=clean(presence)), now)
+    # Section 10.1.3: who goes without having confirmed the room has not wanted it.
+    unwanted = tag("destroy") if room.locked else b""
+    return vacate(room, presence.sender, Change(gone=True, payload=clean(presence), more=unwanted), now)
 
 
 def lose(room: Room, device: Jid, now: float, reason: str = "") -> Outcome:

@@ -16,6 +16,7 @@ from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Configured, Destroyed, Outcome, Unlocked
 from xmppd.plugins.muc.room.presenting import Change, tell_configured
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
+from xmppd.plugins.muc.room.remembering import forget_all
 from xmppd.plugins.muc.room.roles import By, cast
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.submitted import PASSWORD, PROTECTED, Submitted, read, refuse
@@ -152,6 +153,8 @@ def reconfigure(room: Room, config: RoomConfig, now: float, *, tell: bool = True
             if default_role(config, room.affiliation(one.who)) is Role.NONE
         ]
         out.add(expel_all(room, others, now))
+    if config.moderated is not before.moderated:
+        forget_all(room, out)
     if before.moderated and not config.moderated:
         for occupant in room.occupants.values():
             if occupant.role is Role.VISITOR:

@@ -6,6 +6,7 @@ from xmppd.api import Condition, Element, Jid, JidError, Message, StanzaError
 from xmppd.plugins.muc.room.forms import Values, boolean, field, filled, form, one
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.ranks import Role
+from xmppd.plugins.muc.room.remembering import remember
 from xmppd.plugins.muc.room.roles import By, cast
 from xmppd.plugins.muc.room.state import Occupant, Room
 
@@ -75,6 +76,7 @@ def _decide(room: Room, moderator: Occupant, values: Values) -> Outcome:
         occupant = _meant(room, values)
         if occupant.role is Role.VISITOR:  # else another moderator was faster
             cast(room, occupant, Role.PARTICIPANT, By(moderator.nick), out)
+            remember(room, occupant, out)
     return out
 
 

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, select
 
 from xmppd.api import Condition, IHost, Iq, Jid, Message, StanzaError, settled
 from xmppd.api.limits import Window
-from xmppd.plugins.muc.room import inviting, leaving, registering, speaking, voice
+from xmppd.plugins.muc.room import inviting, leaving, registering, remembering, speaking, voice
 from xmppd.plugins.muc.room.elements import child
 from xmppd.plugins.muc.room.forms import form_type
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.relaying import Relay, Relaying, outside
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import USER
-from xmppd.plugins.muc.service.store import NOTES, ROOMS
+from xmppd.plugins.muc.service.tables import NOTES, ROOMS
 from xmppd.wire import ns
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class Between:
 
 def forget(room: Room, who: Jid) -> Outcome:
     """Forget what a room has noted of somebody who exists no more: a bare address."""
-    return registering.forget(room, who).add(inviting.forget(room, who))
+    out = registering.forget(room, who).add(inviting.forget(room, who))
+    remembering.forget(room, who, out)
+    return out
 
 
 def named_in_notes(connection: Connection, service: Jid, who: Jid) -> Sequence[Jid]:
