@@ -28,14 +28,14 @@ from xmppd.plugins.muc.room import entering, leaving, moving, owner, speaking
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
 from xmppd.plugins.muc.room.state import Limits, Room, Service
 from xmppd.plugins.muc.room.words import MUC
-from xmppd.plugins.muc.service import archive, between, requests, store
+from xmppd.plugins.muc.service import archive, between, requests, store, tables
 from xmppd.plugins.muc.service.absent import Absent
 from xmppd.plugins.muc.service.archive import RoomArchive
+from xmppd.plugins.muc.service.archive_operations import ArchiveOperations
 from xmppd.plugins.muc.service.between import Between
 from xmppd.plugins.muc.service.delivering import Delivering
 from xmppd.plugins.muc.service.discovery import SERVICE_FEATURES, Discovery
 from xmppd.plugins.muc.service.guard import Guard
-from xmppd.plugins.muc.service.managing import RoomManagement
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.plugins.muc.service.searching import ChannelSearch
 from xmppd.plugins.muc.service.signing import signed
@@ -48,13 +48,13 @@ _HOUSEKEEPING = _MINUTE = 60.0
 _EXPIRY = 600.0
 
 
-class Muc(RoomManagement, Discovery, ChannelSearch, DiscoComponent):
+class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     """Rooms in which many people talk with each other."""
 
     label = "conference"
-    xep = ((45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (359, "0.7.0"), (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"))
+    xep = ((45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (359, "0.7.0"), (410, "1.1.0"), (421, "1.0.1"), (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"))
     features = SERVICE_FEATURES
-    tables = (*store.TABLES, *archive.TABLES)
+    tables = (*tables.TABLES, *archive.TABLES)
 
     class Options(MucOptions):
         """Rooms, and what is allowed in them."""
@@ -93,8 +93,7 @@ class Muc(RoomManagement, Discovery, ChannelSearch, DiscoComponent):
         self.between.reconfigure(options)
         self.searches.set_limits(options.searches_per_minute, _MINUTE)
         for room in list(self.rooms.loaded.values()):
-            outcome = owner.reconfigure(room, self.service.allowed(room.config), self.clock.seconds())
-            await settled(self.delivering.on_behalf(room, outcome))
+            await self._enforce(room)
 
     def _take_room_options(self) -> None:
         self.service.defaults = self.options.defaults.stated()
@@ -133,7 +132,16 @@ class Muc(RoomManagement, Discovery, ChannelSearch, DiscoComponent):
         room = await self.rooms.load(jid)
         if room is not None and not there:
             await self.absent.take_stock(room)
+            await self._enforce(room)
+            return self.rooms.loaded.get(jid)
         return room
+
+    async def _enforce(self, room: Room) -> None:
+        """Give a room the options that the operator has decided, with all that follows from them."""
+        config = self.service.allowed(room.config)
+        if config != room.config:
+            outcome = owner.reconfigure(room, config, self.clock.seconds())
+            await settled(self.delivering.on_behalf(room, outcome))
 
     async def _wake_rooms(self) -> None:
         """After the start: have those leave the rooms who are not there any more."""

@@ -82,15 +82,22 @@ def _leave_nick(room: Room, occupant: Occupant, device: Jid, nick: str, out: Out
 
 def _move(room: Room, occupant: Occupant, device: Jid, nick: str, gone: Change, out: Outcome) -> Occupant:
     """One of several devices takes another nickname, or joins the one that has it."""
-    if len(occupant.devices) == 1:
-        announce(room, occupant, out, gone)
-        del room.occupants[occupant.nick]
-    else:
-        codes = (*gone.own, Status.SELF)
-        out.send(presence_of(room, occupant, full=True, change=gone, codes=codes, device=device), device)
-        occupant.unseat(device)
     other = room.occupants.get(nick)
     if other is None:
         other = room.occupants[nick] = Occupant(room, nick, occupant.who, occupant.role)
+    if len(occupant.devices) == 1:
+        announce(room, occupant, out, gone)
+        del room.occupants[occupant.nick]
+        room.devices[device] = other
+        return other
+    codes = (*gone.own, Status.SELF)
+    out.send(presence_of(room, occupant, full=True, change=gone, codes=codes, device=device), device)
+    before = occupant.shown
+    occupant.unseat(device)
     room.devices[device] = other
+    # To this device the other devices of the same user are another occupant now, and one that is there.
+    if occupant.shown != before:
+        announce(room, occupant, out)
+    elif room.broadcasts(occupant.role):
+        out.send(presence_of(room, occupant, full=room.sees_addresses(other)), device)
     return other

@@ -44,6 +44,7 @@ class Delivering:
         self._host = host
         self._rooms = rooms
         self._archive = archive
+        self._serial = 0
 
     def deliver(self, room: Room, outcome: Outcome, cause: Stanza) -> Awaitable[None] | None:
         """Store what has changed and send what is to be sent, on account of a stanza.
@@ -65,7 +66,9 @@ class Delivering:
 
     def _store(self, room: Room, outcome: Outcome, cause: Stanza) -> None:
         changes = tuple(outcome.changes)
-        key = Key(room.number, room.jid, room.created_at)
+        # Time, and one that never goes back: which device was heard of last has to be known after a restart.
+        self._serial = max(self._serial + len(changes), int(self._host.clock.seconds() * 1e6))
+        key = Key(room.number, room.jid, room.created_at, self._serial)
         try:
             self._host.store_call(cause, partial(_write, key, changes))
         except StorageUnavailable:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, func, select
 
 from xmppd.api import Condition, Jid, JidError, StanzaError
-from xmppd.plugins.muc.service.store import ROOMS
+from xmppd.plugins.muc.service.tables import ROOMS
 from xmppd.wire.rsm import PageRequest
 
 __all__ = ["Listed", "Page", "occupants", "page"]

@@ -45,7 +45,8 @@ class RoomManagement(RoomOperations):
         config = self.rooms.service.new_config().changed({"name": name, "persistent": not temporary})
         made = self.rooms.make(room, self.rooms.service.allowed(config), now)
         made.members[owner.bare] = member = Member(Affiliation.OWNER)
-        changes: list[Change] = [Created(owner.bare), Affiliated(owner.bare, member), Configured(made.config), Unlocked()]
+        changes: list[Change] = [Created(owner.bare), Unlocked(), Affiliated(owner.bare, member)]
+        changes.append(Configured(made.config))
         await self.carry_out(made, Outcome(changes=changes, happened=[Created(owner.bare)]))
         return f"{room} is there, and {owner.bare} owns it."
 

@@ -15,7 +15,7 @@ from xmppd.api.limits import Window
 from xmppd.plugins.muc.room import forms
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.elements import child
-from xmppd.plugins.muc.service.store import ROOMS, SEATS
+from xmppd.plugins.muc.service.tables import ROOMS, SEATS
 from xmppd.wire import ns, rsm
 from xmppd.wire.rsm import PageRequest
 

@@ -1,4 +1,4 @@
-"""The tables of rooms, and how changes are written into them.
+"""What is stored of rooms: how it is read, and how changes are written.
 
 Writing the same change twice does what writing it once does, as the ledger may have to.
 """
@@ -9,24 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from xmppd.api import Jid
 from xmppd.plugins.muc.room.config import RoomConfig
@@ -44,89 +27,28 @@ from xmppd.plugins.muc.room.outcome import (
 )
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Member, Subject
+from xmppd.plugins.muc.service.tables import BLOCKED, HEAVY, MEMBERS, NOTES, ROOMS, SEATS, SERVICES
 
 __all__ = [
-    "TABLES", "Key", "Listed", "Seat", "Stored", "address", "affiliated", "find", "listing", "note", "occupied",
+    "Key", "Listed", "Seat", "Stored", "address", "affiliated", "find", "listing", "note", "occupied",
     "service_secret", "touch", "write",
 ]  # fmt: skip
 
-_metadata = MetaData()
-SERVICES = Table(
-    "muc_services",
-    _metadata,
-    Column("service", Text, primary_key=True),
-    Column("secret", LargeBinary, nullable=False),
-)
-ROOMS = Table(
-    "muc_rooms",
-    _metadata,
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("service", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("config", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("public", Integer, nullable=False),
-    Column("found_title", Text, nullable=False),  # name and description, as words are looked for in them
-    Column("found_about", Text, nullable=False),
-    Column("locked", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("active_at", Float, nullable=False),
-    Column("subject", LargeBinary),
-    Column("subject_nick", Text),
-    Column("subject_id", Text),
-    Column("subject_at", Float),
-    Index("muc_rooms_by_name", "service", "name", unique=True),
-    Index("muc_rooms_to_find", "service", "locked", "public", "name"),
-)
-MEMBERS = Table(
-    "muc_members",
-    _metadata,
-    Column("room", BigInteger, primary_key=True, autoincrement=False),
-    Column("who", Text, primary_key=True),
-    Column("affiliation", Text, nullable=False),
-    Column("nick", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("form", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Index("muc_members_by_who", "who"),
-)
-SEATS = Table(
-    "muc_seats",
-    _metadata,
-    Column("room", BigInteger, primary_key=True, autoincrement=False),
-    Column("device", Text, primary_key=True),
-    Column("nick", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-)
-NOTES = Table(
-    "muc_notes",
-    _metadata,
-    Column("room", BigInteger, primary_key=True, autoincrement=False),
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-)
-BLOCKED = Table(
-    "muc_blocked",
-    _metadata,
-    Column("service", Text, primary_key=True),
-    Column("who", Text, primary_key=True),
-    Column("reason", Text, nullable=False),
-)
-#: Notes that are not kept in memory, as they may be large.
-HEAVY = ("vcard",)
-TABLES = (SERVICES, ROOMS, MEMBERS, SEATS, NOTES, BLOCKED)
 _PARTS = (MEMBERS, SEATS, NOTES)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Which room it is: its number, its address, and when it was made, in seconds since the epoch."""
+    """Which room it is that changes are written of.
+
+    :ivar created_at: when it was made, in seconds since the epoch.
+    :ivar serial: grows from one act to the next, by more than the number of its changes.
+    """
 
     number: int
     jid: Jid
     created_at: float
+    serial: int
 
 
 class Seat(NamedTuple):
@@ -188,7 +110,7 @@ def find(connection: Connection, jid: Jid) -> Stored | None:
     }
     seats = [
         Seat(Jid.parse(one.device), one.nick, one.role, bytes(one.payload))
-        for one in connection.execute(select(SEATS).filter_by(room=row.number))
+        for one in connection.execute(select(SEATS).filter_by(room=row.number).order_by(SEATS.c.heard))
     ]
     light = select(NOTES).where(NOTES.c.room == row.number, NOTES.c.name.not_in(HEAVY))
     notes = {one.name: one.value for one in connection.execute(light)}
@@ -282,9 +204,7 @@ def block(connection: Connection, service: Jid, who: Jid, reason: str | None) ->
 _TOUCH = update(ROOMS).where(ROOMS.c.number == bindparam("of")).values(active_at=bindparam("at"))
 
 
-def touch(
-    connection: Connection, active: Sequence[tuple[int, float]], notes: Sequence[tuple[int, Noted]] = ()
-) -> None:
+def touch(connection: Connection, active: Sequence[tuple[int, float]], notes: Sequence[tuple[int, Noted]] = ()) -> None:
     """Write down when rooms, by their numbers, were last active, in seconds since the epoch; and what they note."""
     if active:
         connection.execute(_TOUCH, [{"of": number, "at": at} for number, at in active])
@@ -294,8 +214,11 @@ def touch(
 
 def write(connection: Connection, key: Key, changes: Sequence[Change]) -> None:
     """Write down what has changed in a room, in order."""
-    for change in changes:
-        _WRITERS[type(change)](connection, key, change)
+    for place, change in enumerate(changes):
+        if isinstance(change, Seated):
+            _seat(connection, key, change, place)
+        else:
+            _WRITERS[type(change)](connection, key, change)
 
 
 def _create(connection: Connection, key: Key, change: Created) -> None:
@@ -352,11 +275,11 @@ _TAKE_SEAT = insert(SEATS)
 _LEAVE_SEAT = delete(SEATS).where(SEATS.c.room == bindparam("of"), SEATS.c.device == bindparam("whose"))
 
 
-def _seat(connection: Connection, key: Key, change: Seated) -> None:
+def _seat(connection: Connection, key: Key, change: Seated, place: int) -> None:
     connection.execute(_LEAVE_SEAT, {"of": key.number, "whose": str(change.device)})
     row = {
         "room": key.number, "device": str(change.device), "nick": change.nick, "role": change.role,
-        "payload": change.payload,
+        "payload": change.payload, "heard": key.serial + place,
     }  # fmt: skip
     connection.execute(_TAKE_SEAT, row)
 
@@ -381,7 +304,6 @@ _WRITERS: Mapping[type, Callable[[Connection, Key, Any], None]] = {
     Configured: _configure,
     SubjectSet: _set_subject,
     Affiliated: _affiliate,
-    Seated: _seat,
     Vacated: _vacate,
     Noted: _note,
     Destroyed: _destroy,

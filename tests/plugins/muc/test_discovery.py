@@ -234,7 +234,7 @@ class ListTests(DiscoveryTestCase):
             *([Configured(config), Unlocked()] if config else []),
             *more,
         ]
-        key = store.Key(crc32(name.encode()), jid, 0.0)
+        key = store.Key(crc32(name.encode()), jid, 0.0, 1)
         self.wait(self.host.db.write(lambda c: store.write(c, key, changes)))
 
     #: What is asked for, the rooms that are on the page, and the place of the first.

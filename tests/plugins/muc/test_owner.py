@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,10 @@ from sqlalchemy import func, select
 from tests.plugins.muc.court import CourtTestCase
 from tests.plugins.muc.kit import GARDEN, USER
 from xmppd.api import Jid
+from xmppd.plugins.muc.room.outcome import Configured
 from xmppd.plugins.muc.room.owner import reconfigure
-from xmppd.plugins.muc.service.store import TABLES
+from xmppd.plugins.muc.service.store import find
+from xmppd.plugins.muc.service.tables import TABLES
 from xmppd.wire.xml import parse
 
 OWNER = "http://jabber.org/protocol/muc#owner"
@@ -403,6 +406,37 @@ class OperatorTests(OwnerTestCase):
         shown = self.people["owner"].received[-1]
         self.assertNotIn("muc#roomconfig_whois", shown)
         self.assertIn("What can't be changed on this service: Who sees the real addresses of occupants?", shown)
+
+    def test_settings_that_were_read_by_a_start(self) -> None:
+        """Rooms that are there already take what is forced when they are needed."""
+        self.court()
+        muc = self.plugin("muc")
+        room = self.room()
+        room.config = room.config.changed({"anonymous": True, "persistent": True})
+        self.apply(room, Configured(room.config))
+        self.restart()
+        self.assertTrue(self.exists())
+        self.assertFalse(self.room().config.anonymous)
+        config = self.wait(self.host.db.read(lambda c: find(c, room.jid))).config
+        self.assertFalse(config.anonymous)
+        self.assertIsNot(muc, self.plugin("muc"))
+
+    def test_history_of_who_says_nothing(self) -> None:
+        """They see as many messages as the owner says; others as many as they want, up to another number."""
+        self.court(history=4, default_history=2)
+        for number in range(6):
+            self.people["owner"].send(f"<message to='{GARDEN}' type='groupchat'><body>{number}</body></message>")
+        for inside, expected in (
+            ("", "45"),
+            ("<history maxstanzas='9'/>", "2345"),
+            ("<history seconds='60'/>", "2345"),
+        ):
+            late = self.login("late@example.org/x", name="late")
+            late.clear()
+            late.send(f"<presence to='{GARDEN}/late'><x xmlns='http://jabber.org/protocol/muc'>{inside}</x></presence>")
+            said = [match for xml in late.received for match in re.findall("<body>(.)</body>", xml)]
+            self.assertEqual("".join(said), expected)
+            late.disconnect()
 
     def test_limits(self) -> None:
         self.court()
