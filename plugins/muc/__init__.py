@@ -52,7 +52,10 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     """Rooms in which many people talk with each other."""
 
     label = "conference"
-    xep = ((45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (359, "0.7.0"), (410, "1.1.0"), (421, "1.0.1"), (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"))
+    xep = (
+        (45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (359, "0.7.0"), (410, "1.1.0"), (421, "1.0.1"), (424, "0.4.2"),
+        (425, "0.3.0"), (431, "0.2.0"),
+    )  # fmt: skip
     features = SERVICE_FEATURES
     tables = (*tables.TABLES, *archive.TABLES)
 

@@ -146,6 +146,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Clients only. There are no tasks. It is offered over TLS, and over loopback where `plain_without_tls` allows"
         " it.",
     ),
+    410: ("MUC Self-Ping", "Rooms answer themselves (section 3.3)."),
+    421: ("Occupant identifiers for semi-anonymous MUCs", "In all rooms."),
     424: ("Message Retraction", "Tombstones in archives, and in the history of rooms."),
     425: ("Moderated Message Retraction", "Tombstones in the archive and the history."),
     431: (
