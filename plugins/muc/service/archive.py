@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, Text, bindparam, select, update
 
@@ -25,7 +25,7 @@ from xmppd.wire import mam, stanza_id
 from xmppd.wire.forward import stanza_of
 from xmppd.wire.xml import parse
 
-__all__ = ["TABLES", "Found", "RoomArchive"]
+__all__ = ["TABLES", "Found", "Measure", "RoomArchive"]
 
 _ROOMS = make_tables(
     "muc_archive",
@@ -82,6 +82,14 @@ class Found:
     author: Jid
     nick: str
     message: Message
+
+
+class Measure(NamedTuple):
+    """How much there is in an archive, and when the first and the last of it was said, in seconds since the epoch."""
+
+    messages: int
+    first: float
+    last: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +261,30 @@ class RoomArchive:
         return await self._archives.metadata(owner)
 
     # What is kept, and for how long
+
+    async def measure(self, room: Room) -> Measure:
+        """Return how much is in the archive of a room."""
+        owner, store = self._owner(room.number), self._archives.store
+        await self._archives.written(owner)
+
+        def look(connection: Connection) -> Measure:
+            number = store.find_owner(connection, owner)
+            first, last = store.ends(connection, number) or (0, 0)
+            return Measure(store.count(connection, number or 0), first / 1e6, last / 1e6)
+
+        return await self._host.db.read(look)
+
+    async def clear(self, room: Room, highest: int) -> int:
+        """Delete what was said in a room, from its history as well; return how many messages it were.
+
+        :param highest: the id of the last one to be deleted, as a number: microseconds since the epoch.
+        """
+        owner = self._owner(room.number)
+        await self._archives.written(owner)
+        known = await self._archives.owners.load(owner)
+        deleted = 0 if known is None else await self._archives.keeper.delete(known.number, highest)
+        room.history.forget()
+        return deleted
 
     def configure(self, room: Room, cause: Stanza) -> None:
         """Keep messages of a room for as long as its configuration says, from the next housekeeping on.

@@ -16,21 +16,27 @@ if TYPE_CHECKING:
 __all__ = ["ANSWERS", "features"]
 
 
+def _check(muc: Muc, room: Room, iq: Iq) -> None:
+    """Who may not enter may not read, whether it is the operator who says so or the room."""
+    muc.guard.admit(iq.sender.bare)
+    check_reader(room, iq.sender)
+
+
 async def _query(muc: Muc, room: Room, iq: Iq) -> Payload:
     """Section 4."""
-    check_reader(room, iq.sender)
+    _check(muc, room, iq)
     return await muc.archive.answer(room, iq, sees(room, iq.sender))
 
 
 async def _form(muc: Muc, room: Room, iq: Iq) -> Payload:
     """Section 4.1.5."""
-    check_reader(room, iq.sender)
+    _check(muc, room, iq)
     return muc.archive.form()
 
 
 async def _metadata(muc: Muc, room: Room, iq: Iq) -> Payload:
     """Section 5."""
-    check_reader(room, iq.sender)
+    _check(muc, room, iq)
     return await muc.archive.metadata(room)
 
 

@@ -74,24 +74,33 @@ class Guard:
         if await self._host.db.read(lambda c: store.owned(c, service, who)) >= most:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text=f"You own {most} rooms already.")
 
-    def enter(self, device: Jid, room: Room | None) -> None:
-        """Somebody wants to enter a room, or to create one (None).
+    def admit(self, who: Jid) -> None:
+        """Somebody wants to have to do with rooms, to enter one or to read what was said there.
 
-        :raises StanzaError: forbidden, if they are blocked; not-allowed, if they may not create rooms;
-            registration-required for people from elsewhere, if rooms are for those here; resource-constraint, to try
-            again, if they, or all together, have come too often, or there are too many rooms of theirs.
+        :param who: the bare real address.
+        :raises StanzaError: forbidden, if they are blocked; registration-required for people from elsewhere, if rooms
+            are for those here.
         """
-        who = device.bare
         if who in self._host.admins:
             return
         reason = self.blocked.get(who, self.blocked.get(Jid.of("", who.domain)))
         if reason is not None:
             raise StanzaError(Condition.FORBIDDEN, text=reason or "You may not enter rooms here.")
-        here = self._host.serves(who.domain)
-        if not here and not self._options.guests:
+        if not self._options.guests and not self._host.serves(who.domain):
             raise StanzaError(Condition.REGISTRATION_REQUIRED, text="These rooms are for the users of this server.")
+
+    def enter(self, device: Jid, room: Room | None) -> None:
+        """Somebody wants to enter a room, or to create one (None).
+
+        :raises StanzaError: as :meth:`admit`; not-allowed, if they may not create rooms; resource-constraint, to try
+            again, if they, or all together, have come too often, or there are too many rooms of theirs.
+        """
+        who = device.bare
+        if who in self._host.admins:
+            return
+        self.admit(who)
         if room is None:
-            self._create(who, here)
+            self._create(who, self._host.serves(who.domain))
         elif device in room.devices:
             return
         now = self._now()

@@ -6,10 +6,13 @@ from typing import Any, ClassVar
 
 from sqlalchemy.dialects import sqlite
 
-from tests.plugins.muc.kit import GARDEN
+from tests.plugins.muc.kit import GARDEN, JOIN
 from tests.plugins.muc.reading import MESSAGES, ReadingTestCase, field, forwarded
+from xmppd.api import OperationError
+from xmppd.api.operations import operations_of
 from xmppd.plugins.muc.room.outcome import Configured
 from xmppd.plugins.muc.service import archive
+from xmppd.wire.delay import format_datetime
 from xmppd.wire.jid import Jid
 
 DAY = 86_400.0
@@ -222,6 +225,38 @@ class ByAuthor(ReadingTestCase):
             )
         )
         self.assertIn("SEARCH muc_archive_messages USING INDEX muc_archive_messages_owner (owner=? AND id>?)", plan)
+
+
+class Operations(ReadingTestCase):
+    def run_operation(self, name: str, **arguments: Any) -> Any:
+        found = {operation.name: operation for operation in operations_of(self.plugin("muc"))}
+        return self.wait(found[name].run({"room": GARDEN, **arguments}), 5)
+
+    def test_count(self) -> None:
+        empty = {"room": GARDEN, "messages": 0, "first": "", "last": ""}
+        self.assertEqual(self.run_operation("room archive count"), empty)
+        self.say(self.romeo, "one", "two")
+        found = self.run_operation("room archive count")
+        self.assertEqual(found["messages"], 2)
+        self.assertLessEqual(found["first"], found["last"])
+
+    def test_purge(self) -> None:
+        self.say(self.romeo, "one")
+        self.clock.advance(60)
+        before = format_datetime(self.clock.seconds())
+        self.clock.advance(60)
+        self.say(self.romeo, "two")
+        self.assertEqual(self.run_operation("room archive purge", before=before), "Deleted 1 message.")
+        self.assertEqual(self.texts(self.romeo), ["two"])
+        juliet = self.login("juliet@example.org/x", presence=True)
+        juliet.clear()
+        juliet.send(f"<presence to='{GARDEN}/Juliet'>{JOIN}</presence>")
+        self.pump(1)
+        self.assertEqual([xml.count("<body>") for xml in juliet.received if "<body>" in xml], [1])
+        self.assertEqual(self.run_operation("room archive purge"), "Deleted 1 message.")
+        self.assertEqual(self.texts(self.romeo), [])
+        with self.assertRaises(OperationError):
+            self.run_operation("room archive purge", before="yesterday")
 
 
 class Columns(ReadingTestCase):

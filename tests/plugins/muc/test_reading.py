@@ -110,6 +110,13 @@ class Addresses(ReadingTestCase):
         self.room().members[Jid.parse("juliet@example.org")] = Member(Affiliation.OUTCAST)
         self.refused(self.juliet, "forbidden")
 
+    def test_whom_the_operator_keeps_out(self) -> None:
+        guard = self.plugin("muc").guard
+        self.wait(guard.block(Jid.parse("juliet@example.org"), "spam"))
+        self.refused(self.juliet, "forbidden")
+        self.wait(guard.unblock(Jid.parse("juliet@example.org")))
+        self.assertEqual(self.texts(self.juliet), ["one"])
+
     def test_who_was_never_there(self) -> None:
         nurse = self.login("nurse@example.org/x", presence=True)
         self.assertEqual(self.texts(nurse), ["one"])
