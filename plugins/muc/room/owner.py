@@ -14,7 +14,7 @@ from xmppd.plugins.muc.room.fields import FIELDS, ROOMCONFIG, roomconfig
 from xmppd.plugins.muc.room.forms import field, form
 from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Configured, Destroyed, Outcome, Unlocked
-from xmppd.plugins.muc.room.presenting import Change, tell_configured
+from xmppd.plugins.muc.room.presenting import Change, rebroadcast, tell_configured
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.remembering import forget_all
 from xmppd.plugins.muc.room.roles import By, cast
@@ -145,6 +145,7 @@ def reconfigure(room: Room, config: RoomConfig, now: float, *, tell: bool = True
     if changed:
         room.config = config
         out.changes.append(Configured(config))
+        rebroadcast(room, before.presence_broadcast, out)
     if config.members_only and not before.members_only:
         change = Change(codes=(Status.MEMBERS_ONLY,), gone=True, payload=b"")
         others = [

@@ -12,7 +12,7 @@ from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import USER, Status, occupant_id
 
-__all__ = ["Change", "announce", "as_seen", "presence_of", "tell_configured", "user"]
+__all__ = ["Change", "announce", "as_seen", "hide", "presence_of", "rebroadcast", "tell_configured", "user"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +104,42 @@ def announce(
     :param role: the role they had before, if it has changed: whoever saw them then is told.
     """
     mine = tuple(occupant.devices) if own is None else tuple(own)
-    device = mine[-1] if mine else None
     if room.broadcasts(occupant.role) or (role is not None and room.broadcasts(role)):
-        seeing: list[Jid] = []
-        others: list[Jid] = []
-        for jid, other in room.devices.items():
-            if other is not occupant and jid not in mine:
-                (seeing if room.sees_addresses(other) else others).append(jid)
-        if seeing:
-            out.show(presence_of(room, occupant, full=True, change=change, device=device), seeing)
-        if others:
-            out.show(presence_of(room, occupant, full=False, change=change), others)
+        _tell_others(room, occupant, out, change, mine)
     codes = (*change.own, Status.SELF)
     for jid in mine:
         out.send(presence_of(room, occupant, full=True, change=change, codes=codes, device=jid), jid)
+
+
+def _tell_others(room: Room, occupant: Occupant, out: Outcome, change: Change, mine: Collection[Jid] = ()) -> None:
+    device = tuple(mine)[-1] if mine else None
+    seeing: list[Jid] = []
+    others: list[Jid] = []
+    for jid, other in room.devices.items():
+        if other is not occupant and jid not in mine:
+            (seeing if room.sees_addresses(other) else others).append(jid)
+    if seeing:
+        out.show(presence_of(room, occupant, full=True, change=change, device=device), seeing)
+    if others:
+        out.show(presence_of(room, occupant, full=False, change=change), others)
+
+
+def hide(room: Room, occupant: Occupant, out: Outcome) -> None:
+    """Have somebody be gone for the others, who are told of their presence no more: nor will they be when they go."""
+    _tell_others(room, occupant, out, Change(gone=True, payload=b""))
+
+
+def rebroadcast(room: Room, before: Collection[str], out: Outcome) -> None:
+    """Show those whose presence is told now, and hide those of whom it isn't any more.
+
+    :param before: in which roles they were of whom it was told (muc#roomconfig_presencebroadcast).
+    """
+    for occupant in room.occupants.values():
+        shown = occupant.role in before
+        if room.broadcasts(occupant.role) and not shown:
+            _tell_others(room, occupant, out, PLAIN)
+        elif shown and not room.broadcasts(occupant.role):
+            hide(room, occupant, out)
 
 
 def tell_configured(room: Room, out: Outcome, *codes: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Outcome, Seated
-from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
+from xmppd.plugins.muc.room.presenting import Change, announce, hide, presence_of
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import Status
@@ -41,6 +41,8 @@ def cast(room: Room, occupant: Occupant, role: Role, by: By, out: Outcome, tell:
     if role is not before:
         out.changes += [Seated(device, occupant.nick, role, shown) for device, shown in occupant.devices.items()]
     announce(room, occupant, out, Change(actor=by.nick, reason=by.reason), role=before)
+    if room.broadcasts(before) and not room.broadcasts(role):
+        hide(room, occupant, out)
     if blind and room.sees_addresses(occupant):
         for other in room.occupants.values():
             if other is not occupant and room.broadcasts(other.role):
