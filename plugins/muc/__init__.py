@@ -16,6 +16,7 @@ from xmppd.api import (
     ServerReachable,
     ServerUnreachable,
     StanzaError,
+    StorageUnavailable,
     observe,
     settled,
 )
@@ -64,11 +65,13 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
 
     async def start(self) -> None:
         await self._open()
-        self.later(_COMING_BACK, self._wake_rooms)
+        self._asleep = True
+        self.later(_COMING_BACK, self._keep_house)
         self.every(_HOUSEKEEPING, self._keep_house)
         self.every(_EXPIRY, lambda: self.archive.keep_house())
 
     async def _open(self) -> None:
+        self.identities = (("conference", "text", self.options.name),)
         new = secrets.token_bytes(_SECRET_OCTETS)
         secret = await self.db.write(lambda c: store.service_secret(c, self.jid, new))
         self.service = Service(self.jid, secret, self._limits(), lambda who: who in self.host.admins)
@@ -86,6 +89,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
 
     async def reconfigured(self, options: Any) -> None:
         """Take other limits. Under another domain there are other rooms."""
+        self.identities = (("conference", "text", options.name),)
         if self.jid != self.service.jid:
             await self._open()
             return
@@ -122,11 +126,6 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             form_characters=options.max_registration,
         )
 
-    @property
-    def identities(self) -> tuple[tuple[str, str, str], ...]:  # type: ignore[override]
-        """Its name is an option."""
-        return (("conference", "text", self.options.name),)
-
     # Rooms
 
     async def room(self, jid: Jid) -> Room | None:
@@ -146,18 +145,25 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             outcome = owner.reconfigure(room, config, self.clock.seconds())
             await settled(self.delivering.on_behalf(room, outcome))
 
+    async def _keep_house(self) -> None:
+        """Keep those rooms in memory no longer that nobody needs."""
+        try:
+            if self._asleep:
+                await self._wake_rooms()
+            await self.rooms.tidy(self.clock.seconds(), self.options.idle_seconds)
+        except StorageUnavailable as error:
+            self.log.warn("rooms are looked after when the database can be used again: {reason}", reason=error.reason)
+        self.between.expire()
+        await self.absent.sweep()
+
     async def _wake_rooms(self) -> None:
         """After the start: have those leave the rooms who are not there any more."""
-        for jid in await self.db.read(lambda c: store.occupied(c, self.jid)):
+        occupied = await self.db.read(lambda c: store.occupied(c, self.jid))
+        self._asleep = False
+        for jid in occupied:
             room = await self.room(jid)
             if room is not None:
                 await self.absent.ask(room)
-
-    async def _keep_house(self) -> None:
-        """Keep those rooms in memory no longer that nobody needs."""
-        await self.rooms.tidy(self.clock.seconds(), self.options.idle_seconds)
-        self.between.expire()
-        await self.absent.sweep()
 
     @observe(ServerUnreachable)
     async def server_lost(self, event: ServerUnreachable) -> None:

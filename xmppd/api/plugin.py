@@ -59,7 +59,8 @@ class Plugin:
     :cvar xep: number and version of what it implements, as ``(199, "2.0.1")``, or several; empty if it is no XEP.
     :cvar features: disco#info features of the host.
     :cvar account_features: disco#info features of every account (XEP-0030 3, 6.2).
-    :cvar identities: disco#info identities of the host, (category, type, name).
+    :cvar identities: disco#info identities of the host, (category, type, name). If they depend on options, `start` and
+        `reconfigured` set them.
     :cvar provides: interfaces it provides to other plugins.
     :cvar tables: its SQLAlchemy tables, in a MetaData of its own.
     :cvar migrations: steps from older versions of the tables, see :data:`xmppd.api.storage.Migration`.
@@ -69,7 +70,7 @@ class Plugin:
     xep: ClassVar[tuple[int, str] | tuple[tuple[int, str], ...]] = ()
     features: ClassVar[tuple[str, ...]] = ()
     account_features: ClassVar[tuple[str, ...]] = ()
-    identities: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    identities: tuple[tuple[str, str, str], ...] = ()
     provides: ClassVar[tuple[type, ...]] = ()
     tables: ClassVar[tuple[Table, ...]] = ()
     migrations: ClassVar[tuple[Migration, ...]] = ()

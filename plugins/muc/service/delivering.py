@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -70,7 +69,7 @@ class Delivering:
         self._serial = max(self._serial + len(changes), int(self._host.clock.seconds() * 1e6))
         key = Key(room.number, room.jid, room.created_at, self._serial)
         try:
-            self._host.store_call(cause, partial(_write, key, changes))
+            self._host.store_call(cause, lambda c: store.write(c, key, changes))
         except StorageUnavailable:
             # Who leaves is gone, whatever is written down, and it is found out when the room is read again. Everybody
             # else has been refused before, see IHost.will_store.
@@ -134,7 +133,3 @@ _EVENTS: Mapping[type, Callable[[Room, Any], object]] = {
     Left: lambda room, one: OccupantLeft(room.jid, one.nick, one.who),
     Destroyed: lambda room, one: RoomDestroyed(room.jid),
 }
-
-
-def _write(key: Key, changes: tuple[object, ...], connection: object) -> None:
-    store.write(connection, key, changes)  # type: ignore[arg-type]  # a connection, and changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 
 from xmppd.api import IDatabase, Jid
 from xmppd.api.waiting import as_deferred
@@ -62,8 +63,8 @@ class Rooms:
         self._loading.pop(jid, None)
         return outcome
 
-    def _failed(self, failure: object, waiting: Deferred[Room | None]) -> None:
-        waiting.errback(failure)  # type: ignore[arg-type]
+    def _failed(self, failure: Failure, waiting: Deferred[Room | None]) -> None:
+        waiting.errback(failure)
 
     async def _load(self, jid: Jid) -> Room | None:
         stored = await self._db.read(lambda c: store.find(c, jid))
@@ -75,7 +76,7 @@ class Rooms:
         return room
 
     def _restored(self, jid: Jid, stored: Stored) -> Room:
-        room = Room(self.service, jid, stored.number, self.service.allowed(stored.config), stored.created_at)
+        room = Room(self.service, jid, stored.number, stored.config, stored.created_at)
         room.locked, room.version = stored.locked, stored.version
         room.subject, room.active_at, room.stored_at = stored.subject, stored.active_at, stored.active_at
         room.members.update(stored.members)

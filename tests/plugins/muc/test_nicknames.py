@@ -71,6 +71,7 @@ class Devices(CovenTestCase):
         self.to(self.broom, "oldhag")
         self.broom.expect(
             presence("thirdwitch", "none", "participant", 303, 110, jid="broom", gone=True, item=" nick='oldhag'"),
+            presence("thirdwitch", "none", "participant"),
             presence("oldhag", "none", "participant", 110, jid="broom"),
         )
         self.witch.expect(presence("oldhag", "none", "participant"))
