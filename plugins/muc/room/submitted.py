@@ -50,6 +50,8 @@ def read(x: Element, config: RoomConfig, limits: Limits, forced: Mapping[str, An
         # A list of which nothing is chosen, and a text that is empty, may come without a value; else it says nothing.
         if var is None or not (texts[var] or field.may_be_empty):
             continue
+        if texts[var] == tuple(field.write(getattr(config, field.option))):
+            continue  # what is as it was is not asked whether it would be allowed today
         values[field.option] = _checked(var, field, texts[var], limits)
         if values[field.option] != forced.get(field.option, values[field.option]):
             refuse(Condition.NOT_ACCEPTABLE, var, "can't be changed on this service")
@@ -93,7 +95,7 @@ def _read_password(
         if len(texts.get(var, ())) > 1:
             refuse(Condition.BAD_REQUEST, var, "has one value only")
     password = "".join(texts[PASSWORD]) if PASSWORD in texts else config.password
-    if len(password) > limits.text_characters:
+    if password != config.password and len(password) > limits.text_characters:
         refuse(Condition.NOT_ACCEPTABLE, PASSWORD, f"has at most {limits.text_characters} characters")
     flag = texts.get(PROTECTED, ())
     if flag and flag[0] not in FLAGS:

@@ -211,6 +211,13 @@ class ReadingTests(unittest.TestCase):
         self.assertEqual(caught.exception.condition, "not-acceptable")
         self.assertIn("muc#roomconfig_persistentroom", caught.exception.text or "")
 
+    def test_what_is_as_it_was(self) -> None:
+        """A form can be sent back as it was, though less would be allowed today."""
+        config = RoomConfig(name="x" * 50, max_users=200, history=100, password="y" * 50)
+        shown = [one.to_bytes(config, LIMITS) for one in FIELDS]
+        password = field(PROTECTED, ["1"]), field(PASSWORD, [config.password])
+        self.assertEqual(submit(*shown, *password, config=config).config, config)
+
 
 class TableTests(unittest.TestCase):
     def test_registered_fields(self) -> None:
