@@ -94,6 +94,33 @@ class Entering(CovenTestCase):
         hag.send(f"<presence to='{ROOM}/thirdwitch' type='unavailable'/>")
         wicca.expect(presence("thirdwitch", "none", "none", gone=True))
 
+    def test_who_is_not_told_of_any_more(self) -> None:
+        """Nobody keeps seeing somebody who has gone since their presence was told last."""
+        self.create(moderatedroom="1", presencebroadcast=["moderator", "participant"])
+        hag, wicca = self.hag(), self.wicca()
+        self.enter(hag, "thirdwitch")
+        self.enter(wicca, "secondwitch")
+        self.give_role("thirdwitch", "participant")
+        wicca.expect(presence("thirdwitch", "none", "participant", more="{...}"))
+        self.give_role("thirdwitch", "visitor")
+        hag.send(f"<presence to='{ROOM}/thirdwitch' type='unavailable'/>")
+        seen = [xml for xml in wicca.received if f"from='{ROOM}/thirdwitch'" in xml]
+        self.assertIn("type='unavailable'", seen[-1])
+
+    def test_whose_presence_is_broadcast_from_now_on(self) -> None:
+        """The owner may change that while they are there: who is seen then is shown, who isn't is gone."""
+        self.create(moderatedroom="1")
+        hag, wicca = self.hag(), self.wicca()
+        self.enter(hag, "thirdwitch")
+        self.enter(wicca, "secondwitch")
+        hag.clear()
+        self.configure(presencebroadcast=["moderator"])
+        wicca.expect(presence("thirdwitch", "none", "none", gone=True))
+        hag.expect(presence("secondwitch", "none", "none", gone=True))
+        wicca.clear()
+        self.configure(presencebroadcast=["moderator", "participant", "visitor"])
+        wicca.expect(presence("thirdwitch", "none", "visitor"))
+
     def test_again_under_another_nickname(self) -> None:
         """7.2.1: who is in already is sent everything again; under another nickname they change it by that."""
         self.create()
