@@ -18,8 +18,8 @@ from tests.interop.rooms import Guest
 from tests.interop.slix import answered
 
 
-class Rooms(StageCase):
-    """Romeo is on our server, Juliet on another one. Each scenario has an owner at home, or one from abroad."""
+class RoomsCase(StageCase):
+    """Romeo is on our server, Juliet on another one."""
 
     there_class: type[Site]
     here: Site
@@ -77,6 +77,29 @@ class Rooms(StageCase):
         speaker.say(room, text)
         for person in (speaker, *hearers):
             await person.expect(kind="message", type="groupchat", from_=f"{room}/{nick}", text=text)
+
+    async def _restart(self, site: Site) -> None:
+        await asyncio.to_thread(site.start)
+
+    async def _dies(self, site: Site) -> None:
+        await asyncio.sleep(self.settle if site is self.there else 0)
+        site.cut()
+
+    def needs_us(self) -> None:
+        """Skip what others don't do."""
+        if not isinstance(self.here, Xmppd):
+            self.skipTest("more than others do")
+
+    async def _told(self, guest: Guest, room: str) -> bool:
+        """Has the room said that one is not in it, once it could be reached again?"""
+        try:
+            return not await guest.is_in(room)
+        except Refused:
+            return False
+
+
+class Rooms(RoomsCase):
+    """The scenarios. Each has an owner at home, or one from abroad."""
 
     # ---- 7: what an occupant does
 
@@ -230,20 +253,6 @@ class Rooms(StageCase):
         destroy = seen.xml.find("{*}x/{*}destroy")
         self.assertEqual((destroy.get("jid"), destroy.findtext("{*}reason")), (f"other-{room}", "the lark"))
 
-    # ---- accidents
-
-    async def _restart(self, site: Site) -> None:
-        await asyncio.to_thread(site.start)
-
-    async def _dies(self, site: Site) -> None:
-        await asyncio.sleep(self.settle if site is self.there else 0)
-        site.cut()
-
-    def needs_us(self) -> None:
-        """Skip what others don't do."""
-        if not isinstance(self.here, Xmppd):
-            self.skipTest("more than others do")
-
     # ---- rooms of theirs
 
     async def test_visit_there(self) -> None:
@@ -285,13 +294,6 @@ class Rooms(StageCase):
         await juliet.expect(kind="presence", type="available", from_=f"{room}/guest")
         await self.all_hear(room, "guest", romeo, juliet, text="here again")
 
-    async def _told(self, guest: Guest, room: str) -> bool:
-        """Has the room said that one is not in it, once it could be reached again?"""
-        try:
-            return not await guest.is_in(room)
-        except Refused:
-            return False
-
     async def test_our_server_dies(self) -> None:
         """Who does not come back after kill -9 leaves the rooms elsewhere; who resumes is still there, unnoticed."""
         self.needs_us()
@@ -318,7 +320,11 @@ class Rooms(StageCase):
     async def test_visit_here(self) -> None:
         """Theirs in a room of ours."""
         romeo, juliet = await self.couple()
-        await self._visit(self.room(self.ours), romeo, juliet)
+        room = self.room(self.ours)
+        await self._visit(room, romeo, juliet)
+        self.needs_us()
+        texts = [text for _, _, text in await juliet.archive(room) if text]
+        self.assertEqual(texts, [*(f"{number} <&> 💘" for number in range(5)), "guest speaks", "owner speaks"])
 
     async def test_moderation_here(self) -> None:
         """Theirs owns a room of ours, and Romeo is a guest there."""
@@ -368,14 +374,9 @@ class Rooms(StageCase):
             self.assertTrue(await person.is_in(room))
         await answered(romeo.muc.set_role(JID(room), "guest", "participant", timeout=15))
         await self.all_hear(room, "guest", juliet, romeo, text="still here")
-        own, subject, occupants, _ = await mercutio_again(self, room)
+        mercutio = await self.guest(self.here, "mercutio", register=False)
+        own, subject, occupants, _ = await mercutio.enter(room, "mercutio")
         self.assertEqual((own["muc"]["role"], subject["subject"]), ("visitor", "Wherefore?"))
         self.assertEqual({occupant["muc"]["nick"] for occupant in occupants}, {"owner", "guest", "mercutio"})
         for person, other in ((romeo, "guest"), (juliet, "owner")):
             self.assertEqual(person.inbox.find(kind="presence", type="unavailable", from_=f"{room}/{other}"), [])
-
-
-async def mercutio_again(case: Rooms, room: str) -> tuple[Any, Any, list[Any], list[Any]]:
-    """Log Mercutio in again and let him enter."""
-    mercutio = await case.guest(case.here, "mercutio", register=False)
-    return await mercutio.enter(room, "mercutio")
