@@ -98,7 +98,7 @@ class Views(CovenTestCase):
             there = room.devices.get(Jid.parse(view.client.jid))
             self.assertEqual(view.nick, there.nick if there else None, f"{when}: {view.client.name}")
             if there:
-                known = {nick: known[:2] for nick, known in view.seen.items()}
+                known = {nick: (seen[0], seen[1]) for nick, seen in view.seen.items()}
                 visible = {nick: what for nick, what in so.items() if nick not in hidden - {there.nick}}
                 self.assertEqual(known, visible, f"{when}: {view.client.name}")
             else:
@@ -106,8 +106,8 @@ class Views(CovenTestCase):
         first = self.views[0].seen
         for view in self.views:
             if view.nick:
-                known = {nick: known for nick, known in view.seen.items() if nick not in hidden}
-                self.assertEqual(known, first, f"{when}: {view.client.name} and the owner")
+                common = {nick: seen for nick, seen in view.seen.items() if nick not in hidden}
+                self.assertEqual(common, first, f"{when}: {view.client.name} and the owner")
 
     def survives(self) -> None:
         """What people are to the room is so as well after the server was killed."""
@@ -141,8 +141,8 @@ class Views(CovenTestCase):
             return self.request(random, f"<item jid='{random.choice('abc')}@example.org' affiliation='{what}'/>")
         elif kind == "admin":
             one, other = random.sample("abc", 2)
-            items = f"<item jid='{one}@example.org' affiliation='none'/><item jid='{other}@example.org' affiliation='none'/>"
-            return self.request(random, items)
+            items = (f"<item jid='{who}@example.org' affiliation='none'/>" for who in (one, other))
+            return self.request(random, "".join(items))
         else:
             return self.change(random)
         return f"{view.client.name}: {kind} {nick}"
