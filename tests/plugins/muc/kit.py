@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from xmppd.api import settled
 from xmppd.plugins.muc.room.outcome import Configured, Outcome, Unlocked
@@ -19,7 +19,7 @@ GARDEN = "garden@conference.example.org"
 class RoomTestCase(ServerTestCase):
     """A server with rooms; ``garden@conference.example.org`` is Romeo's, once he has made it."""
 
-    plugins: Any = ("muc", "presence", "roster")
+    plugins: ClassVar[Any] = ("muc", "presence", "roster")
 
     def enter(self, client: Any, nick: str, room: str = GARDEN) -> None:
         """Have a client enter a room, and forget what came."""

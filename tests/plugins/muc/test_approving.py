@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.plugins.muc.kit import GARDEN, JOIN, USER, RoomTestCase
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured
@@ -30,7 +30,7 @@ def form(type: str = "submit", form_type: str = REGISTER, **fields: str) -> str:
 
 
 class RegistrationTestCase(RoomTestCase):
-    plugins: Any = ("muc", "presence", "roster", "offline")
+    plugins: ClassVar[Any] = ("muc", "presence", "roster", "offline")
 
     def setUp(self) -> None:
         super().setUp()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.plugins.muc.kit import GARDEN, USER, RoomTestCase
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured
@@ -31,7 +31,7 @@ def invitation(by: str, inside: str = "", more: str = "", id: str = "i") -> str:
 
 
 class InvitingTestCase(RoomTestCase):
-    plugins: Any = ("muc", "presence", "roster", "offline")
+    plugins: ClassVar[Any] = ("muc", "presence", "roster", "offline")
 
     def setUp(self) -> None:
         super().setUp()

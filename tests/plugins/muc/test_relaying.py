@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.plugins.muc.kit import GARDEN, USER, RoomTestCase
 from xmppd.plugins.muc.room.ranks import Role
@@ -20,7 +20,7 @@ def failure(kind: str, condition: str, id: str = "1") -> str:
 
 
 class RelayTestCase(RoomTestCase):
-    plugins: Any = ("muc", "presence", "roster", "vcard", "ping", "disco")
+    plugins: ClassVar[Any] = ("muc", "presence", "roster", "vcard", "ping", "disco")
 
     def setUp(self) -> None:
         super().setUp()
@@ -37,7 +37,7 @@ class RelayTestCase(RoomTestCase):
     def ask(self, client: Client, nick: str, inside: str, id: str = "1", type: str = "get", room: str = GARDEN) -> None:
         client.send(f"<iq type='{type}' id='{id}' to='{room}/{nick}'>{inside}</iq>")
 
-    def relayed(self, client: Client) -> str:
+    def relayed(self, client: Any) -> str:
         """Return the id of the request that has come."""
         found = re.search(r"<iq [^>]*\bid=['\"]([^'\"]+)", client.received[-1])
         assert found is not None, client.received
@@ -455,7 +455,7 @@ class PrivateMessages(RelayTestCase):
 class Copies(RelayTestCase):
     """XEP-0280 6.1: private messages are copied to devices that are there under the same nickname, by the room."""
 
-    plugins: Any = ("muc", "presence", "roster", "carbons")
+    plugins: ClassVar[Any] = ("muc", "presence", "roster", "carbons")
 
     def test_private_message(self) -> None:
         enable = "<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>"
