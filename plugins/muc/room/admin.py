@@ -145,6 +145,9 @@ def change(room: Room, iq: Iq, now: float) -> Outcome:
             castings.append(_casting(room, actor, role, element))
         elif affiliation is not None:
             standings.append(_standing(room, actor, affiliation, element))
+    for named in ([one.occupant.nick for one in castings], [one.who for one in standings]):
+        if len(set(named)) < len(named):
+            raise StanzaError(Condition.BAD_REQUEST, text="Somebody is named twice.")
     if standings:
         check_standings(room, standings)
     out = Outcome()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from tests.plugins.muc.court import ADMIN, CourtTestCase, item
-from tests.plugins.muc.kit import GARDEN, JOIN, USER
+from tests.plugins.muc.kit import GARDEN, USER
 from xmppd.plugins.muc.room.ranks import Affiliation
 
 WHO = ("owner", "admin", "member", "guest")
@@ -263,6 +263,13 @@ class RequestTests(CourtTestCase):
             with self.subTest(wrong):
                 self.refused("owner", "bad-request", wrong)
 
+    def test_twice(self) -> None:
+        """What would be done of it is anybody's guess."""
+        self.court()
+        for key, values in (("role", ("none", "visitor")), ("affiliation", ("member", "outcast"))):
+            name = {"nick": "guest"} if key == "role" else {"jid": jid("guest")}
+            self.refused("owner", "bad-request", *(item(**name, **{key: value}) for value in values))
+
     def test_bad_addresses(self) -> None:
         self.court()
         for wrong in (item(jid="@example.org", affiliation="member"), item(jid="", affiliation="outcast")):
@@ -486,7 +493,7 @@ class RevealedTests(CourtTestCase):
         self.granted("owner", item(nick="guest", role="moderator"))
         self.assertEqual(len(self.people["member"].received), 1)
         self.granted("owner", item(nick="guest", role="participant"))
-        self.assertEqual(len(self.people["member"].received), 2)
+        self.assertEqual(len(self.people["member"].received), 3)
+        self.assertIn("type='unavailable'", self.people["member"].received[2])
         self.granted("owner", item(nick="guest", role="visitor"))
-        self.assertEqual(len(self.people["member"].received), 2)
-        self.people["member"].send(f"<presence to='{GARDEN}/member'>{JOIN}</presence>")
+        self.assertEqual(len(self.people["member"].received), 3)
