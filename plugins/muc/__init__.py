@@ -117,6 +117,9 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             vcard_octets=options.max_vcard,
             hats=options.max_hats,
             hats_worn=options.max_hats_worn,
+            tokens=options.max_tokens,
+            token_seconds=options.max_token_seconds,
+            token_uses=options.max_token_uses,
             items=options.max_items,
             reason_characters=options.max_reason,
             text_characters=options.max_text,
@@ -229,7 +232,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             self.guard.enter(presence.sender, None)
             self._ask(Entering(jid, presence.sender, presence, created=True))
             return self._create(jid, presence, now)
-        entering.check(room, presence)
+        entering.check(room, presence, now)
         self.guard.enter(presence.sender, room)
         self._ask(Entering(room.jid, presence.sender, presence, created=False))
         if not room.history.loaded:

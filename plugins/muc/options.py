@@ -25,6 +25,13 @@ class MucOptions(Component.Options):
     max_vcard: int = Field(131_072, ge=1, description="Octets that the vCard of a room may have, its avatar included.")
     max_hats: int = Field(50, ge=0, description="Hats (XEP-0317) that a room may have.")
     max_hats_worn: int = Field(1000, ge=0, description="Hats that the people of a room may wear, all together.")
+    max_tokens: int = Field(100, ge=0, description="Invite tokens (XEP-0488) that a room may have.")
+    max_token_seconds: int = Field(
+        604_800, ge=0, description="Seconds for which an invite token may be good; 0: for ever."
+    )
+    max_token_uses: int = Field(
+        0, ge=0, description="How many people may become members by one invite token; 0: any number."
+    )
     max_items: int = Field(500, ge=1, description="People whom one request of an admin may change something for.")
     max_reason: int = Field(1000, ge=0, description="Characters that the reason for a kick, a ban and so on may have.")
     max_text: int = Field(

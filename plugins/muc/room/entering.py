@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xmppd.api import Condition, Element, Jid, Message, Presence, StanzaError, tag
-from xmppd.plugins.muc.room import avatar
+from xmppd.plugins.muc.room import avatar, tokens
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.history import Request, read_request
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured, Created, Entered, Outcome, Seated
@@ -45,9 +45,10 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
     device, nick = presence.sender, nick_for(room, presence)
     there = room.devices.get(device)
     wanted = read_request(presence.child(MUC, "x"), now)
-    check(room, presence, created)
+    check(room, presence, now, created)
     occupant = room.occupants.get(nick)
     out = Outcome()
+    tokens.use(room, presence, now, out)
     payload = clean(presence)
     if occupant is None:
         occupant = Occupant(room, nick, device.bare, entering_role(room, device))
@@ -113,7 +114,7 @@ def tell_past(room: Room, device: Jid, wanted: Request, out: Outcome) -> None:
 # May they?
 
 
-def check(room: Room, presence: Presence, created: bool = False) -> None:
+def check(room: Room, presence: Presence, now: float, created: bool = False) -> None:
     """Refuse who may not enter; who is there already may. :raises StanzaError: as section 7.2.16 says."""
     device, nick, x = presence.sender, nick_for(room, presence), presence.child(MUC, "x")
     there = room.devices.get(device)
@@ -128,8 +129,12 @@ def check(room: Room, presence: Presence, created: bool = False) -> None:
     if room.locked and not created:
         raise StanzaError(Condition.ITEM_NOT_FOUND, text="The room is not there yet.")
     check_nick(room.service, presence.recipient.resource)
-    if default_role(room.config, affiliation) is Role.NONE:
-        raise StanzaError(Condition.REGISTRATION_REQUIRED, text="Only members may enter this room.")
+    invited = tokens.invited(room, presence, now)
+    if invited and len(room.members) >= room.service.limits.affiliations:
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="The room has too many members.")
+    if not invited and default_role(room.config, affiliation) is Role.NONE:
+        text = "Only members may enter this room."
+        raise tokens.refusal(room, presence) or StanzaError(Condition.REGISTRATION_REQUIRED, text=text)
     if room.config.password and affiliation is not Affiliation.OWNER and _password(x) != room.config.password:
         raise StanzaError(Condition.NOT_AUTHORIZED, text="That is not the room's password.")
     check_free(room, device.bare, nick)

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
 from xmppd.api import Jid, tag
-from xmppd.plugins.muc.room.outcome import Noted
+from xmppd.plugins.muc.room.outcome import Change, Noted
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import HATS
 
-__all__ = ["Hat", "Hats", "digest", "keep", "of", "worn_by"]
+__all__ = ["Hat", "Hats", "digest", "forget", "keep", "of", "worn_by"]
 
 _NOTE = "hats"
 
@@ -95,9 +95,18 @@ def keep(room: Room, hats: Hats) -> Noted:
     if hats == _NONE:
         room.notes.pop(_NOTE, None)
         return Noted(_NOTE, None)
-    text = json.dumps({"hats": {uri: asdict(hat) for uri, hat in hats.hats.items()}, "worn": hats.worn})
+    kept = {"hats": {uri: asdict(hat) for uri, hat in hats.hats.items()}, "worn": hats.worn}
+    text = json.dumps(kept, ensure_ascii=False)
     room.notes[_NOTE] = text
     return Noted(_NOTE, text)
+
+
+def forget(room: Room, who: Jid) -> list[Change]:
+    """Take off the hats of somebody who exists no more."""
+    known = of(room)
+    if str(who) not in known.worn:
+        return []
+    return [keep(room, replace(known, worn={other: uris for other, uris in known.worn.items() if other != str(who)}))]
 
 
 def worn_by(room: Room, who: Jid) -> bytes:

@@ -64,6 +64,9 @@ class Limits:
     :ivar vcard_octets: how large the room's vCard may be, its avatar included.
     :ivar hats: how many different hats it may have (XEP-0317).
     :ivar hats_worn: how many its people may wear, all together.
+    :ivar tokens: how many invite tokens it may have (XEP-0488).
+    :ivar token_seconds: how long one may be good; 0: for ever.
+    :ivar token_uses: how often one may be used; 0: any number of times.
     :ivar text_characters: how long its name, its description and other texts may be.
     :ivar contacts: how many addresses of people who can be asked about it it may have.
     :ivar invitations: how many of those that were not declined a room remembers.
@@ -82,6 +85,9 @@ class Limits:
     vcard_octets: int = 131_072
     hats: int = 50
     hats_worn: int = 1000
+    tokens: int = 100
+    token_seconds: int = 604_800
+    token_uses: int = 0
     text_characters: int = 2000
     contacts: int = 20
     invitations: int = 200

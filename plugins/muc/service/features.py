@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
 from xmppd.api.commands import NS as COMMANDS_NS
-from xmppd.plugins.muc.room import avatar, commands, hat_commands, moderating
+from xmppd.plugins.muc.room import avatar, commands, hat_commands, moderating, tokens
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import HATS, MODERATE
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTS", "ANSWERS", "COMMANDS", "FEATURES"]
 
+_TOKEN_OCTETS = 24
 #: Features of every room.
-FEATURES = (*moderating.FEATURES, avatar.NS, HATS, COMMANDS_NS)
+FEATURES = (*moderating.FEATURES, avatar.NS, HATS, COMMANDS_NS, tokens.NS)
 
 
 async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:
@@ -31,6 +33,14 @@ async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:
         original = None if found is None else found.message
     muc.host.will_store(iq)
     outcome = moderating.moderate(room, iq, original, muc.clock.seconds())
+    await settled(muc.delivering.deliver(room, outcome, iq))
+    return outcome.reply
+
+
+async def _token(muc: Muc, room: Room, iq: Iq) -> Payload:
+    """Issue a token (XEP-0488 section 4.2)."""
+    muc.host.will_store(iq)
+    outcome = tokens.issue(room, iq, muc.clock.seconds(), secrets.token_urlsafe(_TOKEN_OCTETS))
     await settled(muc.delivering.deliver(room, outcome, iq))
     return outcome.reply
 
@@ -49,10 +59,13 @@ COMMANDS = hat_commands.COMMANDS
 #: Those that a room's rules answer.
 ACTS: Mapping[tuple[str, str, str], Callable[[Room, Iq, float], Outcome]] = {
     ("set", avatar.NS, "vCard"): avatar.publish,
+    ("get", tokens.NS, "tokens"): tokens.show,
+    ("set", tokens.NS, "revoke"): tokens.revoke,
     ("set", COMMANDS_NS, "command"): lambda room, iq, now: commands.execute(room, iq, COMMANDS),
 }
 #: Those that take more.
 ANSWERS: Mapping[tuple[str, str, str], Callable[[Muc, Room, Iq], Awaitable[Payload]]] = {
     ("get", avatar.NS, "vCard"): _vcard,
     ("set", MODERATE, "moderate"): _moderate,
+    ("set", tokens.NS, "request"): _token,
 }
