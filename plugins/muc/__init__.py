@@ -233,10 +233,10 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             self._ask(Entering(jid, presence.sender, presence, created=True))
             return self._create(jid, presence, now)
         entering.check(room, presence, now)
-        self.guard.enter(presence.sender, room)
-        self._ask(Entering(room.jid, presence.sender, presence, created=False))
         if not room.history.loaded:
             return self._enter_later(room, presence)
+        self.guard.enter(presence.sender, room)
+        self._ask(Entering(room.jid, presence.sender, presence, created=False))
         return self._done(room, moving.enter(room, presence, now), presence)
 
     def _create(self, jid: Jid, presence: Presence, now: float) -> Awaitable[None] | None:
@@ -250,8 +250,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
 
     async def _enter_later(self, room: Room, presence: Presence) -> None:
         """Read first what was said, and look again whether it is still the same room, and they may enter it."""
-        limits = self.service.limits
-        room.history.load(await self.archive.latest(room, limits.history, limits.history_octets), limits.history)
+        await self.archive.fill(room)
         await settled(self._enter(self.rooms.loaded.get(room.jid), presence, self.clock.seconds()))
 
     def _ask(self, event: Entering | Speaking) -> None:
