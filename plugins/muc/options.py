@@ -81,13 +81,13 @@ class MucOptions(Component.Options):
         "more, who wants to enter is asked to try again.",
     )
     invitations_per_minute: int = Field(
-        20, ge=0, description="How many people one person may invite to rooms in a minute."
+        20, ge=1, description="How many people one person may invite to rooms in a minute."
     )
     max_invitations: int = Field(
         200, ge=0, description="Invitations that a room remembers until they are declined or can't be delivered."
     )
     voice_requests_per_minute: int = Field(
-        5, ge=0, description="How often somebody may ask the moderators of a room for voice in a minute."
+        5, ge=1, description="How often somebody may ask the moderators of a room for voice in a minute."
     )
     max_registrations: int = Field(
         100, ge=0, description="People who may wait in one room for an admin to approve their registration."

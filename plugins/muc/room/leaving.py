@@ -43,17 +43,19 @@ def lose(room: Room, device: Jid, now: float, reason: str = "") -> Outcome:
     return vacate(room, device, Change(codes=(Status.TECHNICAL,), gone=True, reason=reason, payload=b""), now)
 
 
-def bounced(room: Room, stanza: Stanza, now: float) -> Outcome:
+def bounced(room: Room, stanza: Stanza, now: float, private: bool = False) -> Outcome:
     """Take an error in answer to something that the room has sent: it may mean that a device is gone (section 18.1.2).
 
     RFC 6121 8.5.3.2.1 has a message of type groupchat to a device that isn't there answered with service-unavailable;
     a private message is answered so by those, too, who don't want it.
+
+    :param private: is it known to answer one? Else it is taken for that if it still holds what says so.
     """
     element = stanza.child(ns.CLIENT, "error")
     condition = None if element is None else StanzaError.from_element(element).condition
     gone = condition in _UNREACHABLE
     if condition is Condition.SERVICE_UNAVAILABLE:
-        gone = isinstance(stanza, Message) and not stanza.has(USER, "x")
+        gone = isinstance(stanza, Message) and not private and not stanza.has(USER, "x")
     return lose(room, stanza.sender, now) if gone else Outcome()
 
 

@@ -168,6 +168,10 @@ class Relay:
         while len(self._told) > self.limits.total:
             del self._told[next(iter(self._told))]
 
+    def remembers(self, message: Message) -> bool:
+        """Does an error answer a private message?"""
+        return (message.sender, message.to, message.id) in self._told
+
     def failed(self, message: Message) -> Outcome:
         """Take an error from somebody in answer to a private message, and pass it on to the device that sent that.
 

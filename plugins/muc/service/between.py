@@ -80,7 +80,7 @@ class Between:
 
     def failed(self, room: Room, message: Message) -> Outcome:
         """Take an error that answers something the room has sent: a message to all, a private one, an invitation."""
-        outcome = leaving.bounced(room, message, self._now())
+        outcome = leaving.bounced(room, message, self._now(), self.relay.remembers(message))
         failed = self.relay.failed(message) if message.recipient.resource else inviting.bounced(room, message)
         return failed.add(outcome)
 

@@ -398,6 +398,27 @@ class PrivateMessages(RelayTestCase):
         for client in (self.juliet, mercutio):
             client.expect_nothing()
 
+    def test_bare_errors(self) -> None:
+        """An error need not hold what it answers: who doesn't want a private message is still in the room."""
+        self.tell(self.juliet, "Romeo")
+        error = f"<error type='cancel'><service-unavailable xmlns='{ERRORS}'/></error>"
+        self.romeo.send(f"<message type='error' id='m' to='{GARDEN}/Juliet'>{error}</message>")
+        self.juliet.expect(f"<message type='error' id='m' from='{GARDEN}/Romeo'>{error}</message>")
+        self.assertEqual(self.nicks(), ["Juliet", "Romeo"])
+
+    def test_who_is_gone(self) -> None:
+        """Other errors mean that a device can't be reached (18.1.2): the sender learns both."""
+        self.made.config = self.made.config.changed({"persistent": True})
+        self.tell(self.juliet, "Romeo")
+        self.juliet.clear()
+        error = f"<error type='wait'><recipient-unavailable xmlns='{ERRORS}'/></error>"
+        self.romeo.send(f"<message type='error' id='m' to='{GARDEN}/Juliet'>{error}</message>")
+        self.juliet.expect(
+            f"<message type='error' id='m' from='{GARDEN}/Romeo'>{error}</message>",
+            f"<presence type='unavailable' from='{GARDEN}/Romeo'>{{...}}</presence>",
+        )
+        self.assertEqual(self.nicks(), ["Juliet"])
+
     def test_without_an_id(self) -> None:
         self.juliet.send(f"<message type='chat' to='{GARDEN}/Romeo'><body>hi</body></message>")
         self.romeo.send(f"<message type='error' to='{GARDEN}/Juliet'/>")
