@@ -49,7 +49,7 @@ class ByAuthor(OnPostgres, test_archive_kept.ByAuthor):
     def test_index_is_used(self) -> None:
         with self.server.engines.write.connect() as connection:
             connection.execute(text("SET enable_seqscan = off"))
-            query = str(archive._BY_AUTHOR.compile(connection, compile_kwargs={"literal_binds": False}))
+            query = str(archive.BY_AUTHOR.compile(connection, compile_kwargs={"literal_binds": False}))
             plan = connection.exec_driver_sql("EXPLAIN " + query, {"low": 0, "who": 0, "number_1": 0}).scalars()
             self.assertIn("muc_archive_messages_owner", " ".join(plan))
 

@@ -12,56 +12,26 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, Text, bindparam, select, update
+from sqlalchemy import Connection
 
 from xmppd.api import IHost, Iq, Jid, Message, Stanza, settled, tag
-from xmppd.api.archives import Archives, Limits, Selection, View, Walk, brief, make_tables
+from xmppd.api.archives import Archives, Limits, Selection, Turns, View, Walk, brief
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.history import Past
 from xmppd.plugins.muc.room.reading import Sees
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import USER
+from xmppd.plugins.muc.service.archive_tables import BY_AUTHOR, GONE, LEAVE, LIMIT, LIMITED, ROOMS, TABLES
 from xmppd.wire import mam, stanza_id
 from xmppd.wire.forward import stanza_of
 from xmppd.wire.xml import parse
 
 __all__ = ["TABLES", "Found", "Measure", "RoomArchive"]
 
-_ROOMS = make_tables(
-    "muc_archive",
-    "room",
-    (
-        Column("gone", Integer),  # 1: the room was destroyed, and what is left of it is to be deleted
-        Column("days", Integer),  # that messages are kept, NULL: as long as in other rooms
-        Column("most", BigInteger),  # messages that are kept, NULL: as many as in other rooms
-    ),
-    (
-        Column("nick", Text, nullable=False),
-        Column("affiliation", Text, nullable=False),
-        Column("role", Text, nullable=False),
-        Column("known", Integer, nullable=False),  # 1: everybody in the room was told who it is
-        Column("past", Integer, nullable=False),  # 1: it belongs in the discussion history as well
-    ),
-)
-TABLES = _ROOMS.all
 _MORE = ("address", "nick", "affiliation", "role", "known")
 _DAY = 86_400.0
 _WALKS = 1000  # clients whose place in an archive is remembered
 _END = b"</message>"
-
-_o, _m = _ROOMS.owners.c, _ROOMS.messages.c
-_GONE = select(_o.number).where(_o.gone == 1)
-_LIMITED = select(_o.room, _o.days, _o.most).where(_o.gone.is_(None), _o.days.is_not(None) | _o.most.is_not(None))
-_LEAVE = update(_ROOMS.owners).where(_o.room == bindparam("of")).values(gone=1)
-_LIMIT = update(_ROOMS.owners).where(_o.number == bindparam("of"))
-#: What somebody has said in any room. The sum keeps databases from going through all messages for it, and not through
-#: the newest of each room, which the index has.
-_BY_AUTHOR = (
-    select(_o.room, _m.id, _m.stanza, _m.address, _m.nick)
-    .select_from(_ROOMS.owners.join(_ROOMS.messages, _m.owner == _o.number + 0))
-    .where(_o.gone.is_(None), _m.id >= bindparam("low"), _m.peer == bindparam("who"))
-    .order_by(_m.id)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +43,7 @@ class Found:
     :ivar at: when it was said, in seconds since the epoch.
     :ivar author: the full real address of who has said it.
     :ivar nick: the nickname they had.
-    :ivar message: as it is kept.
+    :ivar stanza: as it is kept.
     """
 
     room: int
@@ -81,7 +51,12 @@ class Found:
     at: float
     author: Jid
     nick: str
-    message: Message
+    stanza: bytes
+
+    @property
+    def message(self) -> Message:
+        """The message, without `to`; it is parsed whenever it is asked for."""
+        return _message(self.stanza)
 
 
 class Measure(NamedTuple):
@@ -112,8 +87,9 @@ class RoomArchive:
         self._host = host
         self._service = service
         self._options = options
-        self._archives = Archives(host, service, _ROOMS, self._limits, lambda owner: False, _MORE)
+        self._archives = Archives(host, service, ROOMS, self._limits, lambda owner: False, _MORE)
         self._owner = lru_cache(maxsize=4096)(lambda number: Jid.of(str(number), service))
+        self._filling = Turns()
         self._walks: OrderedDict[tuple[int, Jid], Walk] = OrderedDict()
         self._limited: dict[Jid, _Limit] = {}  # rooms that have limits of their own
         self._configured: dict[int, RoomConfig] = {}  # by which configuration those of a room were last seen to
@@ -121,7 +97,7 @@ class RoomArchive:
     async def start(self) -> None:
         """Get ready; before that, nothing else may be called."""
         await self._archives.start()
-        rows = await self._host.db.read(lambda c: c.execute(_LIMITED).all())
+        rows = await self._host.db.read(lambda c: c.execute(LIMITED).all())
         self._limited = {Jid.parse(row.room): _Limit(row.days, row.most) for row in rows}
         await self.reconfigured()
 
@@ -188,6 +164,13 @@ class RoomArchive:
 
     # Out
 
+    async def fill(self, room: Room) -> None:
+        """Have the history of a room in memory: what is missing is read, once however many enter."""
+        limits = room.service.limits
+        async with self._filling.of(room.number):
+            if not room.history.loaded:
+                room.history.load(await self.latest(room, limits.history, limits.history_octets), limits.history)
+
     async def latest(self, room: Room, most: int, octets: int) -> list[Past]:
         """Return the last messages of a room's discussion history, oldest first, each with its id.
 
@@ -215,13 +198,13 @@ class RoomArchive:
         """
         await self._host.stored()
         values = {"low": int(since * 1e6), "who": brief(who)}
-        rows = await self._host.db.read(lambda c: c.execute(_BY_AUTHOR, values).all())
+        rows = await self._host.db.read(lambda c: c.execute(BY_AUTHOR, values).all())
         rooms = [(Jid.parse(row.room), row) for row in rows if Jid.parse(row.address).bare == who]
         return [self._found(int(room.local), row) for room, row in rooms if room.domain == self._service]
 
     def _found(self, number: int, row: Any) -> Found:
         id_ = self._archives.ids.text(row.id)
-        return Found(number, id_, row.id / 1e6, Jid.parse(row.address), row.nick, _message(row.stanza))
+        return Found(number, id_, row.id / 1e6, Jid.parse(row.address), row.nick, bytes(row.stanza))
 
     async def answer(self, room: Room, request: Iq, sees: Sees) -> bytes:
         """Send what a query asks for, and return the content of the reply (XEP-0313 section 4).
@@ -307,7 +290,7 @@ class RoomArchive:
 
         def write(connection: Connection) -> None:
             values = {"of": store.make_owner(connection, owner), "days": days, "most": most}
-            connection.execute(_LIMIT, values)
+            connection.execute(LIMIT, values)
 
         self._host.store_call(cause, write)
 
@@ -317,14 +300,14 @@ class RoomArchive:
         self._archives.owners.drop(owner)
         self._limited.pop(owner, None)
         self._configured.pop(room.number, None)
-        self._host.store_call(cause, lambda c: c.execute(_LEAVE, {"of": str(owner)}))
+        self._host.store_call(cause, lambda c: c.execute(LEAVE, {"of": str(owner)}))
         self._host.spawn(self._sweep(cause), f"deleting the archive of {room.jid}")
 
     async def _sweep(self, *causes: Stanza) -> None:
         """Delete what is left of rooms that are gone."""
         await self._host.stored(*causes)
         keeper, store = self._archives.keeper, self._archives.store
-        for number in await self._host.db.read(lambda c: c.execute(_GONE).scalars().all()):
+        for number in await self._host.db.read(lambda c: c.execute(GONE).scalars().all()):
             await keeper.delete(number)
             await self._host.db.write(lambda c: store.remove_owner(c, number))  # noqa: B023
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from twisted.internet.defer import Deferred, gatherResults
+
 from tests.plugins.muc.kit import GARDEN, JOIN
 from tests.plugins.muc.reading import MAM, OWNERS, SEARCH, ReadingTestCase, body, field
 from xmppd.api.archives import archives
@@ -286,6 +288,22 @@ class History(ReadingTestCase):
         for _ in range(2):
             room.history.load(self.wait(self.plugin("muc").archive.latest(room, 20, 10_000)), 20)
         self.assertEqual(len(room.history), 1)
+
+    def test_read_once(self) -> None:
+        """However many enter at a time, as after a restart."""
+        self.say(self.romeo, "one")
+        room, kept = self.room(), self.plugin("muc").archive
+        room.history.forget()
+        read: list[Any] = []
+        latest = kept.latest
+
+        def reading(*arguments: Any) -> Any:
+            read.append(arguments)
+            return latest(*arguments)
+
+        self.patch(kept, "latest", reading)
+        self.wait(gatherResults([Deferred.fromCoroutine(kept.fill(room)) for _ in range(5)]), 1)
+        self.assertEqual((len(read), len(room.history)), (1, 1))
 
     def test_how_much(self) -> None:
         self.say(self.romeo, *(str(number) for number in range(5)))

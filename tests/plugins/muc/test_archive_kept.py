@@ -218,7 +218,7 @@ class ByAuthor(ReadingTestCase):
         self.assertEqual(self.wait(kept.by_author(Jid.parse("nurse@example.org"), 0.0)), [])
 
     def test_index_is_used(self) -> None:
-        query = str(archive._BY_AUTHOR.compile(dialect=sqlite.dialect()))
+        query = str(archive.BY_AUTHOR.compile(dialect=sqlite.dialect()))
         plan = self.wait(
             self.server.db.read(
                 lambda c: [row[3] for row in c.exec_driver_sql("EXPLAIN QUERY PLAN " + query, (0, 0, 0)).all()]

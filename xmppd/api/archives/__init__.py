@@ -10,9 +10,10 @@ from xmppd.api.archives.archives import Archives
 from xmppd.api.archives.pages import Selection
 from xmppd.api.archives.reader import Answer, Limits, View
 from xmppd.api.archives.tables import HIGHEST_ID, ArchiveTables, brief, make_tables
+from xmppd.api.archives.turns import Turns
 from xmppd.api.archives.walks import Walk, covers, merged
 
 __all__ = [
-    "HIGHEST_ID", "Answer", "ArchiveTables", "Archives", "Limits", "Selection", "View", "Walk", "brief", "covers",
-    "make_tables", "merged",
+    "HIGHEST_ID", "Answer", "ArchiveTables", "Archives", "Limits", "Selection", "Turns", "View", "Walk", "brief",
+    "covers", "make_tables", "merged",
 ]  # fmt: skip

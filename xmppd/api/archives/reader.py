@@ -11,6 +11,7 @@ from xmppd.api.archives.ids import ArchiveIds
 from xmppd.api.archives.pages import Found, NoSuchMessage, Pages, Selection, Wanted
 from xmppd.api.archives.search import Search, words_of
 from xmppd.api.archives.tables import HIGHEST_ID
+from xmppd.api.archives.turns import Turns
 from xmppd.api.archives.walks import Walk
 from xmppd.api.storage import IDatabase
 from xmppd.wire.errors import Condition, StanzaError
@@ -78,6 +79,7 @@ class Reader:
         self._pages = pages
         self._search = search
         self._limits = limits
+        self._indexing = Turns()
 
     async def answer(
         self, owner: int, query: Query, walk: Walk | None, until: float, view: View = EVERYTHING
@@ -153,12 +155,13 @@ class Reader:
         return number
 
     async def _catch_up(self, owner: int) -> None:
-        """Index what has come since the archive was last searched."""
+        """Index what has come since the archive was last searched, once however many search."""
         search = self._search
-        backlog = await self._db.read(lambda c: search.backlog(c, owner))
-        while backlog is not None:
-            left = backlog
-            backlog = await self._db.write(lambda c: search.index(c, owner, left, _INDEXED_AT_ONCE))  # noqa: B023
+        async with self._indexing.of(owner):
+            backlog = await self._db.read(lambda c: search.backlog(c, owner))
+            while backlog is not None:
+                left = backlog
+                backlog = await self._db.write(lambda c: search.index(c, owner, left, _INDEXED_AT_ONCE))  # noqa: B023
 
     def _answer(
         self, query: Query, selection: Selection, wanted: Wanted, found: Found, walk: Walk | None, view: View
