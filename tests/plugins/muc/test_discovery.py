@@ -38,7 +38,7 @@ class FeatureTests(unittest.TestCase):
             ("anonymous", False, "muc_nonanonymous"),
         ):
             with self.subTest(option):
-                found = {one for one in features(RoomConfig(**{option: value})) if one.startswith("muc_")}
+                found = {one for one in features(RoomConfig().changed({option: value})) if one.startswith("muc_")}
                 self.assertEqual(found - set(usual.split()), {other})
                 self.assertEqual(len(found), 6)
         self.assertEqual([one for one in features(RoomConfig()) if one.startswith("muc_")], usual.split())
@@ -289,10 +289,13 @@ class ListTests(DiscoveryTestCase):
         query = self.query("guest", ITEMS, str(SERVICE)).firstChildElement()
         self.assertEqual([one.name for one in query.elements()], 9 * ["item"])
 
+    def page(self, wanted: PageRequest, public: bool | None = None) -> listing.Page:
+        return self.wait(self.host.db.read(lambda c: listing.page(c, SERVICE, wanted, 100, public)))
+
     def test_operator_decides(self) -> None:
         """All rooms are public, or none is, whatever was said of each."""
         for public, expected in ((None, 9), (True, 10), (False, 0)):
-            page = self.wait(self.host.db.read(lambda c, p=public: listing.page(c, SERVICE, PageRequest(), 100, p)))
+            page = self.page(PageRequest(), public)
             self.assertEqual((page.total, len(page.items)), (expected, expected))
 
     def test_changes(self) -> None:
@@ -300,7 +303,7 @@ class ListTests(DiscoveryTestCase):
         self.add("room0", RoomConfig(name="Another name"))
         self.add("room1", RoomConfig(public=False))
         self.add("room2", RoomConfig(), Destroyed())
-        page = self.wait(self.host.db.read(lambda c: listing.page(c, SERVICE, PageRequest(max=2), 100)))
+        page = self.page(PageRequest(max=2))
         self.assertEqual(
             [(one.jid.local, one.title) for one in page.items], [("room0", "Another name"), ("room3", "Room 3")]
         )

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from pydantic import ValidationError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from xmppd.api import Element, StanzaError, tag
+from xmppd.core.options import SettingsError, validate_options
 from xmppd.plugins.muc.options import MucOptions
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.fields import FIELDS, ROOMCONFIG
@@ -120,6 +122,10 @@ REFUSED: Sequence[tuple[str, Sequence[str], str, str]] = (
 )
 
 
+#: Text that can stand in XML.
+TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Cn")), max_size=20)
+
+
 def whole(name: str) -> str:
     """Return the name of a field; of most the prefix is left out above."""
     return name if "#" in name or name.startswith("{") else f"muc#roomconfig_{name}"
@@ -218,6 +224,31 @@ class ReadingTests(unittest.TestCase):
         password = field(PROTECTED, ["1"]), field(PASSWORD, [config.password])
         self.assertEqual(submit(*shown, *password, config=config).config, config)
 
+    @given(
+        st.dictionaries(
+            st.sampled_from(sorted(whole(var) for var, *_ in REFUSED)),
+            st.lists(st.one_of(TEXT, st.sampled_from(["0", "1", "none", "moderator", "a@b.org"]))),
+        )
+    )
+    @settings(deadline=None)
+    def test_anything(self, fields_: dict[str, list[str]]) -> None:
+        """Whatever is submitted is refused with a text that names a field, or is a configuration that can be shown."""
+        x = form()
+        for var, values in fields_.items():
+            element = x.addElement("field")
+            element["var"] = var
+            for value in values:
+                element.addElement("value", content=value)
+        try:
+            config = read(x, RoomConfig(), LIMITS, {}).config
+        except StanzaError as error:
+            self.assertTrue(any(var in (error.text or "") for var in (*fields_, PASSWORD)), error.text)
+            return
+        shown = [one.to_bytes(config, LIMITS) for one in FIELDS]
+        password = field(PASSWORD, [config.password] if config.password else [])
+        self.assertEqual(submit(*shown, password).config, config)
+        self.assertEqual(RoomConfig.from_text(config.to_text()), config)
+
 
 class TableTests(unittest.TestCase):
     def test_registered_fields(self) -> None:
@@ -280,5 +311,10 @@ class OptionsTests(unittest.TestCase):
             {"max_users": "x"},
             {"lang": "?"},
         ):
-            with self.subTest(table), self.assertRaises(ValidationError):
-                MucOptions.model_validate({"forced": table})
+            with self.subTest(table), self.assertRaises(SettingsError):
+                validate_options(MucOptions, {"forced": table}, "xmppd.toml")
+
+    def test_typo(self) -> None:
+        with self.assertRaises(SettingsError) as caught:
+            validate_options(MucOptions, {"forced": {"persistant": True}}, "xmppd.toml")
+        self.assertIn('did you mean "persistent"?', str(caught.exception))
