@@ -89,6 +89,9 @@ class MucOptions(Component.Options):
     voice_requests_per_minute: int = Field(
         5, ge=1, description="How often somebody may ask the moderators of a room for voice in a minute."
     )
+    registrations_per_minute: int = Field(
+        10, ge=1, description="How often one person may register with rooms in a minute, or unregister."
+    )
     max_registrations: int = Field(
         100, ge=0, description="People who may wait in one room for an admin to approve their registration."
     )

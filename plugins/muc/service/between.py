@@ -39,6 +39,7 @@ class Between:
         self.relay = Relay(Relaying())
         self._invitations = Window(0, _MINUTE)
         self._requests = Window(0, _MINUTE)
+        self._registrations = Window(0, _MINUTE)
         self.reconfigure(options)
 
     def reconfigure(self, options: MucOptions) -> None:
@@ -47,6 +48,7 @@ class Between:
         self.relay.limits = Relaying(options.max_relayed, options.max_requests, options.request_seconds)
         self._invitations.set_limits(options.invitations_per_minute, _MINUTE)
         self._requests.set_limits(options.voice_requests_per_minute, _MINUTE)
+        self._registrations.set_limits(options.registrations_per_minute, _MINUTE)
 
     def expire(self) -> None:
         """Tell those who wait for an answer too long that none has come."""
@@ -69,6 +71,14 @@ class Between:
             passed = self.relay.request(room, iq, self._now())
         if passed is not None:
             await settled(self._host.route(passed.along(iq)))
+
+    def count(self, iq: Iq) -> None:
+        """A request to a room is about to be answered. :raises StanzaError: resource-constraint for too many of a kind.
+
+        Registrations are what admins may be asked about, and each of them at their account as well.
+        """
+        if iq.type == "set" and iq.names[0] == (registering.NS, "query"):
+            self._count(self._registrations, iq.sender.bare, 1, "You have registered too often")
 
     # Messages
 

@@ -57,6 +57,7 @@ async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
     if room.locked and room.affiliation(iq.sender) is not Affiliation.OWNER:  # section 10.1.1
         raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such room.")
     names = (iq.type, *iq.names[0])
+    muc.between.count(iq)
     if names in ANSWERS:
         reply = await ANSWERS[names](muc, room, iq)
         await settled(muc.host.route(iq.result(reply).along(iq)))

@@ -391,6 +391,20 @@ class Limits(RegistrationTestCase):
         self.refused(self.hag, "modify", "not-acceptable", roomnick="a", first="12345", last="123456")
         self.registered(self.hag, roomnick="a", first="12345", last="12345")
 
+    def test_how_often(self) -> None:
+        """`registrations_per_minute`: admins are not asked without end."""
+        self.set_up(registration_approval=True)
+        self.plugin("muc").between.reconfigure(self.plugin("muc").options.model_copy(
+            update={"registrations_per_minute": 3}))  # fmt: skip
+        for nick in "abc":
+            self.registered(self.hag, roomnick=nick)
+        self.crone.clear()
+        self.refused(self.hag, "wait", "resource-constraint", roomnick="d")
+        self.refused(self.hag, "wait", "resource-constraint", "<remove/>")
+        self.crone.expect_nothing()
+        self.pump(61)
+        self.registered(self.hag, "<remove/>")
+
     def test_members(self) -> None:
         """`max_affiliations`; who is a member already takes no place."""
         self.registered(self.hag, roomnick="a")
