@@ -135,7 +135,7 @@ def check(room: Room, presence: Presence, now: float, created: bool = False) -> 
     if not invited and default_role(room.config, affiliation) is Role.NONE:
         text = "Only members may enter this room."
         raise tokens.refusal(room, presence) or StanzaError(Condition.REGISTRATION_REQUIRED, text=text)
-    exempt = created or device.bare in room.service.admins
+    exempt = created or room.service.is_admin(device.bare)
     if room.config.password and not exempt and _password(x) != room.config.password:
         raise StanzaError(Condition.NOT_AUTHORIZED, text="That is not the room's password.")
     check_free(room, device.bare, nick)
