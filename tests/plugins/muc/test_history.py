@@ -146,3 +146,18 @@ class History(HistoryTestCase):
         shown = self.past("maxstanzas='1'")[0]
         self.assertIn(f"{ROOM}/secondwitch", shown)
         self.assertIn("Farewell", shown)
+
+    def test_subject_survives(self) -> None:
+        """7.2.15: who comes later is told who has set it, and when, whatever has happened to the server since then."""
+        self.configure(persistentroom="1")
+        self.crone.send(f"<message to='{ROOM}' type='groupchat' id='s'><subject>Spells</subject></message>")
+        self.pump(60)
+        self.kill()
+        reader = self.hag()
+        reader.send(joining("thirdwitch", "<history maxchars='0'/>"))
+        reader.take()
+        reader.expect(
+            f"<message from='{ROOM}/firstwitch' type='groupchat'><subject>Spells</subject>{{...}}"
+            f"<delay xmlns='urn:xmpp:delay' from='{ROOM}' stamp='2026-01-01T12:01:00.000Z'/></message>"
+        )
+        reader.expect_nothing()

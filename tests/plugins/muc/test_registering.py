@@ -107,6 +107,29 @@ class Registering(CovenTestCase):
         self.assertIn("<conflict ", "".join(wicca.received))
         self.enter(self.client, "oldhag")
 
+    def test_of_somebody_who_is_there(self) -> None:
+        """7.10: everybody gets updated presence; another nickname comes of it only where it is fixed, with 210."""
+        self.enter(self.client, "oldhag")
+        self.submit(form())
+        self.crone.expect(presence("oldhag", "member", "participant", jid="hag"))
+        self.crone.expect_nothing()
+
+    def test_of_somebody_whose_nickname_is_another_then(self) -> None:
+        self.configure(fixednick="1")
+        self.enter(self.client, "oldhag")
+        self.submit(form())
+        self.crone.expect(
+            presence("oldhag", "member", "participant", jid="hag"),
+            presence("oldhag", "member", "participant", 303, jid="hag", gone=True, item=" nick='thirdwitch'"),
+            presence("thirdwitch", "member", "participant", 210, jid="hag"),
+        )
+        self.client.expect("<iq type='result' id='s'/>")
+        self.client.expect(
+            presence("oldhag", "member", "participant", 110, jid="hag"),
+            presence("oldhag", "member", "participant", 303, 110, jid="hag", gone=True, item=" nick='thirdwitch'"),
+            presence("thirdwitch", "member", "participant", 210, 110, jid="hag"),
+        )
+
     def test_survives_a_restart(self) -> None:
         self.configure(persistentroom="1")
         self.submit(form())
