@@ -252,12 +252,14 @@ def _named(room: Room, element: Element) -> Occupant:
 
 
 def _address(room: Room, element: Element) -> Jid:
-    """Return the bare address, or domain, that an item names: itself, or by the nickname of an occupant."""
+    """Return the bare address, or domain, that an item names: itself, or by a nickname that is used or reserved."""
     jid, nick = element.getAttribute("jid"), element.getAttribute("nick")
     if jid is not None:
         return _parse(jid).bare
     if nick:
-        return room.occupant_named(_prepared(room, nick)).who
+        nick = _prepared(room, nick)
+        reserved = None if nick in room.occupants else room.reserved_for(nick)
+        return reserved or room.occupant_named(nick).who
     raise StanzaError(Condition.BAD_REQUEST, text="The item names nobody.")
 
 

@@ -6,7 +6,7 @@ Whether somebody may do it is asked elsewhere: in :mod:`xmppd.plugins.muc.room.a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xmppd.api import Condition, Jid, Message, StanzaError, tag
 from xmppd.plugins.muc.room.entering import check_nick
@@ -126,14 +126,13 @@ def _write(room: Room, standing: Standing, out: Outcome) -> None:
     """Write it down, with the version that this gives the room."""
     new, who = _member(room, standing), standing.who
     old = room.members.get(who)
-    if new is None and old is None:
-        return
+    if new == (None if old is None else replace(old, version=0)):
+        return  # it is so already
     room.version += 1
     if new is None:
         del room.members[who]
     else:
-        new = Member(new.affiliation, new.nick, new.reason, new.form, room.version)
-        room.members[who] = new
+        room.members[who] = new = replace(new, version=room.version)
     out.changes.append(Affiliated(who, new))
     if new is None or old is None or new.affiliation is not old.affiliation:
         forget(room, who, out)

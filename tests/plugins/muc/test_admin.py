@@ -72,6 +72,16 @@ class AffiliationTests(CourtTestCase):
         self.assertEqual(self.room().members[self.room().occupants["guest"].who].nick, "")
         self.refused("owner", "item-not-found", item(nick="nobody", affiliation="member"))
 
+    def test_by_nickname_of_one_who_has_gone(self) -> None:
+        """It has to be reserved."""
+        self.court()
+        self.granted("owner", item(jid=jid("member"), affiliation="member", nick="member"))
+        for name in ("guest", "member"):
+            self.people[name].send(f"<presence type='unavailable' to='{GARDEN}/{name}'/>")
+        self.refused("owner", "item-not-found", item(nick="guest", affiliation="outcast"))
+        self.granted("owner", item(nick="member", affiliation="outcast"))
+        self.assertEqual(self.affiliation("member"), "outcast")
+
     def test_full_address(self) -> None:
         """Section 10.3: the bare one is meant."""
         self.court()
@@ -80,15 +90,17 @@ class AffiliationTests(CourtTestCase):
 
     def test_nothing_new(self) -> None:
         self.court()
+        version = self.room().version
         self.granted("owner", item(jid=jid("member"), affiliation="member"), item(jid=jid("guest"), affiliation="none"))
         for client in self.people.values():
             client.expect_nothing()
+        self.assertEqual(self.room().version, version)
 
     def test_kept(self) -> None:
         self.court(persistent=True)
         self.granted("admin", f"<item jid='{jid('guest')}' affiliation='outcast'><reason>Weeds</reason></item>")
         self.granted("admin", item(jid=jid("outcast"), affiliation="none"))
-        self.restart()
+        self.kill()
         self.people = {"owner": self.login("owner@example.org/x", name="owner")}
         self.enter(self.people["owner"], "owner")
         self.ask("owner", item(affiliation="outcast"), type="get")
