@@ -37,6 +37,8 @@ from xmppd.plugins.muc.service.between import Between
 from xmppd.plugins.muc.service.delivering import Delivering
 from xmppd.plugins.muc.service.discovery import SERVICE_FEATURES, Discovery
 from xmppd.plugins.muc.service.guard import Guard
+from xmppd.plugins.muc.service.indicators import Indicators
+from xmppd.plugins.muc.service.missing import Missing
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.plugins.muc.service.searching import ChannelSearch
 from xmppd.plugins.muc.service.signing import signed
@@ -79,7 +81,9 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         self.rooms = Rooms(self.db, self.service)
         self.archive = RoomArchive(self.host, self.jid, lambda: self.options)
         await self.archive.start()
-        self.delivering = Delivering(self.host, self.rooms, self.archive)
+        self.indicators = Indicators(self.host, self.jid, self.archive, lambda: self.options, self.later)
+        missing = Missing(self.host, self.indicators)
+        self.delivering = Delivering(self.host, self.rooms, self.archive, missing, self.indicators)
         self.guard = Guard(self.host, self.rooms, self.options, self.clock.seconds)
         await self.guard.load()
         self.between = Between(self.host, self.options, self.clock.seconds)
@@ -112,11 +116,13 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             occupants=options.max_occupants,
             devices=options.max_devices,
             history=options.max_history,
+            history_octets=options.max_history_octets,
             affiliations=options.max_affiliations,
             nick_characters=options.max_nick,
             vcard_octets=options.max_vcard,
             hats=options.max_hats,
             hats_worn=options.max_hats_worn,
+            mentions=options.max_mentions,
             tokens=options.max_tokens,
             token_seconds=options.max_token_seconds,
             token_uses=options.max_token_uses,
@@ -167,10 +173,12 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             room = await self.room(jid)
             if room is not None:
                 await self.absent.ask(room)
+        await self.indicators.load()
 
     @observe(ServerUnreachable)
     async def server_lost(self, event: ServerUnreachable) -> None:
         """The users of a server that can't be reached leave all rooms."""
+        self.indicators.lose(event.domain)
         await self.absent.lose(event.domain)
 
     @observe(ServerReachable)
@@ -182,6 +190,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     async def forget(self, event: AccountDeleted) -> None:
         """Somebody exists no more, and is nothing to any room."""
         who = event.account
+        await self.indicators.forget(who)
         for jid in await self.db.read(lambda c: store.affiliated(c, self.jid, who)):
             room = await self.room(jid)
             if room is not None and room.members.pop(who, None) is not None:
@@ -198,6 +207,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     def presence(self, presence: Presence) -> Awaitable[None] | None:
         """Take presence: somebody enters, leaves, or has another status."""
         if not presence.recipient.local:
+            self.indicators.presence(presence)
             return None
         room = self.rooms.loaded.get(presence.recipient.bare)
         return self._presence_later(presence) if room is None else self._presence(room, presence)
@@ -220,11 +230,13 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             return self._enter(room, presence, now)
         if room is None or presence.sender not in room.devices:
             return self.host.route(moving.not_there(presence).along(presence))
+        self.guard.show(presence)
         self.guard.change(presence.sender, room)
         self.host.will_store(presence)
         return self._done(room, moving.update(room, presence, now), presence)
 
     def _enter(self, room: Room | None, presence: Presence, now: float) -> Awaitable[None] | None:
+        self.guard.show(presence)
         self.host.will_store(presence)
         if room is None:
             jid = presence.recipient.bare
@@ -266,6 +278,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     def message(self, message: Message) -> Awaitable[None] | None:
         """Take a message to a room, or to one of its occupants."""
         if not message.recipient.local:
+            self.indicators.bounced(message)
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         room = self.rooms.loaded.get(message.recipient.bare)
         return self._message_later(message) if room is None else self._message(room, message)
@@ -287,6 +300,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             outcome = self.between.private(room, message)
         elif message.type == "groupchat":
             room.occupant_of(message.sender)
+            self.guard.speak(message.sender, room, message)
             self._ask(Speaking(room.jid, message.sender, message))
             if message.has(ns.CLIENT, "subject"):
                 self.host.will_store(message)

@@ -18,6 +18,14 @@ class MucOptions(Component.Options):
     max_occupants: int = Field(10_000, ge=2, description="Occupants that a room may have.")
     max_devices: int = Field(10, ge=1, description="Devices with which one occupant may be in a room.")
     max_history: int = Field(100, ge=0, description="Messages of the past that who enters a room may be shown.")
+    max_history_octets: int = Field(
+        262_144, ge=0, description="Octets of messages of the past that are kept in memory for who enters a room."
+    )
+    max_message: int = Field(65_536, ge=1, description="Octets that a message to a room may have.")
+    max_broadcast: int = Field(
+        67_108_864, ge=1, description="Octets that a message to a room may have, times the devices that are there."
+    )
+    max_presence: int = Field(8192, ge=1, description="Octets that the presence of somebody in a room may have.")
     max_affiliations: int = Field(
         10_000, ge=1, description="People of whom a room may say what they are to it: members, outcasts, and so on."
     )
@@ -25,6 +33,16 @@ class MucOptions(Component.Options):
     max_vcard: int = Field(131_072, ge=1, description="Octets that the vCard of a room may have, its avatar included.")
     max_hats: int = Field(50, ge=0, description="Hats (XEP-0317) that a room may have.")
     max_hats_worn: int = Field(1000, ge=0, description="Hats that the people of a room may wear, all together.")
+    max_mentions: int = Field(
+        10, ge=0, description="Members who are told that one message mentions them, while they are not in the room."
+    )
+    max_listeners: int = Field(
+        10_000, ge=0, description="Devices that may ask to be told of rooms where something is said (XEP-0437)."
+    )
+    max_listened: int = Field(1000, ge=1, description="Rooms that one of them may be told of.")
+    listener_seconds: float = Field(
+        5.0, ge=0, description="Seconds in which what they are told is gathered, so that it is one message."
+    )
     max_tokens: int = Field(100, ge=0, description="Invite tokens (XEP-0488) that a room may have.")
     max_token_seconds: int = Field(
         604_800, ge=0, description="Seconds for which an invite token may be good; 0: for ever."
@@ -77,7 +95,8 @@ class MucOptions(Component.Options):
     join_presence_per_second: int = Field(
         50_000,
         ge=1,
-        description="Presence sent in a second because somebody enters: two for each device in the room. If it is "
+        description="Presence sent in a second because somebody enters: two for each device in the room. Users of "
+        "one other server may cause a quarter of it. If it is "
         "more, who wants to enter is asked to try again.",
     )
     invitations_per_minute: int = Field(
@@ -108,6 +127,12 @@ class MucOptions(Component.Options):
         100, ge=0, description="Requests to other occupants that one device may have waiting for an answer."
     )
     request_seconds: int = Field(120, ge=1, description="Seconds after which such a request has failed.")
+    deliveries_per_second: int = Field(
+        20_000,
+        ge=1,
+        description="Messages that one person may cause a second by what they say in rooms: one for each device there,"
+        " and more if they are long.",
+    )
     presence_per_minute: int = Field(
         30, ge=1, description="How often one device may change its presence or nickname in one room in a minute."
     )

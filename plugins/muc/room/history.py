@@ -73,17 +73,19 @@ class History:
     :ivar loaded: is everything here that could be shown? Else it has to be read first.
     """
 
-    __slots__ = ("_past", "loaded")
+    __slots__ = ("_octets", "_past", "loaded")
 
     def __init__(self) -> None:
         self._past: deque[Past] = deque()
+        self._octets = 0
         self.loaded = False
 
-    def add(self, message: Message, at: float, most: int) -> None:
-        """A message was said; no more than `most` are kept here."""
+    def add(self, message: Message, at: float, most: int, octets: int) -> None:
+        """A message was said; no more than `most` are kept here, and no more than so many octets."""
         self._past.append(Past(message, at))
-        while len(self._past) > most:
-            self._past.popleft()
+        self._octets += len(message.payload)
+        while self._past and (len(self._past) > most or self._octets > octets):
+            self._octets -= len(self._past.popleft().message.payload)
 
     def load(self, past: Sequence[Past], most: int) -> None:
         """Put what was said before in front of what is here, if it isn't here already."""
@@ -92,11 +94,13 @@ class History:
         self._past.extendleft(reversed(missing))
         while len(self._past) > most:
             self._past.popleft()
+        self._octets = sum(len(one.message.payload) for one in self._past)
         self.loaded = True
 
     def forget(self) -> None:
         """Keep nothing in memory; it is read again when it is needed."""
         self._past.clear()
+        self._octets = 0
         self.loaded = False
 
     def __iter__(self) -> Iterator[Past]:
@@ -112,8 +116,10 @@ class History:
             old = past.message
             if marker in old.payload and old.from_ and stanza_id.given_by(old, old.from_.bare) == id:
                 del self._past[index]
+                self._octets -= len(old.payload)
                 if message is not None:
                     self._past.insert(index, Past(message, past.at))
+                    self._octets += len(message.payload)
                 return True
         return False
 

@@ -29,6 +29,8 @@ from xmppd.plugins.muc.service.store import Key
 
 if TYPE_CHECKING:
     from xmppd.plugins.muc.service.archive import RoomArchive
+    from xmppd.plugins.muc.service.indicators import Indicators
+    from xmppd.plugins.muc.service.missing import Missing
     from xmppd.plugins.muc.service.rooms import Rooms
 
 __all__ = ["Delivering"]
@@ -39,10 +41,14 @@ _log = Logger(namespace="xmppd.plugins.muc")
 class Delivering:
     """Puts outcomes into effect."""
 
-    def __init__(self, host: IHost, rooms: Rooms, archive: RoomArchive) -> None:
+    def __init__(
+        self, host: IHost, rooms: Rooms, archive: RoomArchive, missing: Missing, indicators: Indicators
+    ) -> None:
         self._host = host
         self._rooms = rooms
         self._archive = archive
+        self._missing = missing
+        self._indicators = indicators
         self._serial = 0
 
     def deliver(self, room: Room, outcome: Outcome, cause: Stanza) -> Awaitable[None] | None:
@@ -60,11 +66,12 @@ class Delivering:
         if outcome.said is not None:
             self._say(room, outcome.said, cause, pending)
         if outcome.happened:
-            self._tell(room, outcome.happened, pending)
+            self._tell(room, outcome.happened, pending, cause)
         return settled(*pending) if pending else None
 
     def _store(self, room: Room, outcome: Outcome, cause: Stanza) -> None:
         changes = tuple(outcome.changes)
+        self._indicators.changed(room, changes)
         # Time, and one that never goes back: which device was heard of last has to be known after a restart.
         self._serial = max(self._serial + len(changes), int(self._host.clock.seconds() * 1e6))
         key = Key(room.number, room.jid, room.created_at, self._serial)
@@ -96,8 +103,11 @@ class Delivering:
         if said.kept:
             message = self._archive.add(room, message, said.author, said.past)
         if said.kept and said.past:
-            room.history.add(message, self._host.clock.seconds(), room.service.limits.history)
+            limits = room.service.limits
+            room.history.add(message, self._host.clock.seconds(), limits.history, limits.history_octets)
         self._send(message, list(room.devices), pending)
+        if said.kept and said.past:
+            self._missing.said(room, message, cause, pending)
         told = self._host.notify(RoomMessage(room.jid, message, said.author))
         if told is not None:
             pending.append(told)
@@ -109,9 +119,14 @@ class Delivering:
         if left is not None:
             room.history.replace(what.id, left)
 
-    def _tell(self, room: Room, happened: Iterable[Happening], pending: list[Awaitable[None]]) -> None:
+    def _tell(
+        self, room: Room, happened: Iterable[Happening], pending: list[Awaitable[None]], cause: Stanza
+    ) -> None:
         """Tell other plugins."""
         for one in happened:
+            if isinstance(one, Left):
+                with suppress(StorageUnavailable):
+                    self._indicators.left(room, one.who, cause)
             told = self._host.notify(_EVENTS[type(one)](room, one))
             if told is not None:
                 pending.append(told)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from xmppd.api import Condition, IHost, Jid, StanzaError
+from xmppd.api import Condition, IHost, Jid, Message, Presence, StanzaError
 from xmppd.api.limits import TokenBucket, Window
 from xmppd.plugins.muc.service import store
 
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
     from xmppd.plugins.muc.room.state import Room
     from xmppd.plugins.muc.service.rooms import Rooms
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "Shares"]
 
 _MINUTE = 60.0
+_FOREIGN = 4  # the part of what entering may cost that is there for the users of one other server
+_BURST = 5  # seconds of deliveries that somebody may cost at once
+_MUCH = 2000  # octets of a message that cost as much again as the message itself
+_KEYS = 20_000  # people whose share is remembered
 
 
 class Guard:
@@ -39,9 +44,11 @@ class Guard:
         self._options = options
         self._joins.set_limits(options.joins_per_minute, _MINUTE)
         self._changes.set_limits(options.presence_per_minute, _MINUTE)
-        rate = options.join_presence_per_second
-        self._budget = TokenBucket(rate, 2 * rate, self._now)
-        self._full_until = 0.0
+        rate = float(options.join_presence_per_second)
+        self._entering = Shares(rate, 2 * rate, self._now)
+        self._entering_from = Shares(rate / _FOREIGN, 2 * rate / _FOREIGN, self._now)
+        rate = float(options.deliveries_per_second)
+        self._speaking = Shares(rate, _BURST * rate, self._now)
 
     async def load(self) -> None:
         """Read who is blocked, and how many rooms there are."""
@@ -103,18 +110,43 @@ class Guard:
             self._create(who, self._host.serves(who.domain))
         elif device in room.devices:
             return
-        now = self._now()
-        if now < self._full_until:
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Too many people enter rooms just now; try again.")
+        now, foreign = self._now(), not self._host.serves(who.domain)
         if self._joins.full(who, now):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You have entered too many rooms; wait a minute.")
+        if self._entering.spent("") or (foreign and self._entering_from.spent(who.domain)):
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Too many people enter rooms just now; try again.")
         self._joins.add(who, now)
-        self._full_until = now + self._budget.take(2 * len(room.devices) if room is not None else 1)
+        cost = 2 * len(room.devices) + 1 if room is not None else 1
+        self._entering.take("", cost)
+        if foreign:
+            self._entering_from.take(who.domain, cost)
 
     def _create(self, who: Jid, here: bool) -> None:
         may = self._options.create
         if may == "admins" or (may == "local" and not here):
             raise StanzaError(Condition.NOT_ALLOWED, text="You may not create rooms here.")
+
+    def speak(self, device: Jid, room: Room, message: Message) -> None:
+        """Somebody in a room says something to everybody in it.
+
+        :raises StanzaError: not-acceptable, if it is too long for a room, or for so many people; resource-constraint,
+            if they have said so much, to so many, that it is enough for now.
+        """
+        octets, heard_by = len(message.payload), len(room.devices)
+        if octets > self._options.max_message or octets * heard_by > self._options.max_broadcast:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, text="The message is too long for this room.")
+        who = device.bare
+        if self._speaking.spent(who):
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You say too much at a time; wait some seconds.")
+        self._speaking.take(who, heard_by * (1 + octets / _MUCH))
+
+    def show(self, presence: Presence) -> None:
+        """Somebody enters with this presence, or shows it, which everybody is sent.
+
+        :raises StanzaError: not-acceptable, if there is too much in it.
+        """
+        if len(presence.payload) > self._options.max_presence:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, text="There is too much in the presence for a room.")
 
     def change(self, device: Jid, room: Room) -> None:
         """Somebody in a room shows another presence, or wants another nickname.
@@ -126,3 +158,37 @@ class Guard:
         if self._changes.full(key, now):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Your presence changes too often for a room.")
         self._changes.add(key, now)
+
+
+class Shares:
+    """How much each may cost, by key: so much a second, and more at once now and then.
+
+    :param rate: a second.
+    :param burst: at once.
+    """
+
+    def __init__(self, rate: float, burst: float, now: Callable[[], float]) -> None:
+        self._rate, self._burst, self._now = rate, burst, now
+        self._shares: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._until: dict[str, float] = {}  # when those may cost something again who have spent all
+
+    def spent(self, key: str) -> bool:
+        """Has somebody cost enough for now?"""
+        until = self._until.get(key)
+        if until is None:
+            return False
+        if self._now() < until:
+            return True
+        del self._until[key]
+        return False
+
+    def take(self, key: str, cost: float) -> None:
+        """Somebody costs something."""
+        share = self._shares.get(key)
+        if share is None:
+            share = self._shares[key] = TokenBucket(self._rate, self._burst, self._now)
+            if len(self._shares) > _KEYS:
+                self._until.pop(self._shares.popitem(last=False)[0], None)
+        wait = share.take(cost)
+        if wait:
+            self._until[key] = self._now() + wait

@@ -126,6 +126,9 @@ class Rooms:
             await self._db.write(lambda c: store.touch(c, active, counts))
         for room in late:
             room.stored_at = room.active_at
+        for room in self.loaded.values():
+            if room.active_at < now - idle:
+                room.history.forget()  # it is read again when somebody enters
         for room in unused:
             if not room.occupants and room.active_at < now - idle and self.loaded.get(room.jid) is room:
                 self.drop(room.jid)

@@ -148,3 +148,89 @@ class HowOften(GuardTestCase):
         self.pump(11)
         self.romeo.send(f"<presence to='{GARDEN}/Montague'/>")
         self.assertEqual(self.nicks(), ["Bard", "Montague"])
+
+
+class HowMuch(GuardTestCase):
+    config = {
+        "muc": {
+            "max_message": 2000,
+            "max_broadcast": 3000,
+            "max_presence": 300,
+            "max_history_octets": 2500,
+            "idle_seconds": 10,
+        }
+    }
+
+    def say(self, octets: int) -> str:
+        self.bard.clear()
+        self.bard.send(f"<message to='{GARDEN}' type='groupchat'><body>{'x' * octets}</body></message>")
+        return str(self.bard.received[-1])
+
+    def test_max_message(self) -> None:
+        self.make_room(self.bard, "Bard")
+        self.assertIn("<not-acceptable", self.say(2500))
+        self.assertNotIn("<error", self.say(1900))
+
+    def test_max_broadcast(self) -> None:
+        self.make_room(self.bard, "Bard")
+        self.enter(self.romeo, "Romeo")
+        self.assertIn("<not-acceptable", self.say(1900))
+        self.assertNotIn("<error", self.say(1400))
+
+    def test_max_presence(self) -> None:
+        self.make_room(self.bard, "Bard")
+        status = f"<status>{'x' * 300}</status>"
+        self.romeo.send(f"<presence to='{GARDEN}/Romeo'>{JOIN}{status}</presence>")
+        self.expect_refused(self.romeo, "not-acceptable", "modify")
+        self.enter(self.romeo, "Romeo")
+        self.romeo.send(f"<presence to='{GARDEN}/Romeo'>{status}</presence>")
+        self.expect_refused(self.romeo, "not-acceptable", "modify")
+
+    def test_max_history_octets(self) -> None:
+        self.make_room(self.bard, "Bard")
+        for _ in range(5):
+            self.say(900)
+        self.assertEqual(len(self.room().history), 2)
+
+    def test_history_is_not_in_memory_while_nothing_happens(self) -> None:
+        self.make_room(self.bard, "Bard")
+        self.say(10)
+        self.pump(50)
+        self.pump(50)
+        self.assertEqual(len(self.room().history), 0)
+        self.enter(self.romeo, "Romeo")
+        self.pump()
+        self.assertEqual(len(self.room().history), 1)
+
+
+class TooMuch(GuardTestCase):
+    config = {"muc": {"deliveries_per_second": 2}}
+
+    def test_deliveries_per_second(self) -> None:
+        self.make_room(self.bard, "Bard")
+        self.enter(self.romeo, "Romeo")
+        for _ in range(20):
+            self.romeo.send(f"<message to='{GARDEN}' type='groupchat'><body>hi</body></message>")
+        refused = [xml for xml in self.romeo.received if "<resource-constraint" in xml]
+        self.assertEqual(len(refused), 15)
+        self.bard.clear()
+        self.bard.send(f"<message to='{GARDEN}' type='groupchat'><body>hi</body></message>")
+        self.assertNotIn("<error", self.bard.received[-1])
+        self.pump(5)
+        self.romeo.clear()
+        self.romeo.send(f"<message to='{GARDEN}' type='groupchat'><body>hi</body></message>")
+        self.assertNotIn("<error", self.romeo.received[-1])
+
+
+class OneServer(GuardTestCase):
+    config = {"muc": {"join_presence_per_second": 40}}
+
+    def test_quarter(self) -> None:
+        """Users of one other server can't keep everybody else out."""
+        self.make_room(self.bard, "Bard")
+        net = self.remote("example.net")
+        for number in range(12):
+            net.send(f"<presence from='u{number}@example.net/x' to='{GARDEN}/u{number}'>{JOIN}</presence>")
+        self.assertIn("<resource-constraint", net.received[-1])
+        self.enter(self.romeo, "Romeo")
+        self.assertIn("Romeo", self.nicks())

@@ -15,8 +15,7 @@ class OperatingTestCase(RoomTestCase):
         super().setUp()
         self.romeo = self.login("romeo@example.org/orchard", presence=True)
         self.juliet = self.login("juliet@example.org/balcony", presence=True)
-        self.make_room(self.romeo, persistent=True, name="The Garden", password="rose")
-        self.room().config = self.room().config.changed({"password": ""})
+        self.make_room(self.romeo, persistent=True, name="The Garden")
         self.enter(self.juliet, "Juliet")
         self.romeo.clear()
 
@@ -128,6 +127,7 @@ class Operating(OperatingTestCase):
         self.pump(2 * DAY)
         romeo = self.login("romeo@example.org/orchard", presence=True)
         self.enter(romeo, "Romeo")
+        self.pump()
         self.assertEqual([one["room"] for one in self.run_("delete-unused", days=1, try_out=True)], [old])
         self.assertEqual(self.run_("delete-unused", days=1), "1 room deleted.")
         self.assertEqual([one["room"] for one in self.run_("list")], [GARDEN])
