@@ -218,6 +218,42 @@ class Occupants(RoomsCase):
         answer.send()
         await juliet.expect(kind="presence", type="available", from_=f"{room}/juliet", role="participant")
 
+    async def test_registration(self) -> None:
+        """Section 7.10: who registers a nickname is a member by it, and nobody else can have it."""
+        if not OURS:
+            self.skipTest("registers members alone")
+        room = self.room()
+        romeo, juliet = await self.together(room, "romeo", "juliet")
+        register = juliet.client.plugin["xep_0077"]
+        form = (await answered(register.get_registration(JID(room), timeout=PATIENCE)))["register"]["form"]
+        self.assertIn("muc#register_roomnick", form.get_fields())
+        form.reply()
+        form.get_fields()["muc#register_roomnick"]["value"] = "capulet"
+        iq = juliet.client.make_iq_set(ito=room)
+        iq["register"].append(form)
+        await answered(iq.send(timeout=PATIENCE))
+        listed = await answered(romeo.muc.get_affiliation_list(JID(room), "member", timeout=PATIENCE))
+        self.assertEqual([str(jid) for jid in listed], [juliet.bare])
+        tybalt = await self.guest("tybalt")
+        with self.assertRaises(Refused) as caught:
+            await tybalt.enter(room, "capulet")
+        self.assertEqual(caught.exception.condition, "conflict")
+        known = (await answered(register.get_registration(JID(room), timeout=PATIENCE)))["register"]
+        self.assertTrue(known["registered"])
+        self.assertEqual(known["username"], "capulet")
+
+    async def test_what_clients_ask_each_other(self) -> None:
+        """Section 17.4: requests between occupants, with the addresses of the room on both ends."""
+        room = self.room()
+        romeo, juliet = await self.together(room, "romeo", "juliet")
+        self.assertEqual((await juliet.version(f"{room}/romeo"))[0], (await romeo.version(f"{room}/juliet"))[0])
+        await romeo.vcard_set("Romeo Montague")
+        self.assertEqual(await juliet.vcard_get(f"{room}/romeo"), "Romeo Montague")
+        self.assertIn("urn:xmpp:ping", (await juliet.disco_info(f"{room}/romeo")).features)
+        with self.assertRaises(Refused) as caught:
+            await juliet.ping(f"{room}/nobody")
+        self.assertEqual(caught.exception.condition, "item-not-found")
+
     async def test_self_ping(self) -> None:
         """XEP-0410, as slixmpp does it by itself; it is told when it was removed."""
         room = self.room()
