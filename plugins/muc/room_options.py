@@ -46,6 +46,7 @@ class RoomOptions(Options):
     archive_messages: int | None = Field(None, ge=0, description="How many; 0: as many as the service keeps.")
     history: int | None = Field(None, ge=0, description="Messages of the past that who enters may see.")
     default_history: int | None = Field(None, ge=0, description="Of these, if they don't say how many they want.")
+    forward_mentions: _Flag = Field(None, description="Are members who are not there told that they are mentioned?")
     logging: _Flag = Field(None, description="Is what is said published, so that who enters is told?")
 
     def stated(self) -> Mapping[str, Any]:

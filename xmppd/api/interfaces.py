@@ -295,6 +295,9 @@ class IHost(Protocol):
     def filters_changed(self) -> None:
         """Look again at which filters the plugins want, see :meth:`xmppd.api.Plugin.wake`."""
 
+    def observed(self, event: type) -> bool:
+        """Does anybody observe events of that class? For those that it takes work to make."""
+
     def notify(self, event: object) -> Awaitable[None] | None:
         """Tell the observers of an event; await what it returns, if anything."""
 

@@ -19,6 +19,7 @@ from xmppd.wire.stanza import Message, Presence
 
 __all__ = [
     "Entering",
+    "MemberMissed",
     "OccupantEntered",
     "OccupantLeft",
     "RoomCreated",
@@ -124,3 +125,19 @@ class RoomInfo(DiscoInfo):
 @dataclass(slots=True)
 class RoomItems(DiscoItems):
     """Somebody who may know wants to know what belongs to a room; see :class:`RoomInfo`."""
+
+
+@dataclass(slots=True)
+class MemberMissed:
+    """A member who has registered a nickname is not in a room where something was said that is kept.
+
+    It is for those who tell people on another way, as by push. Unless somebody observes it, nobody looks for whom it
+    concerns: that takes a walk over the members for each message.
+
+    :ivar member: the bare real address.
+    :ivar message: as it was sent, with its id in the archive, without `to`; `from_` is the occupant, or the room.
+    """
+
+    room: Jid
+    member: Jid
+    message: Message

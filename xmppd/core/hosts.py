@@ -336,6 +336,10 @@ class Host(Described, Storing, Acting):
         """See :class:`xmppd.api.IHost`."""
         self.registry.recompile()
 
+    def observed(self, event: type) -> bool:
+        """See :class:`xmppd.api.IHost`."""
+        return bool(self.tables.observers.get(event))
+
     def notify(self, event: object) -> Awaitable[None] | None:
         """See :class:`xmppd.api.IHost`."""
         pending: list[Awaitable[None]] = []

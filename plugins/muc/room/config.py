@@ -47,6 +47,7 @@ class RoomConfig:
     :ivar list_occupants: may others than occupants ask who is there (disco#items, section 6.5)?
     :ivar contacts: addresses of people who can be asked about the room (muc#roominfo_contactjid).
     :ivar logs: where what is said can be read by others (muc#roominfo_logs); "" if nowhere.
+    :ivar forward_mentions: are members told, while they are not there, that somebody mentions them (XEP-0452)?
     :ivar logging: is the discussion logged publicly, so that whoever enters has to be told (status 170)?
     """
 
@@ -84,6 +85,7 @@ class RoomConfig:
     contacts: tuple[str, ...] = ()
     logs: str = ""
     logging: bool = False
+    forward_mentions: bool = True
 
     def to_text(self) -> str:
         """Return what differs from the defaults, as it is stored."""

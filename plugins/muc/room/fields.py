@@ -334,6 +334,12 @@ FIELDS: tuple[Field, ...] = (
         most=lambda limits: limits.history,
     ),
     _flag(
+        "forwardmentions",
+        "Forward messages with mentions to non-present, affiliated users",
+        "forward_mentions",
+        help="To those who have registered a nickname.",
+    ),
+    _flag(
         "enablelogging",
         "Is what is said published?",
         "logging",

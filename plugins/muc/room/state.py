@@ -64,6 +64,7 @@ class Limits:
     :ivar vcard_octets: how large the room's vCard may be, its avatar included.
     :ivar hats: how many different hats it may have (XEP-0317).
     :ivar hats_worn: how many its people may wear, all together.
+    :ivar mentions: how many people are told that one message mentions them (XEP-0452).
     :ivar tokens: how many invite tokens it may have (XEP-0488).
     :ivar token_seconds: how long one may be good; 0: for ever.
     :ivar token_uses: how often one may be used; 0: any number of times.
@@ -85,6 +86,7 @@ class Limits:
     vcard_octets: int = 131_072
     hats: int = 50
     hats_worn: int = 1000
+    mentions: int = 10
     tokens: int = 100
     token_seconds: int = 604_800
     token_uses: int = 0

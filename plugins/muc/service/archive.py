@@ -7,7 +7,7 @@ was another one's before does not find what was said there.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from xmppd.plugins.muc.room.history import Past
 from xmppd.plugins.muc.room.reading import Sees
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import USER
-from xmppd.plugins.muc.service.archive_tables import BY_AUTHOR, GONE, LEAVE, LIMIT, LIMITED, ROOMS, TABLES
+from xmppd.plugins.muc.service.archive_tables import BY_AUTHOR, GONE, LATEST, LEAVE, LIMIT, LIMITED, ROOMS, TABLES
 from xmppd.wire import mam, stanza_id
 from xmppd.wire.forward import stanza_of
 from xmppd.wire.xml import parse
@@ -31,6 +31,7 @@ __all__ = ["TABLES", "Found", "Measure", "RoomArchive"]
 _MORE = ("address", "nick", "affiliation", "role", "known")
 _DAY = 86_400.0
 _WALKS = 1000  # clients whose place in an archive is remembered
+_AT_ONCE = 500  # rooms that are asked for in one statement
 _END = b"</message>"
 
 
@@ -189,6 +190,16 @@ class RoomArchive:
         await self._archives.written(owner)
         row = await self._host.db.read(lambda c: store.find(c, store.find_owner(c, owner) or 0, number))
         return None if row is None else self._found(room.number, row)
+
+    async def latest_at(self, numbers: Sequence[int]) -> dict[int, float]:
+        """Return when something was last said in rooms, by their numbers, in seconds since the epoch."""
+        owners = [str(self._owner(number)) for number in numbers]
+        found: dict[int, float] = {}
+        for place in range(0, len(owners), _AT_ONCE):
+            of = {"of": owners[place : place + _AT_ONCE]}
+            rows = await self._host.db.read(lambda c: c.execute(LATEST, of).all())  # noqa: B023
+            found |= {int(Jid.parse(room).local): id_ / 1e6 for room, id_ in rows if id_ is not None}
+        return found
 
     async def by_author(self, who: Jid, since: float) -> list[Found]:
         """Return what somebody has said in all rooms, oldest first.

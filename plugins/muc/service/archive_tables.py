@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, Text, bindparam, select, update
+from sqlalchemy import BigInteger, Column, Integer, Text, bindparam, func, select, update
 
 from xmppd.api.archives import make_tables
 
-__all__ = ["BY_AUTHOR", "GONE", "LEAVE", "LIMIT", "LIMITED", "ROOMS", "TABLES"]
+__all__ = ["BY_AUTHOR", "GONE", "LATEST", "LEAVE", "LIMIT", "LIMITED", "ROOMS", "TABLES"]
 
 ROOMS = make_tables(
     "muc_archive",
@@ -30,6 +30,10 @@ GONE = select(_o.number).where(_o.gone == 1)
 LIMITED = select(_o.room, _o.days, _o.most).where(_o.gone.is_(None), _o.days.is_not(None) | _o.most.is_not(None))
 LEAVE = update(ROOMS.owners).where(_o.room == bindparam("of")).values(gone=1)
 LIMIT = update(ROOMS.owners).where(_o.number == bindparam("of"))
+#: When something was last said, by room.
+LATEST = select(_o.room, select(func.max(_m.id)).where(_m.owner == _o.number).scalar_subquery()).where(
+    _o.room.in_(bindparam("of", expanding=True)), _o.gone.is_(None)
+)
 #: What somebody has said in any room. The sum keeps databases from going through all messages for it, and not through
 #: the newest of each room, which the index has.
 BY_AUTHOR = (

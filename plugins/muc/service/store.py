@@ -27,14 +27,14 @@ from xmppd.plugins.muc.room.outcome import (
 )
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Member, Subject
-from xmppd.plugins.muc.service.tables import BLOCKED, HEAVY, MEMBERS, NOTES, ROOMS, SEATS, SERVICES
+from xmppd.plugins.muc.service.tables import BLOCKED, HEAVY, MEMBERS, NOTES, ROOMS, SEATS, SEEN, SERVICES
 
 __all__ = [
     "Key", "Listed", "Seat", "Stored", "address", "affiliated", "find", "listing", "note", "occupied",
     "service_secret", "touch", "write",
 ]  # fmt: skip
 
-_PARTS = (MEMBERS, SEATS, NOTES)
+_PARTS = (MEMBERS, SEATS, NOTES, SEEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-__all__ = ["BLOCKED", "HEAVY", "MEMBERS", "NOTES", "ROOMS", "SEATS", "SERVICES", "TABLES"]
+__all__ = ["BLOCKED", "HEAVY", "LISTENERS", "MEMBERS", "NOTES", "ROOMS", "SEATS", "SEEN", "SERVICES", "TABLES"]
 
 _metadata = MetaData()
 SERVICES = Table(
@@ -71,6 +71,22 @@ BLOCKED = Table(
     Column("who", Text, primary_key=True),
     Column("reason", Text, nullable=False),
 )
+#: Devices that want to know what goes on in rooms where their users are not (XEP-0437).
+LISTENERS = Table(
+    "muc_listeners",
+    _metadata,
+    Column("service", Text, primary_key=True),
+    Column("device", Text, primary_key=True),
+)
+#: When members were in a room last, once they have left it.
+SEEN = Table(
+    "muc_seen",
+    _metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("who", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Index("muc_seen_by_who", "who"),
+)
 #: Notes that are not kept in memory, as they may be large.
 HEAVY = ("vcard",)
-TABLES = (SERVICES, ROOMS, MEMBERS, SEATS, NOTES, BLOCKED)
+TABLES = (SERVICES, ROOMS, MEMBERS, SEATS, NOTES, BLOCKED, LISTENERS, SEEN)
