@@ -31,6 +31,7 @@ _STANDING = tuple(str(one) for one in Affiliation if one.rank >= Affiliation.MEM
 class Indicators:
     """Knows who waits for what, and tells them.
 
+    :ivar listening: how many devices want to know.
     :param later: :meth:`xmppd.api.Plugin.later`.
     """
 
@@ -47,7 +48,7 @@ class Indicators:
         self._waiting: dict[Jid, set[Jid]] = {}  # by room: those that have not been told yet
         self._untold: dict[Jid, set[Jid]] = {}  # by device: rooms that it is about to be told of
         self._flush: IDelayedCall | None = None
-        self._count = 0
+        self.listening = 0
 
     async def load(self) -> None:
         """Go on after a restart, with those that are still there. Fails with StorageUnavailable."""
@@ -71,7 +72,7 @@ class Indicators:
             self.drop(device, presence)
         elif presence.type == "available" and presence.has(RAI, "rai") and device.resource:
             if device not in self._devices.get(device.bare, ()):
-                if self._count >= self._options().max_listeners:
+                if self.listening >= self._options().max_listeners:
                     raise StanzaError(
                         Condition.RESOURCE_CONSTRAINT, text="Too many want to know what goes on in rooms."
                     )
@@ -84,7 +85,7 @@ class Indicators:
         if device in devices:
             return False
         devices.add(device)
-        self._count += 1
+        self.listening += 1
         return True
 
     def drop(self, device: Jid, cause: Stanza) -> None:
@@ -93,7 +94,7 @@ class Indicators:
         if device not in devices:
             return
         devices.discard(device)
-        self._count -= 1
+        self.listening -= 1
         if not devices:
             del self._devices[device.bare]
         self._untold.pop(device, None)
