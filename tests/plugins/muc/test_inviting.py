@@ -266,7 +266,7 @@ class Declining(InvitingTestCase):
             self.invite(self.romeo, "guest@example.org")
             if left:
                 self.romeo.send(f"<presence to='{GARDEN}/Romeo' type='unavailable'/>")
-            for client in (self.romeo, other, self.guest):
+            for client in (self.romeo, self.juliet, other, self.guest):
                 client.clear()
             self.decline(self.guest, "romeo@example.org", "<reason>No</reason><forged xmlns='urn:x'/>")
             self.romeo.expect(declined)
