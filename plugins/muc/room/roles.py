@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Outcome, Seated
-from xmppd.plugins.muc.room.presenting import Change, announce, hide, presence_of
+from xmppd.plugins.muc.room.presenting import Change, announce, as_seen, hide
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import Status
@@ -46,7 +46,7 @@ def cast(room: Room, occupant: Occupant, role: Role, by: By, out: Outcome, tell:
     if blind and room.sees_addresses(occupant):
         for other in room.occupants.values():
             if other is not occupant and room.broadcasts(other.role):
-                out.send(presence_of(room, other, full=True), *occupant.devices)
+                out.send(as_seen(room, other, full=True), *occupant.devices)
 
 
 def kick(room: Room, occupants: Mapping[Occupant, By], now: float) -> Outcome:
