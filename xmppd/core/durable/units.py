@@ -212,14 +212,14 @@ class Unit:
                 else:
                     batch.store(table, what)
         if outputs is not None:
-            if len(outputs) == 1:
-                recipient, stanza = outputs[0]
-                recipient.emit(stanza, self.batch)
-            else:
-                spreads: dict[Jid | None, Spread] = _spreads(outputs, ledger)
+            spreads: dict[Jid | None, Spread] = _spreads(outputs, ledger) if len(outputs) > 1 else {}
+            if not spreads:
                 for recipient, stanza in outputs:
-                    spread = spreads.get(recipient.account) if stanza.kind == "message" else None
-                    recipient.emit(stanza, self.batch, spread)
+                    recipient.emit(stanza, self.batch)
+                return
+            for recipient, stanza in outputs:
+                spread = spreads.get(recipient.account) if stanza.kind == "message" else None
+                recipient.emit(stanza, self.batch, spread)
 
 
 def close_after(unit: Unit, pending: Awaitable[None] | None, ledger: Ledger) -> Awaitable[None] | None:
@@ -239,6 +239,9 @@ async def _close_after(unit: Unit, pending: Awaitable[None], ledger: Ledger) -> 
 
 def _spreads(outputs: list[tuple[Recipient, Stanza]], ledger: Ledger) -> dict[Jid | None, Spread]:
     """Find accounts several devices of which get a message: one at least itself, others maybe a copy (XEP-0280)."""
+    accounts = [recipient.account for recipient, stanza in outputs if stanza.kind == "message"]
+    if len(set(accounts)) == len(accounts):
+        return {}  # none gets two, not even in a room that many are in
     reached: dict[Jid, set[Any]] = {}  # the sessions of each
     itself: set[Jid] = set()
     for recipient, stanza in outputs:

@@ -291,14 +291,18 @@ def decide(filters: Filters, event: StanzaEvent) -> Verdict | Awaitable[Verdict 
     """
     started = perf_counter()
     for index, handler in enumerate(filters):
-        # Handler.__call__ written out: most stanzas pass several filters, and most filters have nothing to say.
+        # Handler.__call__ and Stats.add written out: most stanzas pass several filters, and most have nothing to say.
         try:
             verdict = handler.function(event)
         except Exception as error:
             handler.stats.add(perf_counter() - started)
             return Bounce(error_for(error, handler, event.stanza))
         ended = perf_counter()
-        handler.stats.add(ended - started)
+        seconds, stats = ended - started, handler.stats
+        stats.calls += 1
+        stats.seconds += seconds
+        if seconds > stats.slowest:
+            stats.slowest = seconds
         started = ended
         if verdict is not None:
             if not isinstance(verdict, Verdict):
