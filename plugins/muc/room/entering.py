@@ -40,7 +40,7 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
     """Let a device in, or send everything once more to one that is in already (sections 7.2 and 17.3).
 
     :param moved: it was there by another nickname until now.
-    :raises StanzaError: as section 7.2.16 says.
+    :raises StanzaError: as section 7.2.17 says.
     """
     device, nick = presence.sender, nick_for(room, presence)
     there = room.devices.get(device)
@@ -115,7 +115,7 @@ def tell_past(room: Room, device: Jid, wanted: Request, out: Outcome) -> None:
 
 
 def check(room: Room, presence: Presence, now: float, created: bool = False) -> None:
-    """Refuse who may not enter; who is there already may. :raises StanzaError: as section 7.2.16 says."""
+    """Refuse who may not enter; who is there already may. :raises StanzaError: as section 7.2.17 says."""
     device, nick, x = presence.sender, nick_for(room, presence), presence.child(MUC, "x")
     there = room.devices.get(device)
     if there is not None:

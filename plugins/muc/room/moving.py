@@ -16,7 +16,7 @@ __all__ = ["enter", "not_there", "update"]
 
 
 def not_there(presence: Presence) -> Presence:
-    """Return what a device is told that believes it is in a room (section 7.2.17)."""
+    """Return what a device is told that believes it is in a room (section 7.2.18)."""
     item = tag("item", tag("reason", "You are not in the room."), affiliation="none", role="none")
     payload = user(item, (Status.SELF, Status.KICKED, Status.TECHNICAL))
     return Presence(presence.from_, presence.to, presence.id, type="unavailable", payload=payload)
@@ -25,7 +25,7 @@ def not_there(presence: Presence) -> Presence:
 def enter(room: Room, presence: Presence, now: float) -> Outcome:
     """Let a device in; one that is in by another nickname takes this one, and is sent everything again (7.2.1).
 
-    :raises StanzaError: as section 7.2.16 says.
+    :raises StanzaError: as section 7.2.17 says.
     """
     device, nick = presence.sender, nick_for(room, presence)
     there = room.devices.get(device)

@@ -1,4 +1,4 @@
-"""Occupants' presence as the room shows it, to each as they may see it (XEP-0045 sections 7.1.2 to 7.1.4, 17.3)."""
+"""Occupants' presence as the room shows it, to each as they may see it (XEP-0045 sections 7.2.2 to 7.2.4, 17.3)."""
 
 from __future__ import annotations
 

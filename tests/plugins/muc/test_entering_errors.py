@@ -1,4 +1,4 @@
-"""XEP-0045, 7.2.16: the errors that somebody can get who wants to enter a room, row by row."""
+"""XEP-0045, 7.2.17: the errors that somebody can get who wants to enter a room, row by row."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ class Leaving(CovenTestCase):
         )
 
     def test_kick_of_one_who_is_not_there_says_nothing(self) -> None:
-        """7.2.17: whether there is a room, or who is in it, isn't told by that."""
+        """7.2.18: whether there is a room, or who is in it, isn't told by that."""
         hag = self.hag()
         for room in (ROOM, f"pit@{SERVICE}"):
             if room == ROOM:
