@@ -102,8 +102,8 @@ class Archive(Plugin):
         if not isinstance(message, Message):
             return None
         verdict = None
-        if stanza_id.RAW_NAME in message.raw_names:
-            verdict = Replace(message := stanza_id.without(message, account))
+        if stanza_id.RAW_NAME in message.raw_names and (honest := stanza_id.without(message, account)) is not message:
+            verdict = Replace(message := honest)
         meaning, to = self._rules.of(message), message.to
         if not meaning or to is None or to.bare == account:
             return verdict
@@ -126,8 +126,8 @@ class Archive(Plugin):
         if not isinstance(message, Message) or message.again:
             return None
         verdict = None
-        if stanza_id.RAW_NAME in message.raw_names:
-            verdict = Replace(message := stanza_id.without(message, account))
+        if stanza_id.RAW_NAME in message.raw_names and (honest := stanza_id.without(message, account)) is not message:
+            verdict = Replace(message := honest)
         meaning, peer = self._rules.of(message), message.from_
         if not meaning or peer is None or self._fails(message):
             return verdict
