@@ -141,11 +141,15 @@ class Entering(CovenTestCase):
         self.crone.expect_nothing()
 
     def test_nicknames_are_compared_as_addresses_are(self) -> None:
-        """17.1: what resourceprep makes one nickname is one; case makes two."""
+        """17.1: what the rules of addresses make one nickname is one, however it is written; case makes two."""
         self.create()
-        hag = self.hag()
-        self.refused(hag, "\uff46irstwitch".replace("\uff46", "f"), "cancel", "conflict")
-        self.enter(hag, "FirstWitch")
+        hag, wicca = self.hag(), self.wicca()
+        self.enter(hag, "Am\u00e9lie")
+        wicca.send(joining("Ame\u0301lie"))
+        self.assertIn("<conflict ", "".join(wicca.received))
+        self.crone.expect_nothing()
+        wicca.clear()
+        self.enter(wicca, "am\u00e9lie")
 
     def test_nobody_outside_is_told(self) -> None:
         self.create()

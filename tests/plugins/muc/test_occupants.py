@@ -212,7 +212,6 @@ class Leaving(CovenTestCase):
         hag = self.hag()
         self.enter(hag, "thirdwitch")
         self.leave(hag, "thirdwitch")
-        self.leave(self.crone, "nobody")  # it is still there: nobody leaves by another's nickname
         self.crone.send(groupchat("Anybody?"))
         hag.expect_nothing()
         hag.send(f"<presence to='{ROOM}/thirdwitch'><show>away</show></presence>")
