@@ -114,10 +114,11 @@ def _occupants(room: Room, standings: Sequence[Standing]) -> list[tuple[Occupant
     """Return who is in the room of those that are named, in the order in which they are, with the reason for each."""
     reasons = {standing.who: standing.reason for standing in standings}
     places = {who: place for place, who in enumerate(reasons)}
+    domains = {who.domain: who for who in reasons if not who.local}
     found: list[tuple[int, Occupant, str]] = []
     for occupant in room.occupants.values():
-        who = occupant.who if occupant.who in reasons else Jid.of("", occupant.who.domain)
-        if who in reasons:
+        who = occupant.who if occupant.who in reasons else domains.get(occupant.who.domain)
+        if who is not None:
             found.append((places[who], occupant, reasons[who]))
     return [(occupant, reason) for _, occupant, reason in sorted(found, key=lambda one: one[0])]
 
