@@ -7,7 +7,7 @@ from sqlalchemy import text
 from tests.interop import test_postgres
 from tests.interop.test_postgres_archive import OnPostgres
 from tests.plugins.muc import test_archive, test_archive_kept, test_reading
-from xmppd.plugins.muc.service import archive
+from xmppd.plugins.muc.service.archive_tables import BY_AUTHOR
 
 setUpModule = test_postgres.setUpModule
 tearDownModule = test_postgres.tearDownModule
@@ -49,7 +49,7 @@ class ByAuthor(OnPostgres, test_archive_kept.ByAuthor):
     def test_index_is_used(self) -> None:
         with self.server.engines.write.connect() as connection:
             connection.execute(text("SET enable_seqscan = off"))
-            query = str(archive.BY_AUTHOR.compile(connection, compile_kwargs={"literal_binds": False}))
+            query = str(BY_AUTHOR.compile(connection, compile_kwargs={"literal_binds": False}))
             plan = connection.exec_driver_sql("EXPLAIN " + query, {"low": 0, "who": 0, "number_1": 0}).scalars()
             self.assertIn("muc_archive_messages_owner", " ".join(plan))
 

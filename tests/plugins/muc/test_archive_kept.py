@@ -11,7 +11,7 @@ from tests.plugins.muc.reading import MESSAGES, ReadingTestCase, field, forwarde
 from xmppd.api import OperationError
 from xmppd.api.operations import operations_of
 from xmppd.plugins.muc.room.outcome import Configured
-from xmppd.plugins.muc.service import archive
+from xmppd.plugins.muc.service.archive_tables import BY_AUTHOR
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.jid import Jid
 
@@ -218,7 +218,7 @@ class ByAuthor(ReadingTestCase):
         self.assertEqual(self.wait(kept.by_author(Jid.parse("nurse@example.org"), 0.0)), [])
 
     def test_index_is_used(self) -> None:
-        query = str(archive.BY_AUTHOR.compile(dialect=sqlite.dialect()))
+        query = str(BY_AUTHOR.compile(dialect=sqlite.dialect()))
         plan = self.wait(
             self.server.db.read(
                 lambda c: [row[3] for row in c.exec_driver_sql("EXPLAIN QUERY PLAN " + query, (0, 0, 0)).all()]
