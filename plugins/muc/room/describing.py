@@ -93,7 +93,7 @@ INFO_FIELDS: tuple[InfoField, ...] = (
     ),
     InfoField(activity.FIELD, _activity),
     InfoField("hats#hash", lambda room, now: _some(hats.digest(room)), kind="text-single"),
-    *map(_option, ("roomname", "changesubject", "allowinvites", "allowpm", "pubsub")),
+    *map(_option, ("roomname", "changesubject", "allowinvites", "allowpm", "enablelogging", "pubsub")),
 )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 from xmppd.api import Jid, JidError, tag
 from xmppd.plugins.muc.room.config import RoomConfig
@@ -21,6 +22,8 @@ ROOMCONFIG = "http://jabber.org/protocol/muc#roomconfig"
 _VALIDATE = "http://jabber.org/protocol/xdata-validate"  # XEP-0122
 #: How a boolean is written (XEP-0004 section 3.3).
 FLAGS: Mapping[str, bool] = {"1": True, "true": True, "0": False, "false": False}
+#: Categories of characters that no text has: controls, and what ends lines and paragraphs.
+_NO_TEXT = frozenset({"Cc", "Zl", "Zp"})
 _ROLES: Mapping[str, str] = {"moderator": "Moderators", "participant": "Participants", "visitor": "Visitors"}
 # Close enough to RFC 5646, section 2.1.
 LANGUAGE = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
@@ -118,21 +121,21 @@ def _flag(name: str, label: str, option: str, *also: str, help: str = "") -> Fie
 
 
 def _text(
-    name: str, label: str, option: str, *also: str, fits: re.Pattern[str] | None = None, what: str = "", help: str = "",
-) -> Field:  # fmt: skip
+    name: str, label: str, option: str, *, fits: re.Pattern[str] | None = None, what: str = "", lines: bool = False
+) -> Field:
+    """A text; `fits` and `what` say of what kind, if it is not any. :param lines: may it have several lines?"""
+
     def read(texts: Sequence[str], limits: Limits) -> str:
         text = "".join(texts).strip()
-        if any(not (character.isprintable() or character == " ") for character in text):
-            raise ValueError("is one line of text")
+        if any(category(character) in _NO_TEXT and not (lines and character == "\n") for character in text):
+            raise ValueError("is text" if lines else "is one line of text")
         if text and fits is not None and not fits.fullmatch(text):
             raise ValueError(f"is {what}")
         if len(text) > limits.text_characters:
             raise Unacceptable(f"has at most {limits.text_characters} characters")
         return text
 
-    return Field(
-        roomconfig(name), "text-single", label, option, read, lambda value: (value,) if value else (), also, help=help
-    )
+    return Field(roomconfig(name), "text-single", label, option, read, lambda value: (value,) if value else ())
 
 
 def _number(
@@ -222,7 +225,7 @@ _DAY = 86_400
 #: The fields in the order of the form, but for the password and the lists of owners and admins.
 FIELDS: tuple[Field, ...] = (
     _text("roomname", "Name of the room", "name"),
-    _text("roomdesc", "Description", "description"),
+    _text("roomdesc", "Description", "description", lines=True),
     _text("lang", "Language of discussions", "lang", fits=re.compile(LANGUAGE), what="a language, such as en or pt-BR"),
     _flag("persistentroom", "Does the room stay when nobody is there?", "persistent"),
     _flag("publicroom", "Can the room be found by others?", "public"),

@@ -119,12 +119,11 @@ class Delivering:
         if left is not None:
             room.history.replace(what.id, left)
 
-    def _tell(
-        self, room: Room, happened: Iterable[Happening], pending: list[Awaitable[None]], cause: Stanza
-    ) -> None:
+    def _tell(self, room: Room, happened: Iterable[Happening], pending: list[Awaitable[None]], cause: Stanza) -> None:
         """Tell other plugins."""
+        destroyed = any(isinstance(one, Destroyed) for one in happened)
         for one in happened:
-            if isinstance(one, Left):
+            if isinstance(one, Left) and not destroyed:
                 with suppress(StorageUnavailable):
                     self._indicators.left(room, one.who, cause)
             told = self._host.notify(_EVENTS[type(one)](room, one))

@@ -98,6 +98,7 @@ class RoomTests(DiscoveryTestCase):
                 "muc#roomconfig_changesubject": ["1"],
                 "muc#roomconfig_allowinvites": ["0"],
                 "muc#roomconfig_allowpm": ["anyone"],
+                "muc#roomconfig_enablelogging": ["0"],  # section 13.3
                 "muc#roomconfig_pubsub": ["xmpp:pubsub.example.org?;node=cave"],
             },
         )

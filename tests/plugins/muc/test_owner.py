@@ -334,6 +334,12 @@ class DestroyTests(OwnerTestCase):
         self.pump(1)
         self.assertEqual({table.name for table in TABLES if self.rows(table)}, {"muc_services"})
 
+    def test_nothing_is_left_when_the_last_one_leaves(self) -> None:
+        self.court()
+        for name in ("admin", "member", "guest", "owner"):
+            self.people[name].send(f"<presence to='{GARDEN}/{name}' type='unavailable'/>")
+        self.assertEqual({table.name for table in TABLES if self.rows(table)}, {"muc_services"})
+
     def rows(self, table: Table) -> int:
         """Return how many rows a table has."""
         query = select(func.count()).select_from(table)
