@@ -47,13 +47,14 @@ def bounced(room: Room, stanza: Stanza, now: float, private: bool = False) -> Ou
     """Take an error in answer to something that the room has sent: it may mean that a device is gone (section 18.1.2).
 
     RFC 6121 8.5.3.2.1 has a message of type groupchat to a device that isn't there answered with service-unavailable;
-    a private message is answered so by those, too, who don't want it.
+    a private message is answered so by those, too, who don't want it. An error that doesn't say what it is about comes
+    from nobody who could take part.
 
     :param private: is it known to answer one? Else it is taken for that if it still holds what says so.
     """
     element = stanza.child(ns.CLIENT, "error")
     condition = None if element is None else StanzaError.from_element(element).condition
-    gone = condition in _UNREACHABLE
+    gone = condition in _UNREACHABLE or (element is None and not private)
     if condition is Condition.SERVICE_UNAVAILABLE:
         gone = isinstance(stanza, Message) and not private and not stanza.has(USER, "x")
     return lose(room, stanza.sender, now) if gone else Outcome()

@@ -47,6 +47,13 @@ class Absent(RoomTestCase):
                 self.expect_gone("Paris", PARIS, 333)
                 self.visit(PARIS, "Paris")
 
+    def test_errors_that_say_nothing(self) -> None:
+        for kind in ("presence", "message"):
+            with self.subTest(kind=kind):
+                self.net.send(f"<{kind} from='{PARIS}' to='{GARDEN}/Paris' type='error'><status>gone</status></{kind}>")
+                self.expect_gone("Paris", PARIS, 333)
+                self.visit(PARIS, "Paris")
+
     def test_other_errors_mean_nothing(self) -> None:
         for condition in ("not-acceptable", "forbidden", "feature-not-implemented", "resource-constraint"):
             for kind in ("message", "presence"):
