@@ -206,7 +206,7 @@ class Queries(ReadingTestCase):
         self.assertEqual([asker for _, asker in self.plugin("muc").archive._walks], [self.romeo.jid])
 
     def test_who_leaves_in_the_middle(self) -> None:
-        """Another device of theirs is not sent what was for this one."""
+        """Nothing more is sent, neither to another device of theirs."""
         self.patch(archives, "_BURST", 2)
         phone = self.login("juliet@example.org/phone", presence=True)
         phone.clear()
@@ -214,7 +214,11 @@ class Queries(ReadingTestCase):
         self.juliet._write(f"<iq type='set' id='q' to='{GARDEN}'><query xmlns='{MAM}'/></iq>".encode())
         self.assertEqual(len(self.juliet.received), 2)
         self.juliet.disconnect()
+        sent: list[Any] = []
+        route = self.host.route
+        self.patch(self.host, "route", lambda stanza: sent.append(stanza) or route(stanza))
         self.pump(1)
+        self.assertEqual([stanza for stanza in sent if stanza.kind == "message" and stanza.has(MAM, "result")], [])
         self.assertNotIn(MAM, "".join(phone.received))
 
     def test_other_rooms_ids(self) -> None:
