@@ -11,7 +11,7 @@ from typing import Any
 from slixmpp import JID
 
 from tests.interop.device import Refused
-from tests.interop.network.federation import PASSWORD, SETTINGS, StageCase, eventually, our_part
+from tests.interop.network.federation import PASSWORD, StageCase, eventually, our_part
 from tests.interop.network.servers import Site, Xmppd
 from tests.interop.network.stage import Domain
 from tests.interop.rooms import Guest
@@ -42,8 +42,8 @@ class RoomsCase(StageCase):
     @classmethod
     def settings(cls) -> str:
         """Return more of our configuration."""
-        again = "retry_seconds = 0.5\nretry_at_most_seconds = 1.0\n"  # they are killed often
-        return f'{SETTINGS}{again}[hosts."{cls.ours.name}".muc]\ncreate = "anyone"\n'
+        soon = "queue_seconds = 2.0\nretry_seconds = 0.5\nretry_at_most_seconds = 1.0\n"  # they are killed often
+        return f'{soon}[hosts."{cls.ours.name}".muc]\ncreate = "anyone"\n'
 
     async def guest(self, site: Site, name: str, register: bool = True, **more: Any) -> Guest:
         """Return somebody with an account there, online until the test ends."""
