@@ -25,8 +25,8 @@ from xmppd.api.limits import Window
 from xmppd.api.muc import Entering, Speaking
 from xmppd.api.pace import Pace
 from xmppd.plugins.muc.options import MucOptions
-from xmppd.plugins.muc.room import entering, leaving, moving, owner, speaking
-from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
+from xmppd.plugins.muc.room import entering, leaving, moving, owner, speaking, versions
+from xmppd.plugins.muc.room.outcome import Affiliated, Change, Outcome
 from xmppd.plugins.muc.room.state import Limits, Room, Service
 from xmppd.plugins.muc.room.words import MUC
 from xmppd.plugins.muc.service import archive, between, requests, store, tables
@@ -123,6 +123,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             hats=options.max_hats,
             hats_worn=options.max_hats_worn,
             mentions=options.max_mentions,
+            removals=options.max_removals,
             tokens=options.max_tokens,
             token_seconds=options.max_token_seconds,
             token_uses=options.max_token_uses,
@@ -193,9 +194,10 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         await self.indicators.forget(who)
         for jid in await self.db.read(lambda c: store.affiliated(c, self.jid, who)):
             room = await self.room(jid)
-            if room is not None and room.members.pop(who, None) is not None:
-                room.version += 1
-                await settled(self.delivering.on_behalf(room, Outcome(changes=[Affiliated(who, None)])))
+            if room is not None and who in room.members:
+                changes: list[Change] = [*versions.forget(room, who), Affiliated(who, None)]
+                del room.members[who]
+                await settled(self.delivering.on_behalf(room, Outcome(changes=changes)))
         for jid in await self.db.read(lambda c: between.named_in_notes(c, self.jid, who)):
             room = await self.room(jid)
             if room is not None:

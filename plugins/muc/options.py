@@ -43,6 +43,12 @@ class MucOptions(Component.Options):
     listener_seconds: float = Field(
         5.0, ge=0, description="Seconds in which what they are told is gathered, so that it is one message."
     )
+    max_removals: int = Field(
+        1000,
+        ge=0,
+        description="People of whom a room remembers that they belong to it no more (XEP-0463). Who enters, and knows"
+        " nothing that new, is told of all who do.",
+    )
     max_tokens: int = Field(100, ge=0, description="Invite tokens (XEP-0488) that a room may have.")
     max_token_seconds: int = Field(
         604_800, ge=0, description="Seconds for which an invite token may be good; 0: for ever."

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from xmppd.api import Condition, Jid, Message, StanzaError, tag
+from xmppd.plugins.muc.room import versions
 from xmppd.plugins.muc.room.entering import check_nick
 from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
@@ -86,6 +87,7 @@ def affiliate(
     :param known: do they know themselves, or are told otherwise?
     """
     there = _occupants(room, standings)
+    known_by = {one.jid: one.who for one, _ in there}
     before = [(one, room.affiliation(one.who)) for one, _ in there]
     absent = {standing.who for standing in standings} - {one.who for one, _ in there}
     out, were = Outcome(), {who: room.affiliation(who) for who in absent}
@@ -107,7 +109,9 @@ def affiliate(
     for who, standing in last.items():
         if who in were and who.local:
             _tell_of_absent(room, standing, were[who], By(nick, standing.reason), inviter, known, out)
-    return out.add(expel_all(room, leaving, now))
+    out.add(expel_all(room, leaving, now))
+    versions.annotate(room, out, known_by)
+    return out
 
 
 def _occupants(room: Room, standings: Sequence[Standing]) -> list[tuple[Occupant, str]]:
@@ -135,6 +139,8 @@ def _write(room: Room, standing: Standing, out: Outcome) -> None:
     else:
         room.members[who] = new = replace(new, version=room.version)
     out.changes.append(Affiliated(who, new))
+    if old is not None and (new is None or new.affiliation is Affiliation.OUTCAST):
+        out.changes.append(versions.remove(room, who, old.affiliation))
     if new is None or old is None or new.affiliation is not old.affiliation:
         forget(room, who, out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xmppd.api import Condition, Element, Jid, Message, Presence, StanzaError, tag
-from xmppd.plugins.muc.room import avatar, tokens
+from xmppd.plugins.muc.room import avatar, tokens, versions
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.history import Request, read_request
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured, Created, Entered, Outcome, Seated
@@ -54,6 +54,7 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
         occupant = Occupant(room, nick, device.bare, entering_role(room, device))
         room.occupants[nick] = occupant
         out.happened.append(Entered(nick, device.bare))
+    version = versions.catch_up(room, occupant, presence, out)
     avatar.show(room, device, out)
     _show_others(room, occupant, device, out)
     shown = occupant.shown
@@ -66,10 +67,11 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
     if nick != presence.recipient.resource:
         own = (*own, Status.NICK_GIVEN)
     if changed:
-        announce(room, occupant, out, Change(own=own), own=(device,))
+        announce(room, occupant, out, Change(own=own, own_more=version), own=(device,))
     else:
         codes = (*own, Status.SELF)
-        out.send(presence_of(room, occupant, full=True, codes=codes, device=device), device)
+        change = Change(more=version)
+        out.send(presence_of(room, occupant, full=True, change=change, codes=codes, device=device), device)
     tell_past(room, device, wanted, out)
     if shown != payload:
         _tell_devices(room, occupant, device, out)

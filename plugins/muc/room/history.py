@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -76,7 +75,7 @@ class History:
     __slots__ = ("_octets", "_past", "loaded")
 
     def __init__(self) -> None:
-        self._past: deque[Past] = deque()
+        self._past: list[Past] = []  # a deque has room for 64 from the beginning, in rooms where nothing is said as well
         self._octets = 0
         self.loaded = False
 
@@ -85,15 +84,14 @@ class History:
         self._past.append(Past(message, at))
         self._octets += len(message.payload)
         while self._past and (len(self._past) > most or self._octets > octets):
-            self._octets -= len(self._past.popleft().message.payload)
+            self._octets -= len(self._past.pop(0).message.payload)
 
     def load(self, past: Sequence[Past], most: int) -> None:
         """Put what was said before in front of what is here, if it isn't here already."""
         here = {_id_of(one.message) for one in self._past}
         missing = [one for one in past if _id_of(one.message) not in here]
-        self._past.extendleft(reversed(missing))
-        while len(self._past) > most:
-            self._past.popleft()
+        self._past[:0] = missing
+        del self._past[: max(0, len(self._past) - most)]
         self._octets = sum(len(one.message.payload) for one in self._past)
         self.loaded = True
 

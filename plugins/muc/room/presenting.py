@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xmppd.api import Jid, Message, Presence, tag
 from xmppd.plugins.muc.room import hats
@@ -28,6 +28,7 @@ class Change:
     :ivar actor: the nickname of who has done it; "" if that is nobody's business.
     :ivar reason: why.
     :ivar payload: what is shown of the presence; None: what their device has said last.
+    :ivar own_more: there for those whom it is about, and nobody else.
     :ivar more: in the ``<x/>`` behind the item, such as ``<destroy/>``.
     """
 
@@ -41,6 +42,7 @@ class Change:
     reason: str = ""
     payload: bytes | None = None
     more: bytes = b""
+    own_more: bytes = b""
 
 
 PLAIN = Change()
@@ -107,6 +109,8 @@ def announce(
     if room.broadcasts(occupant.role) or (role is not None and room.broadcasts(role)):
         _tell_others(room, occupant, out, change, mine)
     codes = (*change.own, Status.SELF)
+    if change.own_more:
+        change = replace(change, more=change.more + change.own_more)
     for jid in mine:
         out.send(presence_of(room, occupant, full=True, change=change, codes=codes, device=jid), jid)
 

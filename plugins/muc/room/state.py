@@ -65,6 +65,7 @@ class Limits:
     :ivar hats: how many different hats it may have (XEP-0317).
     :ivar hats_worn: how many its people may wear, all together.
     :ivar mentions: how many people are told that one message mentions them (XEP-0452).
+    :ivar removals: how many people it remembers who are nothing to it any more (XEP-0463).
     :ivar tokens: how many invite tokens it may have (XEP-0488).
     :ivar token_seconds: how long one may be good; 0: for ever.
     :ivar token_uses: how often one may be used; 0: any number of times.
@@ -87,6 +88,7 @@ class Limits:
     hats: int = 50
     hats_worn: int = 1000
     mentions: int = 10
+    removals: int = 1000
     tokens: int = 100
     token_seconds: int = 604_800
     token_uses: int = 0
@@ -180,6 +182,7 @@ class Room:
     :ivar spoken: in slow mode, who has said something when (:mod:`.slow`): bare addresses, seconds since the epoch.
     :ivar counted: an hour, and how much was said in it and those before (:mod:`.activity`).
     :ivar version: grows with each change of what people are to it (XEP-0463).
+    :ivar versioned: devices that go by these versions; of some that have left as well.
     :ivar created_at: in seconds since the epoch.
     :ivar active_at: when somebody last came, went or spoke, in seconds since the epoch.
     :ivar stored_at: the same, as it is stored.
@@ -187,7 +190,7 @@ class Room:
 
     __slots__ = (
         "active_at", "config", "counted", "created_at", "devices", "history", "jid", "locked", "members",
-        "notes", "number", "occupants", "service", "spoken", "stored_at", "subject", "version",
+        "notes", "number", "occupants", "service", "spoken", "stored_at", "subject", "version", "versioned",
     )  # fmt: skip
 
     def __init__(self, service: Service, jid: Jid, number: int, config: RoomConfig, now: float) -> None:
@@ -205,6 +208,7 @@ class Room:
         self.spoken: dict[Jid, float] = {}
         self.counted: tuple[int, list[int]] | None = None
         self.version = 0
+        self.versioned: set[Jid] = set()
         self.created_at = self.active_at = self.stored_at = now
 
     # Who is what

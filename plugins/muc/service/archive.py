@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from xmppd.api import IHost, Iq, Jid, Message, Stanza, settled, tag
 from xmppd.api.archives import Archives, Limits, Selection, Turns, View, Walk, brief
-from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.history import Past
 from xmppd.plugins.muc.room.reading import Sees
 from xmppd.plugins.muc.room.state import Room
@@ -93,7 +92,6 @@ class RoomArchive:
         self._filling = Turns()
         self._walks: OrderedDict[tuple[int, Jid], Walk] = OrderedDict()
         self._limited: dict[Jid, _Limit] = {}  # rooms that have limits of their own
-        self._configured: dict[int, RoomConfig] = {}  # by which configuration those of a room were last seen to
 
     async def start(self) -> None:
         """Get ready; before that, nothing else may be called."""
@@ -127,8 +125,7 @@ class RoomArchive:
         """
         if not room.config.archive and not room.config.history:
             return _with_id(message, room.jid, self._archives.ids.text(self._archives.next_id()))
-        if self._configured.get(room.number) is not room.config:
-            self.configure(room, message)
+        self.configure(room, message)
         nick = message.sender.resource
         occupant = room.devices.get(author)
         more = {
@@ -228,12 +225,13 @@ class RoomArchive:
         """
         asked = mam.query(request.request, self._options().archive_search)
         asker, place = request.sender, (room.number, request.sender)
+        session = self._host.session(asker)
         view = _view(room.jid, asker.bare, sees)
         answer = await self._archives.answer(self._owner(room.number), asked, self._walks.get(place), view)
 
         async def send(payload: bytes) -> bool:
-            if self._host.serves(asker.domain) and self._host.session(asker) is None:
-                return False
+            if self._host.session(asker) is not session:
+                return False  # whoever has the address now has not asked
             await settled(self._host.route(Message(asker, room.jid, payload=payload, names=mam.RESULT)))
             return True
 
@@ -291,7 +289,6 @@ class RoomArchive:
         if not config.archive:
             most = config.history if most is None else min(most, config.history)
         days = config.archive_days or None
-        self._configured[room.number] = config
         wanted = _Limit(days, most)
         if self._limited.get(owner, _UNLIMITED) == wanted:
             return
@@ -310,7 +307,6 @@ class RoomArchive:
         owner = self._owner(room.number)
         self._archives.owners.drop(owner)
         self._limited.pop(owner, None)
-        self._configured.pop(room.number, None)
         self._host.store_call(cause, lambda c: c.execute(LEAVE, {"of": str(owner)}))
         self._host.spawn(self._sweep(cause), f"deleting the archive of {room.jid}")
 
@@ -324,7 +320,6 @@ class RoomArchive:
 
     async def keep_house(self) -> None:
         """Delete what is too old or too much, and what is left of rooms that are gone; to be called now and then."""
-        self._configured.clear()
         await self._sweep()
         await self._archives.keep_house(self._options().archive_days, self._most)
         now = self._host.clock.seconds()

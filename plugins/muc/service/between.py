@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from xmppd.api import Condition, IHost, Iq, Jid, Message, StanzaError, settled
 from xmppd.api.limits import Window
-from xmppd.plugins.muc.room import hats, inviting, leaving, registering, remembering, speaking, tokens, voice
+from xmppd.plugins.muc.room import hats, inviting, leaving, registering, remembering, speaking, tokens, versions, voice
 from xmppd.plugins.muc.room.elements import child
 from xmppd.plugins.muc.room.forms import form_type
 from xmppd.plugins.muc.room.outcome import Outcome
@@ -128,7 +128,7 @@ class Between:
 def forget(room: Room, who: Jid) -> Outcome:
     """Forget what a room has noted of somebody who exists no more: a bare address."""
     out = registering.forget(room, who).add(inviting.forget(room, who)).add(tokens.forget(room, who))
-    out.changes += hats.forget(room, who)
+    out.changes += [*hats.forget(room, who), *versions.forget(room, who)]
     remembering.forget(room, who, out)
     return out
 

@@ -15,6 +15,7 @@ from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import MUC, OCCUPANT_ID
 from xmppd.plugins.muc.service import archive_requests, features, listing
+from xmppd.plugins.muc.service.indicators import RAI
 from xmppd.plugins.muc.service.searching import SEARCH
 from xmppd.wire import ns, rsm
 from xmppd.wire.disco import INFO, ITEMS
@@ -33,7 +34,7 @@ _RESERVED = "x-roomuser-item"
 _TRAFFIC = f"{MUC}#traffic"
 _UNIQUE_OCTETS = 16
 #: What the service says of itself, besides what it says of the archives of its rooms.
-SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", OCCUPANT_ID, UNIQUE, rsm.NS, avatar.NS, SEARCH)
+SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", OCCUPANT_ID, UNIQUE, rsm.NS, avatar.NS, SEARCH, RAI)
 
 
 class Discovery:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, Iq, Message, Payload, StanzaError, settled
 from xmppd.api.commands import NS as COMMANDS_NS
-from xmppd.plugins.muc.room import avatar, commands, hat_commands, moderating, tokens
+from xmppd.plugins.muc.room import avatar, commands, hat_commands, moderating, tokens, versions
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import HATS, MODERATE
@@ -21,7 +21,7 @@ __all__ = ["ACTS", "ANSWERS", "COMMANDS", "FEATURES"]
 
 _TOKEN_OCTETS = 24
 #: Features of every room.
-FEATURES = (*moderating.FEATURES, avatar.NS, HATS, COMMANDS_NS, tokens.NS)
+FEATURES = (*moderating.FEATURES, avatar.NS, HATS, COMMANDS_NS, tokens.NS, versions.NS)
 
 
 async def _moderate(muc: Muc, room: Room, iq: Iq) -> Payload:

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from xmppd.api import IDatabase, Jid
 from xmppd.api.waiting import as_deferred
-from xmppd.plugins.muc.room import activity
+from xmppd.plugins.muc.room import activity, versions
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Occupant, Room, Service
@@ -81,6 +81,7 @@ class Rooms:
         room.subject, room.active_at, room.stored_at = stored.subject, stored.active_at, stored.active_at
         room.members.update(stored.members)
         room.notes.update(stored.notes)
+        room.version = max(room.version, versions.newest(room))
         for seat in stored.seats:
             occupant = room.occupants.get(seat.nick)
             if occupant is None:
