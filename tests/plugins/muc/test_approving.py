@@ -9,6 +9,7 @@ from tests.plugins.muc.kit import GARDEN, JOIN, USER, RoomTestCase
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Member
+from xmppd.plugins.muc.service.store import find
 from xmppd.testing import Client
 from xmppd.wire.jid import Jid
 
@@ -124,6 +125,13 @@ class Registered(RegistrationTestCase):
         self.hag.clear()
         self.crone.send(f"<message type='chat' to='{GARDEN}/thirdwitch'><body>hi</body></message>")
         self.hag.expect(f"<message type='chat' from='{GARDEN}/firstwitch'>{{...}}</message>")
+        self.assertIn("thirdwitch", {seat.nick for seat in self.seats()})
+
+    def seats(self) -> Any:
+        """Return who is in the room by the database."""
+        found = self.wait(self.host.db.read(lambda connection: find(connection, Jid.parse(GARDEN))))
+        assert found is not None
+        return found.seats
 
     def test_nicknames(self) -> None:
         """As an address has them; what can't be one is refused."""
@@ -354,6 +362,8 @@ class Approving(RegistrationTestCase):
         self.registered(self.hag, roomnick="thirdwitch")
         other = self.login("other@example.org/a")
         self.refused(other, "cancel", "conflict", roomnick="thirdwitch")
+        self.be("member@example.org", Affiliation.MEMBER, "fourthwitch")
+        self.refused(other, "cancel", "conflict", roomnick="fourthwitch")
 
     def test_withdrawn(self) -> None:
         self.registered(self.hag, roomnick="thirdwitch")

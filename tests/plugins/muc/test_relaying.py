@@ -60,8 +60,12 @@ class Requests(RelayTestCase):
         second.expect_nothing()
 
     def test_set(self) -> None:
-        self.ask(self.juliet, "Romeo", "<x xmlns='urn:example'/>", type="set")
-        self.romeo.expect(f"<iq type='set' from='{GARDEN}/Juliet'><x xmlns='urn:example'/></iq>")
+        """What is no question goes to a device, whatever it looks like."""
+        for inside in ("<x xmlns='urn:example'/>", "<vCard xmlns='vcard-temp'/>", PING):
+            self.ask(self.juliet, "Romeo", inside, type="set")
+            self.romeo.expect(f"<iq type='set' from='{GARDEN}/Juliet' to='{{romeo}}'>{inside}</iq>")
+        self.ask(self.juliet, "Juliet", PING, type="set")
+        self.juliet.expect(f"<iq type='set' from='{GARDEN}/Juliet' to='{{juliet}}'>{PING}</iq>")
 
     def test_the_same_id_from_two(self) -> None:
         mercutio = self.login("mercutio@example.org/square")
@@ -230,13 +234,14 @@ class Limits(RelayTestCase):
 
     def test_private_messages(self) -> None:
         """Of no more than `max_relayed` it is remembered who has sent them, and no longer than that."""
+        error = f"<error type='modify'><not-acceptable xmlns='{ERRORS}'/></error>"
         for number in range(5):
             self.juliet.send(f"<message type='chat' id='{number}' to='{GARDEN}/Romeo'><body>hi</body></message>")
         self.assertEqual(len(self.plugin("muc").between.relay), 3)
         self.forget()
         for number in range(5):
-            self.romeo.send(f"<message type='error' id='{number}' to='{GARDEN}/Juliet'/>")
-        self.assertEqual(len(self.juliet.received), 3)
+            self.romeo.send(f"<message type='error' id='{number}' to='{GARDEN}/Juliet'>{error}</message>")
+        self.assertEqual(len(self.juliet.received), 3, self.juliet.received)
         self.juliet.send(f"<message type='chat' to='{GARDEN}/Romeo'><body>hi</body></message>")
         self.pump(200)
         self.assertEqual(len(self.plugin("muc").between.relay), 0)
@@ -421,7 +426,8 @@ class PrivateMessages(RelayTestCase):
 
     def test_without_an_id(self) -> None:
         self.juliet.send(f"<message type='chat' to='{GARDEN}/Romeo'><body>hi</body></message>")
-        self.romeo.send(f"<message type='error' to='{GARDEN}/Juliet'/>")
+        error = f"<error type='modify'><not-acceptable xmlns='{ERRORS}'/></error>"
+        self.romeo.send(f"<message type='error' to='{GARDEN}/Juliet'>{error}</message>")
         self.juliet.expect(f"<message type='error' from='{GARDEN}/Romeo'>{{...}}</message>")
 
     def test_types(self) -> None:

@@ -166,6 +166,14 @@ class Deciding(VoiceTestCase):
                 self.assertIs(self.role(), Role.PARTICIPANT)
                 self.assertIs(self.role("Mercutio"), Role.VISITOR)
 
+    def test_two_nicknames_of_one_person(self) -> None:
+        """It is the one with the device that has asked."""
+        second = self.login("juliet@example.org/second", name="second")
+        self.enter(second, "Second")
+        self.allow(self.romeo, jid="juliet@example.org/second")
+        self.assertIs(self.role("Second"), Role.PARTICIPANT)
+        self.assertIs(self.role("Juliet"), Role.VISITOR)
+
     def test_not_given(self) -> None:
         for value in ("0", "false", ""):
             self.allow(self.romeo, roomnick="Juliet", request_allow=value)
