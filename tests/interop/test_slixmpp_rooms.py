@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import hashlib
 import os
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
@@ -295,6 +296,29 @@ class Service(RoomsCase):
         values = found["disco_info"]["form"].get_values()
         self.assertEqual(values["muc#roominfo_description"], "of Capulet")
         self.assertEqual(values["muc#roominfo_occupants"], "2")
+
+    async def test_vcard(self) -> None:
+        """XEP-0486: owners give a room an avatar, all who are there are told of it, and who enters is."""
+        if not OURS:
+            self.skipTest("more than others do")
+        room = self.room()
+        romeo, juliet = await self.together(room, "romeo", "juliet")
+        vcards, picture = romeo.client.plugin["xep_0054"], b"\x89PNG\r\n\x1a\n" + bytes(2000)
+        vcard = vcards.make_vcard()
+        vcard["PHOTO"]["TYPE"], vcard["PHOTO"]["BINVAL"] = "image/png", picture
+        with self.assertRaises(Refused) as caught:
+            await answered(juliet.client.plugin["xep_0054"].publish_vcard(vcard, jid=JID(room), timeout=PATIENCE))
+        self.assertEqual(caught.exception.condition, "forbidden")
+        await answered(vcards.publish_vcard(vcard, jid=JID(room), timeout=PATIENCE))
+        tybalt = await self.guest("tybalt")
+        await tybalt.enter(room, "tybalt")
+        for person in (juliet, tybalt):
+            seen = await person.expect(kind="presence", type="available", from_=room)
+            digest = hashlib.sha1(picture).hexdigest()
+            self.assertEqual(seen.xml.findtext("{vcard-temp:x:update}x/{vcard-temp:x:update}photo"), digest)
+        await juliet.expect(kind="message", type="groupchat", from_=room, codes={104})
+        got = await answered(tybalt.client.plugin["xep_0054"].get_vcard(JID(room), cached=False, timeout=PATIENCE))
+        self.assertEqual(got["vcard_temp"]["PHOTO"]["BINVAL"], picture)
 
     async def test_instant_room(self) -> None:
         """Section 10.1.2: locked until the form is sent back empty."""
