@@ -75,7 +75,7 @@ class History:
     __slots__ = ("_octets", "_past", "loaded")
 
     def __init__(self) -> None:
-        self._past: list[Past] = []  # a deque has room for 64 from the beginning, in rooms where nothing is said as well
+        self._past: list[Past] = []  # no deque: that has room for 64 from the beginning, in the quietest room
         self._octets = 0
         self.loaded = False
 
