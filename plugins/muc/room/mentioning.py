@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 from xmppd.api import Jid, JidError, Message, tag
@@ -57,11 +57,11 @@ def mentioned(room: Room, message: Message) -> list[Jid]:
 
 def _references(room: Room, message: Message) -> Iterator[Jid]:
     """Return whom a message mentions, by bare real address; that of an occupant stands for who has its nickname."""
-    elements: Iterable[object] = (e for e in message.elements if (e.uri, e.name) == (_REFERENCE, "reference"))
+    elements = (e for e in message.elements if (e.uri, e.name) == (_REFERENCE, "reference"))
     for number, element in enumerate(elements):
         if number >= 2 * room.service.limits.mentions:
             return
-        attributes = element.attributes  # type: ignore[attr-defined]
+        attributes = element.attributes
         uri: str = attributes.get("uri", "")
         if attributes.get("type") != "mention" or not uri.startswith(_SCHEME):
             continue

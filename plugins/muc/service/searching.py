@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, Subquery, and_, func, or_, select
 
 from xmppd.api import Condition, IDatabase, IHost, Iq, Jid, StanzaError, iq_get, tag
 from xmppd.api.limits import Window
@@ -148,8 +148,8 @@ def search(
     return (results[::-1] if page.backwards else results), total
 
 
-def _part(found: object, by_users: bool, page: PageRequest) -> Select[tuple[str, str, int]]:
-    c = found.c  # type: ignore[attr-defined]
+def _part(found: Subquery, by_users: bool, page: PageRequest) -> Select[tuple[str, str, int]]:
+    c = found.c
     query = select(c.name, c.config, c.users)
     if place := page.before or page.after:
         users, name = _place(place, by_users)
