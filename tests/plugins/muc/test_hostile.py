@@ -57,9 +57,9 @@ VALUES = (
     "", " ", "-1", "0", "1", "99999999999999999999", "true", "owner", "admin", "member", "none", "outcast", "moderator",
     "visitor", "submit", "form", "cancel", "result", "execute", "thirdwitch", "firstwitch", "nobody", "@", "a@@b",
     "crone1@example.org", "hag66@example.org", "hag66@example.org/pda", ROOM, f"{ROOM}/firstwitch", SERVICE, "é\u0301",
-    "example.org", f"{MUC}#roomconfig", f"{MUC}#register", f"{MUC}#request", "muc#roomconfig_roomname", "muc#roomconfig_maxusers",
+    f"{MUC}#roomconfig", f"{MUC}#register", f"{MUC}#request", "muc#roomconfig_roomname", "muc#roomconfig_maxusers",
     "muc#roomconfig_whois", "muc#role", "muc#jid", "muc#register_roomnick", "muc#request_allow", "x-roomuser-item",
-    "1970-01-01T00:00:00Z", "yesterday", "a" * 2000, "&#x9;&#xA;", "&lt;&amp;",
+    "1970-01-01T00:00:00Z", "yesterday", "a" * 2000, "&#x9;&#xA;", "&lt;&amp;", "example.org",
 )  # fmt: skip
 TYPES = {
     "message": ("", "normal", "chat", "groupchat", "headline", "error"),
