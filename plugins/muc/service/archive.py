@@ -308,25 +308,39 @@ class RoomArchive:
         self._archives.owners.drop(owner)
         self._limited.pop(owner, None)
         self._host.store_call(cause, lambda c: c.execute(LEAVE, {"of": str(owner)}))
-        self._host.spawn(self._sweep(cause), f"deleting the archive of {room.jid}")
+        self._host.spawn(self._clean_up(owner, cause), f"deleting the archive of {room.jid}")
 
-    async def _sweep(self, *causes: Stanza) -> None:
-        """Delete what is left of rooms that are gone."""
-        await self._host.stored(*causes)
-        keeper, store = self._archives.keeper, self._archives.store
+    async def _clean_up(self, owner: Jid, cause: Stanza) -> None:
+        """Delete what is left of a room that is gone, when that is written down."""
+        await self._host.stored(cause)
+        store = self._archives.store
+        number = await self._host.db.read(lambda c: store.find_owner(c, owner))
+        if number is not None:
+            await self._delete(number)
+
+    async def _sweep(self) -> None:
+        """Do so for all whose deletion was not finished."""
         for number in await self._host.db.read(lambda c: c.execute(GONE).scalars().all()):
-            await keeper.delete(number)
-            await self._host.db.write(lambda c: store.remove_owner(c, number))  # noqa: B023
+            await self._delete(number)
+
+    async def _delete(self, number: int) -> None:
+        await self._archives.keeper.delete(number)
+        await self._host.db.write(lambda c: self._archives.store.remove_owner(c, number))
 
     async def keep_house(self) -> None:
         """Delete what is too old or too much, and what is left of rooms that are gone; to be called now and then."""
         await self._sweep()
         await self._archives.keep_house(self._options().archive_days, self._most)
-        now = self._host.clock.seconds()
-        for owner, limit in list(self._limited.items()):
-            known = await self._archives.owners.load(owner) if limit.days is not None else None
-            if known is not None and limit.days is not None:
-                await self._archives.keeper.delete(known.number, int((now - limit.days * _DAY) * 1e6))
+        now = int(self._host.clock.seconds() * 1e6)
+        ends = {owner: now - int(one.days * _DAY * 1e6) for owner, one in self._limited.items() if one.days is not None}
+        store = self._archives.store
+
+        def look(connection: Connection) -> list[tuple[int, int]]:
+            found = ((store.find_owner(connection, owner), highest) for owner, highest in ends.items())
+            return [(n, highest) for n, highest in found if n and (store.ends(connection, n) or (now,))[0] <= highest]
+
+        for number, highest in await self._host.db.read(look) if ends else ():
+            await self._archives.keeper.delete(number, highest)
 
     def _most(self, owner: Jid) -> int | None:
         allowed = self._options().archive_messages or None

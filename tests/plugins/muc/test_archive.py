@@ -358,7 +358,7 @@ class SameName(ReadingTestCase):
 
     def test_killed_before_all_was_deleted(self) -> None:
         self.say(self.romeo, "old")
-        patcher = self.patch(archive.RoomArchive, "_sweep", _nothing)
+        patcher = self.patch(archive.RoomArchive, "_clean_up", _nothing)
         self.destroy(self.romeo)
         self.kill()
         patcher.restore()
