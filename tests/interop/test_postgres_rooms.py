@@ -1,4 +1,4 @@
-"""Archives of rooms on a real PostgreSQL: what is tested on SQLite, once more, where its statements are other ones."""
+"""Rooms and their archives on a real PostgreSQL: what is tested on SQLite, where the statements are other ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from tests.interop import test_postgres
 from tests.interop.test_postgres_archive import OnPostgres
-from tests.plugins.muc import test_archive, test_archive_kept, test_reading
+from tests.plugins.muc import test_archive, test_archive_kept, test_discovery, test_owner, test_reading
 from xmppd.plugins.muc.service.archive_tables import BY_AUTHOR
 
 setUpModule = test_postgres.setUpModule
@@ -55,4 +55,16 @@ class ByAuthor(OnPostgres, test_archive_kept.ByAuthor):
 
 
 class Addresses(OnPostgres, test_reading.Addresses):
+    pass
+
+
+class Lists(OnPostgres, test_discovery.ListTests):
+    pass
+
+
+class Destroying(OnPostgres, test_owner.DestroyTests):
+    pass
+
+
+class Configured(OnPostgres, test_owner.OperatorTests):
     pass
