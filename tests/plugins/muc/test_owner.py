@@ -467,3 +467,27 @@ class OperatorTests(OwnerTestCase):
         room = self.room()
         outcome = reconfigure(room, room.config, 0.0)
         self.assertEqual((outcome.sent, outcome.changes), ([], []))
+
+
+class AdministratorTests(OwnerTestCase):
+    """Administrators of the host may do in every room what its owners may."""
+
+    hosts = {"example.org": {"admins": ["guest@example.org"]}}
+
+    def test_configure_and_destroy(self) -> None:
+        self.court()
+        self.granted("guest", type="get")
+        self.granted("guest", NAMED)
+        self.refused("guest", "conflict", form(field("roomowners")))
+        self.granted("guest", form(field("roomowners", "member@example.org"), field("roomadmins")))
+        self.assertEqual([self.affiliation(name) for name in ("owner", "member")], ["member", "owner"])
+        self.granted("guest", "<destroy/>")
+        self.assertFalse(self.exists())
+
+    def test_room_that_is_not_confirmed(self) -> None:
+        """To them it is there."""
+        self.people = {name: self.login(f"{name}@example.org/x", name=name) for name in ("owner", "guest", "member")}
+        self.enter(self.people["owner"], "owner")
+        self.granted("guest", CANCEL)
+        self.assertFalse(self.exists())
+        self.assertIn("<destroy", self.people["owner"].received[-1])
