@@ -144,6 +144,7 @@ class Absent(RoomTestCase):
         self.enter(juliet, "Juliet")
         self.assertIn("Juliet", self.nicks())
         session = self.host.session(Jid.parse("juliet@example.org/balcony"))
+        assert session is not None
         self.server.server.directory.remove(session)  # as if its leave had been lost
         self.pump(61)
         self.assertEqual(self.nicks(), ["Paris", "Romeo"])
