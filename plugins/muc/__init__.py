@@ -56,8 +56,9 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
 
     label = "conference"
     xep = (
-        (45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (359, "0.7.0"), (410, "1.1.0"), (421, "1.0.1"), (424, "0.4.2"),
-        (425, "0.3.0"), (431, "0.2.0"),
+        (45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (317, "0.3.1"), (359, "0.7.0"), (410, "1.1.0"), (421, "1.0.1"),
+        (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"), (433, "0.1.0"), (437, "0.2.0"), (452, "0.2.2"),
+        (463, "0.2.0"), (486, "0.1.0"), (488, "0.1.0"), (500, "0.1.1"), (502, "0.1.0"),
     )  # fmt: skip
     features = SERVICE_FEATURES
     tables = (*tables.TABLES, *archive.TABLES)
@@ -86,7 +87,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         self.delivering = Delivering(self.host, self.rooms, self.archive, missing, self.indicators)
         self.guard = Guard(self.host, self.rooms, self.options, self.clock.seconds)
         await self.guard.load()
-        self.between = Between(self.host, self.options, self.clock.seconds)
+        self.between = Between(self.host, self.options, self.clock.seconds, self.guard.admit)
         self.searches = Window(self.options.searches_per_minute, _MINUTE)
         pace = Pace(self.later, lambda: float(self.options.presence_per_second))
         self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)

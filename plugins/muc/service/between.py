@@ -33,8 +33,11 @@ class Between:
     :ivar relay: what is under way.
     """
 
-    def __init__(self, host: IHost, options: MucOptions, now: Callable[[], float]) -> None:
+    def __init__(
+        self, host: IHost, options: MucOptions, now: Callable[[], float], admit: Callable[[Jid], None]
+    ) -> None:  # fmt: skip
         self._host = host
+        self._admit = admit
         self._now = now
         self.relay = Relay(Relaying())
         self._invitations = Window(0, _MINUTE)
@@ -73,12 +76,22 @@ class Between:
             await settled(self._host.route(passed.along(iq)))
 
     def count(self, iq: Iq) -> None:
-        """A request to a room is about to be answered. :raises StanzaError: resource-constraint for too many of a kind.
+        """A request to a room is about to be answered.
 
         Registrations are what admins may be asked about, and each of them at their account as well.
+
+        :raises StanzaError: resource-constraint for too many of a kind; not-allowed to register for those whom the
+            operator lets into no room.
         """
-        if iq.type == "set" and iq.names[0] == (registering.NS, "query"):
+        if iq.names[0] != (registering.NS, "query"):
+            return
+        if iq.type == "set":
             self._count(self._registrations, iq.sender.bare, 1, "You have registered too often")
+        if child(iq.request, registering.NS, "remove") is None:
+            try:
+                self._admit(iq.sender.bare)
+            except StanzaError as error:
+                raise StanzaError(Condition.NOT_ALLOWED, text=error.text) from None
 
     # Messages
 

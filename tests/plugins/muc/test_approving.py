@@ -162,6 +162,18 @@ class Registered(RegistrationTestCase):
         self.registered(self.hag, form(type="cancel"))
         self.assertIsNone(self.member())
 
+    def test_who_is_blocked(self) -> None:
+        """Whom the operator lets into no room becomes no member of one either; members can leave."""
+        guard = self.plugin("muc").guard
+        self.wait(guard.block(HAG, "No witches."))
+        self.refused(self.hag, "cancel", "not-allowed", roomnick="thirdwitch")
+        self.hag.send(f"<iq type='get' id='r' to='{GARDEN}'><query xmlns='{NS}'/></iq>")
+        self.hag.expect(
+            f"<iq type='error' id='r'>{{...}}<error type='cancel'><not-allowed xmlns='{ERRORS}'/>{{...}}</error></iq>"
+        )
+        self.be("hag@example.org", Affiliation.MEMBER)
+        self.registered(self.hag, "<remove/>")
+
     def test_not_open_yet(self) -> None:
         self.made.locked = True
         self.refused(self.hag, "cancel", "item-not-found", roomnick="a")
