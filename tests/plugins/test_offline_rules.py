@@ -5,8 +5,6 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.plugins.offline.rules import is_stored
-from xmppd.wire.delay import without
-from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Message
 
 BODY = b"<body>Art thou not Romeo?</body>"
@@ -58,22 +56,3 @@ class Types(SynchronousTestCase):
         # XEP-0160: "by definition a user without online presence cannot be in a room".
         self.check("groupchat", BODY + hint("store"), False)
         self.check("error", BODY + hint("store"), False)
-
-
-class ForgedStamps(SynchronousTestCase):
-    OURS = b"<delay xmlns='urn:xmpp:delay' from='example.org' stamp='2002-09-10T23:08:25Z'/>"
-    THEIRS = b"<delay xmlns='urn:xmpp:delay' from='other.example' stamp='2002-09-10T23:08:25Z'/>"
-    host = Jid.parse("example.org")
-
-    def test_ours_go(self) -> None:
-        message = Message(payload=BODY + self.OURS + self.THEIRS)
-        self.assertEqual(without(message, self.host).payload, BODY + self.THEIRS)
-
-    def test_however_it_is_written(self) -> None:
-        message = Message(payload=BODY + self.OURS.replace(b"example.org", b"Example.ORG"))
-        self.assertEqual(without(message, self.host).payload, BODY)
-
-    def test_others_stay(self) -> None:
-        for payload in (BODY, BODY + self.THEIRS, BODY + self.THEIRS.replace(b"other.example", b"@")):
-            message = Message(payload=payload)
-            self.assertIs(without(message, self.host), message)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.wire.delay import delay, format_datetime, format_offset, parse_datetime
+from xmppd.wire.delay import delay, format_datetime, format_offset, parse_datetime, without
 from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Message
 from xmppd.wire.xml import parse
 
 MOON = datetime(1969, 7, 21, 2, 56, 15, tzinfo=UTC).timestamp()
@@ -66,3 +67,25 @@ class Stamps(SynchronousTestCase):
             b"<delay xmlns='urn:xmpp:delay' from='capulet.com' stamp='2002-09-10T23:08:25Z'>Offline Storage</delay>",
         )
         self.assertEqual(parse(delay(Jid.parse("a.example"), 0.0))[0]["stamp"], "1970-01-01T00:00:00Z")
+
+
+class ForgedStamps(SynchronousTestCase):
+    """XEP-0203, section 6: what claims to be somebody's own is taken out by them."""
+
+    BODY = b"<body>Art thou not Romeo?</body>"
+    OURS = b"<delay xmlns='urn:xmpp:delay' from='example.org' stamp='2002-09-10T23:08:25Z'/>"
+    THEIRS = b"<delay xmlns='urn:xmpp:delay' from='other.example' stamp='2002-09-10T23:08:25Z'/>"
+    host = Jid.parse("example.org")
+
+    def test_ours_go(self) -> None:
+        message = Message(payload=self.BODY + self.OURS + self.THEIRS)
+        self.assertEqual(without(message, self.host).payload, self.BODY + self.THEIRS)
+
+    def test_however_it_is_written(self) -> None:
+        message = Message(payload=self.BODY + self.OURS.replace(b"example.org", b"Example.ORG"))
+        self.assertEqual(without(message, self.host).payload, self.BODY)
+
+    def test_others_stay(self) -> None:
+        for payload in (self.BODY, self.BODY + self.THEIRS, self.BODY + self.THEIRS.replace(b"other.example", b"@")):
+            message = Message(payload=payload)
+            self.assertIs(without(message, self.host), message)
