@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.interop.device import Refused
 from tests.interop.network import rooms, servers
-from tests.interop.network.federation import eventually
+from tests.interop.network.federation import PASSWORD, eventually
 from tests.interop.network.proxy import Proxy
-from tests.interop.network.stage import S2S_PORT
+from tests.interop.network.stage import S2S_PORT, Domain
 from tests.interop.rooms import Guest
 
 
@@ -101,3 +101,47 @@ class TheLink(rooms.RoomsCase):
         except Refused:
             return False
         return True
+
+
+class ThreeServers(rooms.RoomsCase):
+    """Romeo on ours, Juliet on Prosody, and her nurse on ejabberd."""
+
+    there_class = servers.Prosody
+    third: servers.Ejabberd
+    third_domain: Domain
+
+    @classmethod
+    def build(cls) -> None:
+        cls.need(servers.Ejabberd)
+        super().build()
+        cls.third_domain = cls.stage.domain("ejabberd.example")
+        cls.third = servers.Ejabberd(cls.stage, [cls.third_domain])
+        cls.add(cls.third)
+
+    async def test_one_conversation(self) -> None:
+        """In a room of each of the three servers all see all, hear the same in the same order, and see them leave."""
+        romeo, juliet = await self.couple()
+        nurse = Guest(self.third, f"nurse{self.number}", "x", PASSWORD, register=True, domain=self.third_domain.name)
+        self.addAsyncCleanup(nurse.disconnect)
+        await nurse.connect()
+        nurse.presence()
+        people = {"romeo": romeo, "juliet": juliet, "nurse": nurse}
+        for domain, host in ((self.ours, "romeo"), (self.theirs, "juliet"), (self.third_domain, "nurse")):
+            await self._conversation(self.room(domain), people, host)
+
+    async def _conversation(self, room: str, people: dict[str, Guest], host: str) -> None:
+        await people[host].create(room, host)
+        for nick in people.keys() - {host}:
+            await people[nick].enter(room, nick)
+        for number in range(5):
+            for nick, person in people.items():
+                person.say(room, f"{nick} {number}")
+        heard: dict[str, list[str]] = {}
+        for nick, person in people.items():
+            seen = [await person.expect(kind="message", type="groupchat", bare=room, subject=None) for _ in range(15)]
+            heard[nick] = [event.text for event in seen]
+        self.assertEqual(sorted(heard[host]), sorted(f"{nick} {n}" for nick in people for n in range(5)))
+        self.assertEqual(heard, dict.fromkeys(people, heard[host]))
+        await people["nurse"].leaves(room)
+        for nick in ("romeo", "juliet"):
+            await people[nick].expect(kind="presence", type="unavailable", from_=f"{room}/nurse")

@@ -243,6 +243,24 @@ class Occupants(RoomsCase):
         self.assertTrue(known["registered"])
         self.assertEqual(known["username"], "capulet")
 
+    async def test_who_belongs_to_a_private_group(self) -> None:
+        """What clients that encrypt for all members ask: their real addresses, of a non-anonymous members-only room."""
+        room = self.room()
+        (romeo,) = await self.together(room, "romeo", membersonly=True, whois="anyone", persistentroom=True)
+        juliet, nurse = await self.guest("juliet"), await self.guest("nurse")
+        for jid in (juliet.bare, nurse.bare):
+            await answered(romeo.muc.set_affiliation(JID(room), "member", jid=jid, timeout=PATIENCE))
+        own, *_ = await juliet.enter(room, "juliet")
+        self.assertIn(100, own["muc"]["status_codes"])
+        seen = await juliet.expect(kind="presence", type="available", from_=f"{room}/romeo")
+        self.assertEqual(seen.jid, romeo.full)
+        lists = {"owner": {romeo.bare}, "admin": set(), "member": {juliet.bare, nurse.bare}}
+        for affiliation, people in lists.items():
+            found = await answered(juliet.muc.get_affiliation_list(JID(room), affiliation, timeout=PATIENCE))
+            self.assertEqual({str(jid) for jid in found}, people)
+        info = await juliet.disco_info(room)
+        self.assertLessEqual({"muc_membersonly", "muc_nonanonymous"}, info.features)
+
     async def test_what_clients_ask_each_other(self) -> None:
         """Section 17.4: requests between occupants, with the addresses of the room on both ends."""
         room = self.room()
