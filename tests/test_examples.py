@@ -23,8 +23,9 @@ EXAMPLES: Mapping[int, int] = {
     12: 13, 13: 14, 30: 28, 45: 220,
     49: 5, 50: 25, 54: 14, 59: 21, 77: 34, 82: 4, 92: 4, 100: 55, 106: 50, 114: 4, 115: 9,
     128: 2, 133: 106, 157: 2, 160: 5, 163: 11, 175: 10, 184: 4, 191: 15, 198: 31, 199: 17, 202: 4, 203: 3, 220: 19,
-    237: 5, 280: 15, 288: 5, 297: 4, 307: 5, 313: 29, 352: 4, 355: 37, 356: 16, 359: 6, 386: 4, 388: 15, 410: 4, 421: 7,
-    424: 7, 425: 8, 440: 2, 441: 5, 478: 2, 490: 10,
+    237: 5, 280: 15, 288: 5, 297: 4, 307: 5, 313: 29, 317: 22, 352: 4, 355: 37, 356: 16, 359: 6, 386: 4, 388: 15, 410: 4,
+    421: 7, 424: 7, 425: 8, 433: 11, 437: 2, 440: 2, 441: 5, 452: 3, 463: 8, 478: 2, 486: 15, 488: 10, 490: 10,
+    500: 5, 502: 2,
 }  # fmt: skip
 #: Extensions whose text has no numbered examples of anything that a server does.
 WITHOUT = frozenset({178, 185, 334, 368, 431})
@@ -53,6 +54,10 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     280: {"5": "nobody is forbidden to enable them"},
     297: {"3 and 4": "what clients say of themselves"},
     355: {"12 to 15": "namespaces are delegated by the operator only"},
+    463: {"5": "somebody owns each room"},
+    486: {"5": "all rooms have avatars"},
+    488: {"6": _URIS},
+    500: {"4 and 5": "what is registered"},
     410: {"3": "rooms answer themselves"},
     388: {
         "6, 8 and 14": "there are no such mechanisms; 5, 7 and 13 are the same with others",

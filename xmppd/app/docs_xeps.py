@@ -115,6 +115,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Of users, with `#extended` and `#groupchat-field`: messages of rooms are not in their archives. Rooms have"
         " archives of their own, with `#extended`.",
     ),
+    317: (
+        "Hats",
+        "A hat has a title, a hue and a language, and nothing else in it. Everybody who belongs to the room may list"
+        " its hats; who wears them only who may know addresses.",
+    ),
     334: (
         "Message Processing Hints",
         "All of them. `no-permanent-store` keeps a message out of archives, but it may wait for who is not there.",
@@ -154,18 +159,50 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Full Text Search in MAM",
         "All words of the query must occur; letters and digits, without accents and case.",
     ),
+    433: (
+        "Extended Channel Search",
+        "For the rooms of the service itself. No least number of users, which is in an example only.",
+    ),
+    437: (
+        "Room Activity Indicators",
+        "For rooms of which somebody is a member. Of what was said before they asked, rooms without an archive say"
+        " nothing.",
+    ),
     440: ("SASL Channel-Binding Type Capability", ""),
     441: (
         "Message Archive Management Preferences",
         "No ad-hoc command for more than that. Of an address in both lists, nothing is archived.",
+    ),
+    452: (
+        "MUC Mention Notifications",
+        "For members who have registered a nickname; on, unless a room's owner turns it off. Mentions by nickname count"
+        " as well.",
+    ),
+    463: (
+        "MUC Affiliations Versioning",
+        "Versions are told to those clients that have asked for them. Who asks for what was before they belonged to the"
+        " room gets the whole list, not an error. When somebody becomes a member by entering, others learn the version"
+        " when they enter next.",
     ),
     478: (
         "Stream Limits Advertisement",
         "Clients are told when they have logged in. What another server does not take comes back with"
         " policy-violation.",
     ),
+    486: (
+        "MUC Avatars",
+        "Owners and admins may set them. The hash is in presence from the room as well (section 6), for clients that"
+        " look for it there.",
+    ),
+    488: (
+        "MUC Token Invite",
+        "Who may invite may issue tokens, not in rooms with a password. Tokens of those who may not any more are not"
+        " good.",
+    ),
     490: (
         "Message Displayed Synchronization",
         "With server assist: its notifications go to the user's own devices alone, however the node is configured.",
     ),
+    500: ("MUC Slow Mode", "Of admins and owners nobody waits, whatever their role; all others do."),
+    502: ("MUC Activity Indicator", "Of the last 24 hours that are over."),
 }
