@@ -18,6 +18,7 @@ __all__ = ["absent", "mentioned", "notice"]
 _NS = "urn:xmpp:mmn:0"
 _REFERENCE = "urn:xmpp:reference:0"  # XEP-0372
 _RAW_REFERENCE = f"{_REFERENCE}{SEPARATOR}reference"
+_MAY_REFER = _REFERENCE.encode()
 _SCHEME = "xmpp:"
 
 
@@ -43,7 +44,9 @@ def mentioned(room: Room, message: Message) -> list[Jid]:
 
     :param message: as it is sent to everybody.
     """
-    if not room.config.forward_mentions or _RAW_REFERENCE not in message.raw_names:
+    if not room.config.forward_mentions or _MAY_REFER not in message.payload:
+        return []  # without taking it apart
+    if _RAW_REFERENCE not in message.raw_names:
         return []
     found: list[Jid] = []
     there = {occupant.who for occupant in room.occupants.values()}
@@ -57,6 +60,7 @@ def mentioned(room: Room, message: Message) -> list[Jid]:
 
 def _references(room: Room, message: Message) -> Iterator[Jid]:
     """Return whom a message mentions, by bare real address; that of an occupant stands for who has its nickname."""
+    nicks: dict[str, Jid] = {}
     elements = (e for e in message.elements if (e.uri, e.name) == (_REFERENCE, "reference"))
     for number, element in enumerate(elements):
         if number >= 2 * room.service.limits.mentions:
@@ -69,9 +73,12 @@ def _references(room: Room, message: Message) -> Iterator[Jid]:
             jid = Jid.parse(unquote(uri[len(_SCHEME) :].partition("?")[0]))
         except JidError:
             continue
-        who = room.reserved_for(jid.resource) if jid.bare == room.jid and jid.resource else jid.bare
-        if who is not None:
-            yield who
+        if jid.bare != room.jid or not jid.resource:
+            yield jid.bare
+            continue
+        nicks = nicks or {member.nick: who for who, member in room.members.items()}
+        if jid.resource in nicks:
+            yield nicks[jid.resource]
 
 
 def notice(room: Room, message: Message, now: float) -> Message:
