@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any, ClassVar
 
 from twisted.words.xish.domish import Element
 
@@ -61,6 +62,8 @@ class View:
 
 
 class Views(CovenTestCase):
+    config: ClassVar[Any] = {"limits": {"idle_ping_seconds": 100_000}, "muc": {"joins_per_minute": 100_000}}
+
     def setUp(self) -> None:
         super().setUp()
         self.create(persistentroom="1")
@@ -86,6 +89,36 @@ class Views(CovenTestCase):
                 self.disk.go_on()
                 self.pump()
                 self.compare(f"seed {seed}, step {step}: {what}")
+        self.survives()
+
+    def test_disk_is_full_now_and_then(self) -> None:
+        """What can't be stored doesn't happen, to anybody."""
+        for seed in range(SEEDS):
+            random = Random(seed)
+            for step in range(STEPS):
+                self.disk.broken = "no space left on device" if random.random() < 0.3 else None
+                what = self.act(random)
+                self.pump()
+                self.disk.broken = None
+                self.pump(30)  # it is tried again
+                self.compare(f"seed {seed}, step {step}: {what}")
+        self.flushLoggedErrors()
+        self.survives()
+
+    def test_disk_is_full_for_long(self) -> None:
+        """After a while nothing more is taken that would have to be stored; what was taken happens in the end."""
+        for seed in range(SEEDS // 2):
+            random = Random(seed)
+            for step in range(STEPS // 8):
+                self.disk.broken = "no space left on device"
+                what = []
+                for _ in range(random.randrange(1, 8)):
+                    what.append(self.act(random))
+                    self.pump(random.choice((0, 0, 40, 130)))
+                self.disk.broken = None
+                self.pump(60)
+                self.compare(f"seed {seed}, step {step}: {what}")
+        self.flushLoggedErrors()
         self.survives()
 
     def compare(self, when: str) -> None:
