@@ -15,7 +15,6 @@ class BothOurs(federation.Federation):
     """The same conversations as with others."""
 
     there_class = Xmppd
-    rooms = False
 
 
 class OneConnection(federation.StageCase):

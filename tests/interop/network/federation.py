@@ -124,7 +124,6 @@ class Federation(StageCase):
     """The scenarios: Romeo is on our server, Juliet on the other one."""
 
     there_class: type[Site]
-    rooms = True  # has their server a MUC service?
     #: How streams are proven between good certificates; where all of our domains share one, by dialback as well.
     by_certificates = frozenset({"certificate", "we by EXTERNAL", "we by dialback"})
     here: Site
@@ -182,8 +181,8 @@ class Federation(StageCase):
         await self._talk(romeo, juliet)
         await self._questions(romeo, juliet)
         await self._questions(juliet, romeo)
-        if self.rooms:
-            await self._room(romeo, juliet, f"orchard{self.number}@{there.rooms}")
+        await self._room(romeo, juliet, f"orchard{self.number}@{there.rooms}")
+        await self._room(juliet, romeo, f"orchard{self.number}@{here.rooms}")
 
     async def _presence(self, romeo: Person, juliet: Person) -> None:
         for one, other in ((romeo, juliet), (juliet, romeo)):
@@ -214,17 +213,17 @@ class Federation(StageCase):
         self.assertEqual(await one.vcard_get(other.bare), f"{other.account} & family")
         await one.ping(other.full)
 
-    async def _room(self, romeo: Person, juliet: Person, room: str) -> None:
-        await juliet.join(room, "juliet")
-        await romeo.join(room, "romeo")
-        await romeo.expect(kind="presence", type="available", from_=f"{room}/juliet")
-        await juliet.expect(kind="presence", type="available", from_=f"{room}/romeo")
-        for one, nick in ((romeo, "romeo"), (juliet, "juliet")):
+    async def _room(self, guest: Person, owner: Person, room: str) -> None:
+        await owner.join(room, "owner")
+        await guest.join(room, "guest")
+        await guest.expect(kind="presence", type="available", from_=f"{room}/owner")
+        await owner.expect(kind="presence", type="available", from_=f"{room}/guest")
+        for one, nick in ((guest, "guest"), (owner, "owner")):
             one.say(room, f"{nick} is here")
-            for person in (romeo, juliet):
+            for person in (guest, owner):
                 await person.expect(kind="message", type="groupchat", from_=f"{room}/{nick}", text=f"{nick} is here")
-        await romeo.leave(room, "romeo")
-        await juliet.expect(kind="presence", type="unavailable", from_=f"{room}/romeo")
+        await guest.leave(room, "guest")
+        await owner.expect(kind="presence", type="unavailable", from_=f"{room}/guest")
 
     async def test_conversation_with_certificates(self) -> None:
         """Both show certificates that the other trusts: SASL EXTERNAL (XEP-0178) in both directions."""
