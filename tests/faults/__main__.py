@@ -22,6 +22,7 @@ from tests.faults import checker, plan, report
 from tests.faults.game import play
 from tests.faults.network import __main__ as network
 from tests.faults.report import Result
+from tests.faults.rooms import checker as rooms
 from tests.faults.round import Shape
 from tests.faults.servers import HOUR, SERVERS
 from tests.faults.storage import have_disk
@@ -65,6 +66,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=24, help="devices, on half as many accounts (24)")
     parser.add_argument("--slixmpp", type=float, default=0.2, help="the share of devices made of slixmpp (0.2)")
     parser.add_argument("--rate", type=float, default=80, help="messages a second from all together (80)")
+    parser.add_argument(
+        "--rooms", type=int, help="rooms in which half of the devices sit, and others come and go (2; xmppd only)"
+    )
     parser.add_argument("--hibernation", type=int, default=HOUR, help="seconds sessions wait to be resumed (3600)")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--save", type=Path, help="where violations are kept (a new temporary folder)")
@@ -88,6 +92,9 @@ def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
         parser.error("--databases needs --database postgres")
     if options.disks and (not have_disk() or options.database != "sqlite"):
         parser.error("--disks needs root (to mount a small disk) and SQLite")
+    options.rooms = (2 if kind.rooms else 0) if options.rooms is None else options.rooms
+    if options.rooms and not kind.rooms:
+        parser.error(f"{options.server} is run without rooms")
     total = options.kills + options.stops + options.pauses + options.locks + options.disks + options.databases
     options.rounds = options.rounds or max(1, round(total / 10))
 
@@ -115,7 +122,7 @@ def one(options: argparse.Namespace, number: int) -> Result:
     """Play round `number`, counted from 0, and return its figures."""
     seed = f"{options.seed}.{number + 1}"
     faults = plan.draw(seed, counts(options, number), options.clients, options.kinds)
-    shape = Shape(options.clients, options.slixmpp, options.rate, seed, options.blocked)
+    shape = Shape(options.clients, options.slixmpp, options.rate, seed, options.blocked, options.rooms)
     began = time.monotonic()
     folder = options.save / f"{options.server}-{seed}"
     played = play(options.server, options.database, shape, faults, folder, options.hibernation, options.keep)
@@ -125,7 +132,7 @@ def one(options: argparse.Namespace, number: int) -> Result:
         round(time.monotonic() - began, 1),
         played.kills,
         len(faults.devices),
-        dict(checker.count(played.history)),
+        dict(checker.count(played.history) + rooms.count(played.history)),
         dict(Counter(violation.kind.value for violation in played.violations)),
     )
 

@@ -39,23 +39,32 @@ class Kind(StrEnum):
     INVENTED = "from nowhere"
     TAKEN_BACK = "ack taken back"
     SESSION = "session lost within its time"
+    EXPELLED = "out of a room, without leaving it"
+    SEEN_LEAVING = "seen leaving a room, without having left"
+    SEEN_TWICE = "seen entering or leaving a room twice"
+    CODES = "gone with the server, and a room does not say so"
+    GHOST = "seen in a room, and not there"
+    UNSEEN = "there in a room, and not seen"
+    FACT = "a room has forgotten what it was told"
+    REFUSED = "refused by a room, and there all the same"
     OFFENCE = "rule broken, or error"
     UNSETTLED = "did not settle"
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken promise: `where` is a device or the account of an archive."""
+    """A broken promise: `where` is a device or the account of an archive; of a room, `stay` names whose stay there."""
 
     kind: Kind
     where: str
     key: Key | None = None
     text: str = ""
+    room: str = ""
+    stay: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"{self.kind}: {self.where}" + (f": {self.key}" if self.key else "") + (f" ({self.text})" * bool(self.text))
-        )
+        of = f"{self.room} {self.stay}".strip() or str(self.key or "")
+        return f"{self.kind}: {self.where}" + (f": {of}" if of else "") + (f" ({self.text})" * bool(self.text))
 
 
 @dataclass
@@ -92,10 +101,10 @@ class _Index:
         self.again: set[Key] = set()
         self.seen = {name: _Seen() for name in history.devices}
         for event in history.events:
-            if event.key is not None:
-                self._message(event, event.key)
-            else:
+            if event.key is None:
                 self._session(event)
+            elif event.key.to not in history.rooms:
+                self._message(event, event.key)
         self.in_archive = {
             account: Counter(entry.key for entry in entries if entry.key is not None)
             for account, entries in history.archives.items()
@@ -213,7 +222,7 @@ def _duplicates(index: _Index) -> Iterator[Violation]:
             )
 
 
-def _late(keys: list[Key]) -> Iterator[tuple[Key, Key]]:
+def late(keys: list[Key]) -> Iterator[tuple[Key, Key]]:
     """Yield each message that comes after a later one of the same conversation, with that one; the first time only."""
     newest: dict[tuple[str, str], Key] = {}
     seen: set[Key] = set()
@@ -266,7 +275,7 @@ def _archives(index: _Index) -> Iterator[Violation]:
                 yield Violation(Kind.ARCHIVE_MISSING, account, key, "acked" if acked else "seen by a device")
     for account, entries in index.history.archives.items():
         keys = [entry.key for entry in entries if entry.key is not None]
-        for key, latest in _late(keys):
+        for key, latest in late(keys):
             yield Violation(Kind.ARCHIVE_ORDER, account, key, f"after number {latest.number}")
         yield from _ids(index, account, entries)
         yield from _arrival(index, account, entries)
@@ -357,6 +366,8 @@ def count(history: History) -> Counter[str]:
     figures: Counter[str] = Counter()
     acked: set[Key] = set()
     for event in history.events:
+        if event.room or (event.key is not None and event.key.to in history.rooms):
+            continue
         figures[event.what.value] += 1
         if event.what is What.RECEIVED:
             figures[f"received {event.text}"] += 1

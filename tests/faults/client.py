@@ -130,6 +130,7 @@ class Client(Device):
             self.vanish()
             return
         self.wanted, self._leaving, self._on = False, True, False
+        self.guest.part()
         stream.hand_over(lambda _element: None)
         self._tell()
         stream.write("</stream:stream>")
@@ -243,6 +244,9 @@ class Client(Device):
             acked, left = self._sm.end(h)
             self._ack(acked)
             keys = [token for token in left if isinstance(token, Key)]
+            for key in [key for key in keys if self.guest.concerns(key)]:
+                keys.remove(key)
+                self.record(What.LET_GO, self.name, key, self.session)
             self._again.update(keys)
             self._backlog[:0] = keys
         self._forget()
@@ -250,6 +254,7 @@ class Client(Device):
     def _forget(self) -> None:
         """The session is over."""
         self._sm, self._unconfirmed = None, False
+        self.guest.over("its session is over")
         self.ready = self.caught_up = False
         for future in self._asked.values():
             if not future.done():
@@ -286,9 +291,14 @@ class Client(Device):
             if key in self._again:
                 self.record(What.AGAIN, self.name, key, self.session)
             self._stanza(reading.message(key, self._addresses[key]), key)
+        self.guest.ready(self.session)
         self.catch_up()
 
     # ---- what is sent
+
+    def put(self, xml: str, token: Key | str) -> None:
+        if self._sm is not None and self.ready:
+            self._stanza(xml, token)
 
     def submit(self, key: Key, to: str) -> None:
         self._addresses[key] = to
@@ -336,7 +346,8 @@ class Client(Device):
     # ---- what comes
 
     def saw(self, presence: ET.Element) -> None:
-        """Take presence; to be overridden by who looks at it."""
+        """Take presence; to be overridden by who looks at more of it."""
+        self.guest.saw(presence)
 
     def _element(self, element: ET.Element) -> None:
         tag = element.tag

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from tests.faults import reading
 from tests.faults.history import Entry, Event, History, Key, Trait, What
+from tests.faults.rooms.guest import Guest
+from tests.faults.rooms.reading import Sight
 from tests.interop.server import DOMAIN
 
 PAGE = 50
@@ -31,12 +33,13 @@ class Recorder:
         self.moved = self._start
 
     def __call__(
-        self, what: What, device: str = "", key: Key | None = None, session: int = 0, text: str = "", id: str = ""
-    ) -> None:
+        self, what: What, device: str = "", key: Key | None = None, session: int = 0, text: str = "", id: str = "",
+        room: str = "", sight: Sight | None = None,
+    ) -> None:  # fmt: skip
         now = self._loop.time()
-        if what is What.RECEIVED:
+        if what in (What.RECEIVED, What.HEARD, What.SAW):
             self.moved = now
-        self.history.events.append(Event(now - self._start, what, device, key, session, text, id))
+        self.history.events.append(Event(now - self._start, what, device, key, session, text, id, room, sight))
 
 
 @dataclass
@@ -75,8 +78,14 @@ class Device:
         self._queries: dict[str, _Query] = {}
         self._query_ids = itertools.count(1)
         self._syncing: asyncio.Task[None] | None = None
+        #: What it does in rooms.
+        self.guest = Guest(name, trait.rooms, self.put, recorder)
 
     # ---- what subclasses do
+
+    def put(self, xml: str, token: Key | str) -> None:
+        """Send a stanza in the present session, now or when it is resumed; `token` says what it is."""
+        raise NotImplementedError
 
     async def run(self) -> None:
         """Connect, resume and start again for as long as the device is wanted; never return before."""
@@ -143,6 +152,8 @@ class Device:
 
     def got(self, message: ET.Element) -> None:
         """Take a message that came."""
+        if self.guest.heard(message):
+            return
         incoming = reading.read(message, self.bare)
         if incoming is None:
             return
@@ -169,24 +180,24 @@ class Device:
 
     # ---- the archive
 
-    async def page(self, after: str, size: int = PAGE) -> tuple[list[Entry], reading.Fin]:
-        """Return a page of the own archive; raise Refused, ConnectionError, TimeoutError."""
+    async def page(self, after: str, size: int = PAGE, to: str = "") -> tuple[list[Entry], reading.Fin]:
+        """Return a page of the own archive, or that of a room; raise Refused, ConnectionError, TimeoutError."""
         query_id = f"q{next(self._query_ids)}"
         query = self._queries[query_id] = _Query()
         payload = reading.query(query_id, after, size, self.offer.extended)
         async with asyncio.timeout(20):
-            answer = await self.ask("set", payload)
+            answer = await self.ask("set", payload, to)
         fin = reading.fin(answer)
         if fin is None:
             raise Refused("the answer has no <fin/>")
         return query.entries, fin
 
-    async def whole_archive(self) -> list[Entry]:
-        """Return everything in the archive, page by page."""
+    async def whole_archive(self, to: str = "") -> list[Entry]:
+        """Return everything in the own archive, or that of a room, page by page."""
         found: list[Entry] = []
         after = ""
         while True:
-            entries, fin = await self.page(after, 100)
+            entries, fin = await self.page(after, 100, to)
             found += entries
             if fin.complete or not entries:
                 return found

@@ -11,6 +11,8 @@ from tests.faults import checker, plan, report
 from tests.faults.checker import Kind, Violation
 from tests.faults.history import History
 from tests.faults.plan import Plan
+from tests.faults.rooms import checker as rooms
+from tests.faults.rooms.party import accounts
 from tests.faults.round import Round, Shape
 from tests.faults.servers import HOUR, SERVERS
 
@@ -42,13 +44,14 @@ def play(
     victim = SERVERS[server](disk, database, hibernation)
     try:
         game = Round(victim, shape, faults)
-        victim.add_users(sorted({name.partition("/")[0] for name in game.names}))
+        victim.add_users(sorted({name.partition("/")[0] for name in game.names} | set(accounts(shape.rooms))))
         failed: list[Violation] = []
         try:
             asyncio.run(game.run())
         except RuntimeError as error:
             failed.append(Violation(Kind.UNSETTLED, server, None, str(error)))
-        violations = failed + checker.check(game.history) + [*_errors(server, victim.log)]
+        found = checker.check(game.history) + rooms.check(game.history)
+        violations = failed + found + [*_errors(server, victim.log)]
         if violations or keep:
             text = "\n".join(str(fault) for fault in (*faults.server, *faults.devices))
             report.save(save, game.history, violations, text, victim.log)

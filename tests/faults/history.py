@@ -7,6 +7,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.faults.rooms.reading import Sight
 
 _BODY = re.compile(r"([a-z0-9]+)/([a-z0-9]+)>([a-z0-9]+)#(\d+)~([0-9a-f]{8})")
 
@@ -70,6 +74,20 @@ class What(StrEnum):
     FORGOTTEN = "archive id forgotten"  # the archive does not know an id it gave out
     FAULT = "fault"  # of the harness; `text`
     UNSETTLED = "did not settle"  # after the faults were over
+    # In rooms. `id` is that of a stay: who it is, and for which time it is there.
+    ENTERING = "wants to enter"  # `text`: the nickname; so below
+    ENTERED = "is in the room"
+    PARTING = "is about to leave"  # by its own will, or with its stream
+    LEFT = "has left"  # `text`: the status codes
+    OVER = "is in the room no more"  # its session is over, or its connection without one; `text`: why
+    RENAMING = "wants another nickname"
+    SAW = "saw"  # `sight`
+    HEARD = "heard"  # `text`: live or past; `id`: of the archive
+    SUBJECT = "saw the subject"  # of who has just entered; `text`
+    LET_GO = "not sent again"  # what was said in a session that is over
+    ASKED = "asked of the room"  # `id`: what; `text`: the value
+    GRANTED = "granted by the room"
+    DENIED = "denied by the room"
 
 
 @dataclass(frozen=True)
@@ -83,10 +101,13 @@ class Event:
     session: int = 0
     text: str = ""
     id: str = ""
+    room: str = ""
+    sight: Sight | None = None
 
     def __str__(self) -> str:
         where = f" {self.device}" + (f" session {self.session}" if self.session else "") if self.device else ""
-        parts = [f"{self.time:9.3f}{where} {self.what}", str(self.key or ""), self.text, self.id and f"id {self.id}"]
+        what = f"{self.time:9.3f}{where} {self.what}" + (f" {self.sight}" if self.sight else "")
+        parts = [what, str(self.key or ""), self.room, self.text, self.id and f"id {self.id}"]
         return "  ".join(part for part in parts if part)
 
 
@@ -105,22 +126,51 @@ class Entry:
 
 @dataclass(frozen=True)
 class Trait:
-    """What a device does: `archive` fetches what it missed, `first` before its presence; `library` is its make."""
+    """What a device does: `archive` fetches what it missed, `first` before its presence; `library` is its make.
+
+    `rooms` are those it sits in.
+    """
 
     archive: bool = True
     library: str = "own"
     first: bool = False
+    rooms: tuple[str, ...] = ()
+
+
+@dataclass
+class Ending:
+    """How a room was found in the end.
+
+    :ivar owner: the device that has made it.
+    :ivar archive: what is in its archive.
+    :ivar seats: who is in it, as they say themselves: by device, the nickname and the stay.
+    :ivar books: who is in it as each of them sees it: by nickname, the stay, role, affiliation and show.
+    :ivar roll: the nickname and the full address of each, as the room tells its owner.
+    :ivar listed: the nicknames that are listed (XEP-0030).
+    :ivar facts: what was asked of the room, as the room tells it: affiliations by account, configuration.
+    :ivar subject: what who enters gets.
+    """
+
+    owner: str = ""
+    archive: list[Entry] = field(default_factory=list)
+    seats: dict[str, tuple[str, str]] = field(default_factory=dict)
+    books: dict[str, dict[str, tuple[str, str, str, str]]] = field(default_factory=dict)
+    roll: dict[str, str] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
+    facts: dict[str, str] = field(default_factory=dict)
+    subject: str = ""
 
 
 @dataclass
 class History:
-    """A round: its devices by name, what the server offered, the events in order, the archives by account."""
+    """A round: its devices by name, what the server offered, the events in order, the archives by account; rooms."""
 
     devices: dict[str, Trait] = field(default_factory=dict)
     carbons: bool = True
     archive: bool = True
     events: list[Event] = field(default_factory=list)
     archives: dict[str, list[Entry]] = field(default_factory=dict)
+    rooms: dict[str, Ending] = field(default_factory=dict)
 
     def devices_of(self, account: str) -> Iterator[str]:
         """Yield the names of an account's devices."""
@@ -143,4 +193,20 @@ class History:
             if event.key == key
             or (start <= event.time <= end and event.what is What.FAULT)
             or (start <= event.time <= end and event.device in concerned and event.what in sessions)
+        ]
+
+    def story(self, room: str, device: str, stay: str) -> list[Event]:
+        """Return what a device has seen of somebody's stay in a room, and what both did there; with the faults."""
+        subject = stay.partition(":")[0]
+        acts = {
+            What.ENTERING, What.ENTERED, What.PARTING, What.LEFT, What.OVER, What.RENAMING, What.BEGAN, What.RESUMED,
+            What.BROKEN, What.CLOSED, What.FORGOT, What.REFUSED, What.EXPIRED, What.ASKED, What.GRANTED, What.DENIED,
+        }  # fmt: skip
+        return [
+            event
+            for event in self.events
+            if event.what is What.FAULT
+            or (event.device in (device, subject) and event.what in acts and event.room in ("", room))
+            or (event.room == room and event.sight and event.sight.stay == stay and event.device in (device, subject))
+            or (event.room == room and event.device == device and event.sight and event.sight.own)
         ]

@@ -37,7 +37,8 @@ class Incoming:
 
 
 def _body(message: ET.Element) -> tuple[Key | None, str]:
-    text = message.findtext(f"{{{CLIENT}}}body") or ""
+    """Return what a message says; that of a room may be its subject."""
+    text = message.findtext(f"{{{CLIENT}}}body") or message.findtext(f"{{{CLIENT}}}subject") or ""
     return Key.parse(text), text
 
 

@@ -30,7 +30,7 @@ class Result:
 
 
 HEADER = (
-    f"{'round':>5} {'kills':>6} {'other':>6} {'cuts':>5} {'sent':>7} {'acked':>7} {'live':>8} {'fetched':>8} "
+    f"{'round':>5} {'kills':>6} {'other':>6} {'cuts':>5} {'sent':>7} {'acked':>7} {'live':>8} {'rooms':>6} {'heard':>7} {'fetched':>8} "
     f"{'resumed':>8} {'refused':>8} {'bounced':>8} {'violations':>11} {'seconds':>8}"
 )
 
@@ -40,7 +40,7 @@ def line(result: Result, kills: int, other: int) -> str:
     get = result.figures.get
     return (
         f"{result.number:5} {kills:6} {other:6} {result.cuts:5} {get(What.SENT, 0):7} {get('acked messages', 0):7} "
-        f"{get(What.RECEIVED, 0):8} {get(What.FETCHED, 0):8} {get(What.RESUMED, 0):8} "
+        f"{get(What.RECEIVED, 0):8} {get('said in rooms', 0):6} {get('heard in rooms', 0):7} {get(What.FETCHED, 0):8} {get(What.RESUMED, 0):8} "
         f"{get(What.REFUSED, 0) + get(What.EXPIRED, 0):8} {get(What.BOUNCED, 0):8} {result.bad:11} "
         f"{result.seconds:8.1f}"
     )
@@ -67,6 +67,11 @@ def table(results: list[Result]) -> str:
         ("messages sent again in a new session", figures[What.AGAIN]),
         ("messages answered with an error", figures[What.BOUNCED]),
     ]
+    in_rooms = (
+        "said in rooms", "said in rooms, promised", "refused by rooms", "heard in rooms", "presence from rooms",
+        "stays in rooms", "stays lost with the server", "granted by rooms",
+    )  # fmt: skip
+    rows += [(name, figures[name]) for name in in_rooms if figures["said in rooms"]]
     lines = [f"{name:42}{value:10}" for name, value in rows]
     lines += ["", f"{'violations':42}{sum(violations.values()):10}"]
     lines += [f"  {kind:40}{violations[kind]:10}" for kind in Kind]
@@ -90,11 +95,20 @@ def save(folder: Path, history: History, violations: list[Violation], plan: str,
             told[violation.kind] += 1
             if violation.key is not None and told[violation.kind] <= 50:
                 file.writelines(f"{event}\n" for event in history.timeline(violation.key))
+            elif violation.room and told[violation.kind] <= 20:
+                story = history.story(violation.room, violation.where, violation.stay)
+                file.writelines(f"{event}\n" for event in story)
     with (folder / "events.txt").open("w") as file:
         file.writelines(f"{event}\n" for event in history.events)
     with (folder / "archives.txt").open("w") as file:
         for account, entries in history.archives.items():
             file.writelines(f"{account} {entry.id} {entry.key}\n" for entry in entries)
+        for room, ending in history.rooms.items():
+            file.writelines(f"{room} {entry.id} {entry.key}\n" for entry in ending.archive)
+    with (folder / "rooms.txt").open("w") as file:
+        for room, ending in history.rooms.items():
+            for name in ("owner", "subject", "facts", "seats", "roll", "listed", "books"):
+                file.write(f"{room} {name}: {getattr(ending, name)}\n")
     (folder / "plan.txt").write_text(plan)
     if log.exists():
         (folder / "server.log").write_bytes(log.read_bytes())

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.faults import plan
 from tests.faults.client import Client
@@ -14,6 +14,7 @@ from tests.faults.device import Device, Offer, Recorder, Refused
 from tests.faults.history import History, Trait, What
 from tests.faults.link import DOWN, UP, Link
 from tests.faults.plan import Fault, Plan
+from tests.faults.rooms.party import TALK, Party, seat
 from tests.faults.servers import Ejabberd, Prosody, Xmppd
 from tests.faults.slix import SlixmppDevice
 from tests.interop.server import DOMAIN
@@ -33,7 +34,7 @@ IN_VAIN = 0.2
 class Shape:
     """Who takes part: how many devices, the share of them made of slixmpp, messages a second from all together.
 
-    `blocked` is the share of kills that come while the database can't be written.
+    `blocked` is the share of kills that come while the database can't be written. `rooms` is how many there are.
     """
 
     clients: int
@@ -41,6 +42,7 @@ class Shape:
     rate: float
     seed: str
     blocked: float = 0.4
+    rooms: int = 0
 
 
 def cast(shape: Shape) -> dict[str, Trait]:
@@ -56,7 +58,8 @@ def cast(shape: Shape) -> dict[str, Trait]:
             first = archive and library == "own" and (account + number) % 3 == 1
             devices[f"u{account}/d{number}"] = Trait(archive, library, first)
         account += 1
-    return devices
+    seated = seat(devices, shape.rooms, shape.seed)
+    return {name: replace(trait, rooms=seated[name]) for name, trait in devices.items()}
 
 
 class Round:
@@ -76,6 +79,7 @@ class Round:
         self.offer = Offer()
         self.links = {name: Link(self.server.c2s_port) for name in self.names}
         self.devices: dict[str, Device] = {}
+        self.party: Party | None = None
         await asyncio.to_thread(self.server.start)
         try:
             await self._gather()
@@ -108,6 +112,9 @@ class Round:
             device.come()
         await self._until(lambda: all(device.connected for device in self.devices.values()), "not everybody logged in")
         self.history.carbons, self.history.archive = self.offer.carbons, self.offer.archive
+        rate = self.shape.rate * TALK
+        self.party = Party(self.devices, self.server.c2s_port, self.record, rate, self.shape.seed)
+        await self.party.open()
 
     async def _until(self, done: object, otherwise: str) -> None:
         assert callable(done)
@@ -120,6 +127,8 @@ class Round:
     async def _end(self) -> None:
         await asyncio.gather(*(device.stop() for device in self.devices.values()), return_exceptions=True)
         await asyncio.gather(*(link.stop() for link in self.links.values()), return_exceptions=True)
+        if self.party is not None:
+            await self.party.stop()
 
     # ---- the load
 
@@ -305,6 +314,8 @@ class Round:
             if not self._calm(device):
                 text = f"connected: {device.connected}, waiting for acks: {device.waiting}"
                 self.record(What.UNSETTLED, device.name, None, device.session, text)
+        assert self.party is not None
+        await self.party.settle()
         for _ in range(2):
             await asyncio.gather(*(self._ping(device) for device in self.devices.values()))
         self._answered()
@@ -315,8 +326,9 @@ class Round:
     def _answered(self) -> None:
         """Every message was counted by now, and every request of the present sessions that was counted is answered."""
         events = self.history.events
-        acked = {event.key for event in events if event.what is What.ACKED}
-        for event in [event for event in events if event.what is What.SENT and event.key not in acked]:
+        acked = {event.key for event in events if event.what in (What.ACKED, What.LET_GO)}
+        sent = [event for event in events if event.what is What.SENT and event.device in self.devices]
+        for event in [event for event in sent if event.key not in acked]:
             self.record(What.UNSETTLED, event.device, event.key, event.session, "never acked")
         for device in self.devices.values():
             if isinstance(device, Client) and device.connected and device.unanswered:
@@ -334,7 +346,9 @@ class Round:
                 await device.ask("get", "<ping xmlns='urn:xmpp:ping'/>")
 
     async def _prove(self) -> None:
-        """Let the devices fetch what they missed, and read all archives."""
+        """Let the devices fetch what they missed, and read all archives, and how the rooms are."""
+        assert self.party is not None
+        await self.party.prove()
         if not self.offer.archive:
             return
         await asyncio.gather(

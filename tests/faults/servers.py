@@ -38,6 +38,8 @@ class Victim:
     folder: Path
     process: subprocess.Popen[bytes] | None
     databases: tuple[str, ...] = ("sqlite",)
+    #: Is it run with rooms?
+    rooms = False
 
     def __init__(self, disk: bool = False, database: str = "sqlite", hibernation: int = HOUR) -> None:
         self.hibernation = hibernation
@@ -101,6 +103,7 @@ class Xmppd(Victim, interop.Xmppd):
     """This checkout."""
 
     databases = ("sqlite", "postgres")
+    rooms = True
 
     @classmethod
     def installed(cls) -> bool:
@@ -110,6 +113,7 @@ class Xmppd(Victim, interop.Xmppd):
         database = f'\n[database]\nurl = "{self.cluster.url}"\n' if self.cluster else ""
         # Loopback is exempt from the limits on rates.
         limits = f'[hosts."{DOMAIN}".offline]\nmax_messages = 1000000\nmax_octets = 1000000000\n'
+        limits += f'[hosts."{DOMAIN}".muc]\npresence_per_minute = 10000\njoins_per_minute = 10000\n'
         sessions = f"[stream_management]\nhibernation_seconds = {self.hibernation}.0\n"
         super().configure(limits + sessions + extra + database, plain_without_tls)
         self.prepare_data()
