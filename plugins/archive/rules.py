@@ -16,6 +16,7 @@ __all__ = ["GROUPS", "KEPT", "RETRACTS", "Group", "Rules"]
 
 HINTS = "urn:xmpp:hints"
 RETRACT = "urn:xmpp:message-retract:1"
+_ROOMS = "http://jabber.org/protocol/muc#user"
 
 #: Kinds of messages that an operator can choose from.
 Group = Literal[
@@ -52,7 +53,7 @@ _TABLE: Mapping[Group, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("urn:xmpp:call-invites:0", ("invite", "retract", "accept", "reject", "left")),  # XEP-0482
     ),
     "invitations": (
-        ("http://jabber.org/protocol/muc#user", ("x",)),  # XEP-0045 section 7.8.2
+        (_ROOMS, ("x",)),  # XEP-0045 section 7.8.2
         ("jabber:x:conference", ("x",)),  # XEP-0249
     ),
 }
@@ -62,6 +63,7 @@ _TABLE: Mapping[Group, tuple[tuple[str, tuple[str, ...]], ...]] = {
 KEPT = 1  #: It is kept.
 REFUSED = 2  #: It must not be kept, whatever else is in it (XEP-0334 4.1, 4.2).
 RETRACTS = 4  #: It takes back an earlier message (XEP-0424).
+_INVITES = 8  # It is kept if it is an invitation; rooms say a lot else in this element, and mark private messages.
 
 
 class Rules:
@@ -71,12 +73,15 @@ class Rules:
     """
 
     def __init__(self, groups: Iterable[Group] = GROUPS) -> None:
+        groups = tuple(groups)
         self._meanings: dict[str, int] = {
             f"{namespace}{SEPARATOR}{name}": KEPT
             for group in groups
             for namespace, names in _TABLE[group]
             for name in names
         }
+        if "invitations" in groups:
+            self._meanings[f"{_ROOMS}{SEPARATOR}x"] = _INVITES
         self._meanings[f"{HINTS}{SEPARATOR}store"] = KEPT
         self._meanings[f"{HINTS}{SEPARATOR}no-store"] = REFUSED
         self._meanings[f"{HINTS}{SEPARATOR}no-permanent-store"] = REFUSED
@@ -92,8 +97,18 @@ class Rules:
         for name in message.raw_names:
             if name in meanings:
                 found |= meanings[name]
+        if found & _INVITES:
+            found ^= _INVITES
+            found |= 0 if found & KEPT else _invited(message)
         if found & REFUSED or not found & KEPT:
             return 0
         if message.type == "headline" and not message.has(HINTS, "store"):
             return 0
         return found
+
+
+def _invited(message: Message) -> int:
+    """Return KEPT for an invitation to a room, or its answer (XEP-0045 section 7.8.2)."""
+    x = message.child(_ROOMS, "x")
+    said = x is not None and any(child.uri == _ROOMS and child.name in ("invite", "decline") for child in x.elements())
+    return KEPT if said else 0

@@ -38,6 +38,7 @@ OF_GROUPS: dict[str, Group] = {
     "<invite xmlns='urn:xmpp:call-invites:0'/>": "calls",
     "<left xmlns='urn:xmpp:call-invites:0'/>": "calls",
     "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='a@b.c'/></x>": "invitations",
+    "<x xmlns='http://jabber.org/protocol/muc#user'><decline from='a@b.c'/></x>": "invitations",
     "<x xmlns='jabber:x:conference' jid='room@muc.example.org'/>": "invitations",
 }
 #: What is of no use later.
@@ -53,6 +54,8 @@ TRANSIENT = (
     "<origin-id xmlns='urn:xmpp:sid:0' id='1'/>",
     "<ringing xmlns='urn:xmpp:jingle-message:0' id='1'/>",
     "<unknown xmlns='urn:example:unknown'/>",
+    "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='a@b.c'/></x>",
+    f"{TYPING}<x xmlns='http://jabber.org/protocol/muc#user'/>",
 )
 
 
