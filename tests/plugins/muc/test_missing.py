@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tests.plugins.managed import ManagedTestCase
 from tests.plugins.muc.kit import GARDEN, RoomTestCase
 from xmppd.api import Plugin, observe
 from xmppd.api.muc import MemberMissed
@@ -275,6 +276,33 @@ class Indicators(MissingTestCase):
         self.say()
         self.pump(5)
         self.assertEqual(self.told(self.juliet), [])
+
+
+class Restarts(RoomTestCase, ManagedTestCase):
+    config = {"limits": PATIENT}
+
+    def test_goes_on(self) -> None:
+        """Who asked and comes back to their session is told what was said meanwhile, and from then on."""
+        romeo, id_ = self.enabled("romeo@example.org/orchard")
+        juliet, other = self.enabled("juliet@example.org/balcony")
+        self.make_room(romeo, persistent=True)
+        item = "<item jid='juliet@example.org' affiliation='member'/>"
+        romeo.send(f"<iq type='set' id='a' to='{GARDEN}'><query xmlns='{MUC}#admin'>{item}</query></iq>")
+        juliet.clear()
+        juliet.send(f"<presence to='{SERVICE}'><rai xmlns='{RAI}'/></presence>")
+        juliet.expect_nothing()
+        romeo.send(f"<message to='{GARDEN}' type='groupchat' id='1'><body>hi</body></message>")
+        self.kill()  # before it was told
+        self.pump(6)
+        juliet = self.resumed("juliet@example.org/balcony", other, self.sent("juliet@example.org/balcony"))
+        juliet.expect(
+            f"<message from='{SERVICE}'><rai xmlns='{RAI}'><activity>{GARDEN}</activity></rai>{{...}}</message>"
+        )
+        juliet.clear()
+        romeo = self.resumed("romeo@example.org/orchard", id_, self.sent("romeo@example.org/orchard"))
+        romeo.send(f"<message to='{GARDEN}' type='groupchat' id='2'><body>again</body></message>")
+        self.pump(6)
+        self.assertNotIn(RAI, "".join(juliet.received))
 
 
 class Observer(Plugin):
