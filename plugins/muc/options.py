@@ -40,6 +40,7 @@ class MucOptions(Component.Options):
         10_000, ge=0, description="Devices that may ask to be told of rooms where something is said (XEP-0437)."
     )
     max_listened: int = Field(1000, ge=1, description="Rooms that one of them may be told of.")
+    listens_per_minute: int = Field(20, ge=1, description="How often one person may ask for that in a minute.")
     listener_seconds: float = Field(
         5.0, ge=0, description="Seconds in which what they are told is gathered, so that it is one message."
     )
@@ -76,7 +77,8 @@ class MucOptions(Component.Options):
     presence_per_second: int = Field(
         10_000,
         ge=1,
-        description="Presence sent in a second when many leave at once, because their server can't be reached.",
+        description="Presence sent in a second when much is told at once: many leave, because their server can't be "
+        "reached, or another configuration concerns everybody.",
     )
     archive_days: float = Field(365, ge=0, description="Days after which what was said in rooms is deleted; 0: never.")
     archive_messages: int = Field(

@@ -13,13 +13,27 @@ from xmppd.wire.delay import format_datetime
 from xmppd.wire.forward import forwarded
 from xmppd.wire.xml import SEPARATOR
 
-__all__ = ["absent", "mentioned", "notice"]
+__all__ = ["absent", "is_news", "mentioned", "notice"]
 
 _NS = "urn:xmpp:mmn:0"
 _REFERENCE = "urn:xmpp:reference:0"  # XEP-0372
 _RAW_REFERENCE = f"{_REFERENCE}{SEPARATOR}reference"
 _MAY_REFER = _REFERENCE.encode()
 _SCHEME = "xmpp:"
+
+
+#: What there is to read is in one of these: in plain text, or encrypted.
+_NEWS = (b"<body", b"eu.siacs.conversations.axolotl", b"urn:xmpp:omemo:2", b"urn:xmpp:openpgp:0", b"jabber:x:encrypted")
+_TAKES_BACK = b"urn:xmpp:message-retract:1"
+
+
+def is_news(message: Message) -> bool:
+    """Is there something to read in a message, and not just that somebody has read or taken back something?
+
+    A look at its octets has to do: it is for hints, and taking each message apart would cost more than they do.
+    """
+    payload = message.payload
+    return _TAKES_BACK not in payload and any(sign in payload for sign in _NEWS)
 
 
 def absent(room: Room) -> list[Jid]:

@@ -8,11 +8,25 @@ nobody waits for costs one look into a table.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select
 
-from xmppd.api import Condition, IDelayedCall, IHost, Jid, Message, Presence, Stanza, StanzaError, tag
+from xmppd.api import (
+    Condition,
+    IDelayedCall,
+    IHost,
+    Jid,
+    Message,
+    Presence,
+    Stanza,
+    StanzaError,
+    StorageUnavailable,
+    tag,
+)
+from xmppd.api.limits import Window
+from xmppd.plugins.muc.room.mentioning import is_news
 from xmppd.plugins.muc.room.outcome import Affiliated, Change, Destroyed, Seated
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Room
@@ -25,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["RAI", "Indicators"]
 
 RAI = "urn:xmpp:rai:0"
+_MINUTE = 60.0
 _STANDING = tuple(str(one) for one in Affiliation if one.rank >= Affiliation.MEMBER.rank)
 
 
@@ -47,6 +62,7 @@ class Indicators:
         self._devices: dict[Jid, set[Jid]] = {}  # by user: those that want to know
         self._waiting: dict[Jid, set[Jid]] = {}  # by room: those that have not been told yet
         self._untold: dict[Jid, set[Jid]] = {}  # by device: rooms that it is about to be told of
+        self._asked = Window(options().listens_per_minute, _MINUTE)
         self._flush: IDelayedCall | None = None
         self.listening = 0
 
@@ -65,12 +81,17 @@ class Indicators:
     def presence(self, presence: Presence) -> None:
         """Take presence to the service (sections 3.1 and 3.2).
 
-        :raises StanzaError: resource-constraint, if too many want to know.
+        :raises StanzaError: resource-constraint, if too many want to know, or somebody asks too often.
         """
         device = presence.sender
         if presence.type in ("unavailable", "error"):
             self.drop(device, presence)
         elif presence.type == "available" and presence.has(RAI, "rai") and device.resource:
+            now = self._host.clock.seconds()
+            self._asked.set_limits(self._options().listens_per_minute, _MINUTE)
+            if self._asked.full(device.bare, now):
+                raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="That was too often; wait a minute.")
+            self._asked.add(device.bare, now)
             if device not in self._devices.get(device.bare, ()):
                 if self.listening >= self._options().max_listeners:
                     raise StanzaError(
@@ -100,7 +121,8 @@ class Indicators:
         self._untold.pop(device, None)
         for room in [room for room, waiting in self._waiting.items() if device in waiting]:
             self._stop_waiting(room, (device,))
-        self._host.store_call(cause, lambda c: _forget(c, self._service, device))
+        with suppress(StorageUnavailable):  # then it is found to be gone after the next start
+            self._host.store_call(cause, lambda c: _forget(c, self._service, device))
 
     async def forget(self, who: Jid) -> None:
         """Somebody exists no more. Fails with StorageUnavailable."""
@@ -138,10 +160,10 @@ class Indicators:
 
     # What happens in rooms
 
-    def said(self, room: Room) -> None:
+    def said(self, room: Room, message: Message) -> None:
         """Something was said in a room that is kept."""
         waiting = self._waiting.get(room.jid)
-        if waiting is None:
+        if waiting is None or not is_news(message):
             return
         for device in [device for device in waiting if device not in room.devices]:
             self._note(room.jid, device)

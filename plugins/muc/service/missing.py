@@ -28,13 +28,13 @@ class Missing:
 
         :param message: as it was sent, with its id in the archive.
         """
-        self._indicators.said(room)
+        self._indicators.said(room, message)
         mentioned = mentioning.mentioned(room, message)
         if mentioned:
             notice = mentioning.notice(room, message, self._host.clock.seconds()).along(cause)
             for copy in notice.copies(mentioned):
                 _add(pending, self._host.route(copy))
-        if self._host.observed(MemberMissed):
+        if self._host.observed(MemberMissed) and mentioning.is_news(message):
             for member in mentioning.absent(room):
                 _add(pending, self._host.notify(MemberMissed(room.jid, member, message)))
 

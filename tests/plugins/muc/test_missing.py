@@ -197,6 +197,32 @@ class Indicators(MissingTestCase):
         self.assertEqual(len(self.juliet.received), 1)
         self.assertEqual(self.told(self.juliet), ["garden", "hall"])
 
+    def test_no_news(self) -> None:
+        """Of what is kept, but says nothing to read, nobody is told."""
+        self.subscribe(self.juliet)
+        for inside in (
+            "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>",
+            "<body>taken back</body><retract xmlns='urn:xmpp:message-retract:1' id='1'/>",
+            "<reactions xmlns='urn:xmpp:reactions:0' id='1'><reaction>!</reaction></reactions>",
+        ):
+            self.say(inside)
+            self.pump(5)
+            self.assertEqual(self.told(self.juliet), [], inside)
+        self.say("<encrypted xmlns='urn:xmpp:omemo:2'/>")
+        self.pump(5)
+        self.assertEqual(self.told(self.juliet), ["garden"])
+
+    def test_listens_per_minute(self) -> None:
+        for _ in range(20):
+            self.subscribe(self.juliet)
+        self.assertEqual(self.juliet.received, [])
+        self.subscribe(self.juliet)
+        self.assertIn("resource-constraint", self.juliet.received[-1])
+        self.juliet.clear()
+        self.pump(60)
+        self.subscribe(self.juliet)
+        self.assertEqual(self.juliet.received, [])
+
     def test_not_told(self) -> None:
         """Of what is not kept, and of rooms they don't belong to, or not any more."""
         benvolio = self.login("benvolio@example.org/street")
