@@ -31,7 +31,8 @@ class RoomConfig:
     :ivar member_list: who may retrieve the member list: names of roles (muc#roomconfig_getmemberlist).
     :ivar voice_requests: may visitors ask for voice?
     :ivar registration: may people register with the room, to become members?
-    :ivar registration_approval: does an admin have to approve that? In a members-only room one always has to.
+    :ivar registration_approval: does an admin have to approve that? Where members may do more than others, one always
+        has to: in rooms that are members-only, moderated, or have a password or an archive that is not public.
     :ivar requests: may occupants who are no moderators send each other requests (IQs) by way of the room?
     :ivar archive: are messages kept, and found again (XEP-0313)?
     :ivar public_archive: can those read it who may enter, though they don't belong to the room?

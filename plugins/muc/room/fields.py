@@ -243,7 +243,7 @@ FIELDS: tuple[Field, ...] = (
         "approveregistration",
         "Do admins have to approve that?",
         "registration_approval",
-        help="In a members-only room they always have to.",
+        help="They always have to where members may do more than others.",
     ),
     _flag("moderatedroom", "Is the room moderated?", "moderated", help="Visitors have to be given voice."),
     _flag("allowvoicerequests", "May visitors ask for voice?", "voice_requests", "allow_voice_requests"),

@@ -74,7 +74,11 @@ def _described(said: Mapping[str, str]) -> list[bytes]:
 
 
 def _needs_approval(room: Room) -> bool:
-    return room.config.registration_approval or room.config.members_only
+    """Does an admin have to approve it: always, where nobody is to give themselves what members have before others?"""
+    config = room.config
+    if config.members_only or config.password or config.moderated:  # who may enter, and who has voice
+        return True
+    return config.registration_approval or (config.archive and not config.public_archive)
 
 
 def _check_open(room: Room, who: Jid) -> None:

@@ -6,8 +6,9 @@ import json
 from typing import Any, ClassVar
 
 from tests.plugins.muc.kit import GARDEN, JOIN, USER, RoomTestCase
+from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.outcome import Affiliated, Configured
-from xmppd.plugins.muc.room.ranks import Affiliation
+from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.state import Member
 from xmppd.plugins.muc.service.store import find
 from xmppd.testing import Client
@@ -104,9 +105,9 @@ class Registered(RegistrationTestCase):
         self.assertEqual((self.made.version, member.version), (before + 1, before + 1))
 
     def test_in_the_room(self) -> None:
-        """A visitor of a moderated room is a participant by it (section 5.1.2)."""
-        self.set_up(moderated=True)
+        """A visitor is a participant by it (section 5.1.2)."""
         self.enter(self.hag, "oldhag")
+        self.made.occupants["oldhag"].role = Role.VISITOR
         self.crone.clear()
         self.registered(self.hag, roomnick="thirdwitch")
         item = "<item affiliation='member' role='participant' jid='{hag}'/>"
@@ -330,6 +331,20 @@ class Approving(RegistrationTestCase):
             f"<message from='{GARDEN}'><x xmlns='{USER}'><invite from='crone@example.org'/>"
             "<password>cauldronburn</password></x></message>"
         )
+
+    def test_where_members_may_do_more(self) -> None:
+        """There nobody becomes one without an admin, whatever the option says."""
+        for options, waits in (
+            ({}, False), ({"members_only": True}, True), ({"password": "p"}, True), ({"moderated": True}, True),
+            ({"public_archive": False}, True), ({"public_archive": False, "archive": False}, False),
+            ({"registration_approval": True}, True),
+        ):  # fmt: skip
+            with self.subTest(options=options):
+                self.made.config = RoomConfig().changed({"persistent": True, **options})
+                self.registered(self.hag, roomnick="thirdwitch")
+                self.assertEqual((self.waits(), self.member() is None), (waits, waits))
+                self.registered(self.hag, "<remove/>")
+                self.pump(61)
 
     def test_denied(self) -> None:
         self.registered(self.hag, roomnick="thirdwitch")
