@@ -56,8 +56,8 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
 
     label = "conference"
     xep = (
-        (45, "1.35.5"), (307, "0.1"), (313, "1.1.3"), (317, "0.3.1"), (359, "0.7.0"), (410, "1.1.0"), (421, "1.0.1"),
-        (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"), (433, "0.1.0"), (437, "0.2.0"), (452, "0.2.2"),
+        (45, "1.35.5"), (249, "1.2"), (307, "0.1"), (313, "1.1.3"), (317, "0.3.1"), (359, "0.7.0"), (410, "1.1.0"),
+        (421, "1.0.1"), (424, "0.4.2"), (425, "0.3.0"), (431, "0.2.0"), (433, "0.1.0"), (437, "0.2.0"), (452, "0.2.2"),
         (463, "0.2.0"), (486, "0.1.0"), (488, "0.1.0"), (500, "0.1.1"), (502, "0.1.0"),
     )  # fmt: skip
     features = SERVICE_FEATURES
@@ -84,12 +84,12 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         await self.archive.start()
         self.indicators = Indicators(self.host, self.jid, self.archive, lambda: self.options, self.later)
         missing = Missing(self.host, self.indicators)
-        self.delivering = Delivering(self.host, self.rooms, self.archive, missing, self.indicators)
+        pace = Pace(self.later, lambda: float(self.options.presence_per_second))
+        self.delivering = Delivering(self.host, self.rooms, self.archive, missing, self.indicators, pace)
         self.guard = Guard(self.host, self.rooms, self.options, self.clock.seconds)
         await self.guard.load()
         self.between = Between(self.host, self.options, self.clock.seconds, self.guard.admit)
         self.searches = Window(self.options.searches_per_minute, _MINUTE)
-        pace = Pace(self.later, lambda: float(self.options.presence_per_second))
         self.absent = Absent(self.host, self.rooms, self.delivering, pace, self.clock.seconds)
 
     async def reconfigured(self, options: Any) -> None:
@@ -130,6 +130,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             token_uses=options.max_token_uses,
             items=options.max_items,
             reason_characters=options.max_reason,
+            at_once=options.presence_per_second,
             text_characters=options.max_text,
             contacts=options.max_contacts,
             invitations=options.max_invitations,

@@ -158,6 +158,8 @@ class Outcome:
     :ivar taken_back: what was said before, and is to be seen no more.
     :ivar happened: what other plugins are told of.
     :ivar reply: the content of the answer to a request.
+    :ivar presences: how many are sent because others are told how somebody is.
+    :ivar later: acts that tell others the same of more people, as they are then: one after another, at a pace.
     """
 
     sent: list[tuple[Stanza, Iterable[Jid]]] = field(default_factory=list)
@@ -166,6 +168,8 @@ class Outcome:
     taken_back: TakenBack | None = None
     happened: list[Happening] = field(default_factory=list)
     reply: Payload = b""
+    presences: int = 0
+    later: list[Callable[[], Outcome]] = field(default_factory=list)
 
     def send(self, stanza: Stanza, *recipients: Jid) -> None:
         """Send a stanza to these."""
@@ -182,4 +186,6 @@ class Outcome:
         self.said = other.said or self.said
         self.taken_back = other.taken_back or self.taken_back
         self.happened += other.happened
+        self.presences += other.presences
+        self.later += other.later
         return self

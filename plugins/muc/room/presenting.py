@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from xmppd.api import Jid, Message, Presence, tag
 from xmppd.plugins.muc.room import hats
@@ -116,6 +117,11 @@ def announce(
 
 
 def _tell_others(room: Room, occupant: Occupant, out: Outcome, change: Change, mine: Collection[Jid] = ()) -> None:
+    """Tell them now, or at a pace, if much is told at once: everybody of everybody in a large room."""
+    if out.presences >= room.service.limits.at_once:
+        out.later.append(partial(_tell_later, room, occupant, change, mine))
+        return
+    out.presences += len(room.devices)
     device = tuple(mine)[-1] if mine else None
     seeing: list[Jid] = []
     others: list[Jid] = []
@@ -126,6 +132,16 @@ def _tell_others(room: Room, occupant: Occupant, out: Outcome, change: Change, m
         out.show(presence_of(room, occupant, full=True, change=change, device=device), seeing)
     if others:
         out.show(presence_of(room, occupant, full=False, change=change), others)
+
+
+def _tell_later(room: Room, occupant: Occupant, change: Change, mine: Collection[Jid]) -> Outcome:
+    """The same, unless what there was to tell is not so any more: then something else has been told meanwhile."""
+    out = Outcome()
+    there = room.occupants.get(occupant.nick)
+    shown = there is not None and room.broadcasts(there.role)
+    if (not shown and there in (None, occupant)) if change.gone else (shown and there is occupant):
+        _tell_others(room, occupant, out, change, mine)
+    return out
 
 
 def hide(room: Room, occupant: Occupant, out: Outcome) -> None:

@@ -59,6 +59,7 @@ class Limits:
     :ivar history_octets: how large these may be together.
     :ivar affiliations: of how many people a room may say what they are to it.
     :ivar nick_characters: how long a nickname may be.
+    :ivar at_once: how many presences an act may send at once, before others are told of the rest at a pace.
     :ivar items: how many people one request may change something for.
     :ivar reason_characters: how long the reason for that may be.
     :ivar vcard_octets: how large the room's vCard may be, its avatar included.
@@ -82,6 +83,7 @@ class Limits:
     history_octets: int = 262_144
     affiliations: int = 10_000
     nick_characters: int = 64
+    at_once: int = 10_000
     items: int = 500
     reason_characters: int = 1000
     vcard_octets: int = 131_072

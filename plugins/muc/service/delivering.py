@@ -28,6 +28,7 @@ from xmppd.plugins.muc.service import store
 from xmppd.plugins.muc.service.store import Key
 
 if TYPE_CHECKING:
+    from xmppd.api.pace import Pace
     from xmppd.plugins.muc.service.archive import RoomArchive
     from xmppd.plugins.muc.service.indicators import Indicators
     from xmppd.plugins.muc.service.missing import Missing
@@ -39,16 +40,20 @@ _log = Logger(namespace="xmppd.plugins.muc")
 
 
 class Delivering:
-    """Puts outcomes into effect."""
+    """Puts outcomes into effect.
+
+    :param pace: by which others are told what an act has to tell them later.
+    """
 
     def __init__(
-        self, host: IHost, rooms: Rooms, archive: RoomArchive, missing: Missing, indicators: Indicators
+        self, host: IHost, rooms: Rooms, archive: RoomArchive, missing: Missing, indicators: Indicators, pace: Pace
     ) -> None:
         self._host = host
         self._rooms = rooms
         self._archive = archive
         self._missing = missing
         self._indicators = indicators
+        self._pace = pace
         self._serial = 0
 
     def deliver(self, room: Room, outcome: Outcome, cause: Stanza) -> Awaitable[None] | None:
@@ -67,7 +72,14 @@ class Delivering:
             self._say(room, outcome.said, cause, pending)
         if outcome.happened:
             self._tell(room, outcome.happened, pending, cause)
+        if outcome.later:
+            self._host.spawn(self._deliver_later(room, outcome.later), f"telling everybody in {room.jid} at a pace")
         return settled(*pending) if pending else None
+
+    async def _deliver_later(self, room: Room, later: Iterable[Callable[[], Outcome]]) -> None:
+        for act in later:
+            await self._pace.step(1 + len(room.devices))
+            await settled(self.on_behalf(room, act()))
 
     def _store(self, room: Room, outcome: Outcome, cause: Stanza) -> None:
         changes = tuple(outcome.changes)
