@@ -101,6 +101,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " nobody has asked for is ignored and counted.",
     ),
     237: ("Roster Versioning", ""),
+    249: ("Direct MUC Invitations", "They pass from user to user, wait for who is offline, are copied and archived."),
     280: (
         "Message Carbons",
         "An error is copied if the message it answers was, one of the last 30 of the account. What waits for a device"
