@@ -122,6 +122,8 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             nick_characters=options.max_nick,
             vcard_octets=options.max_vcard,
             hats=options.max_hats,
+            hat_characters=options.max_hat,
+            hats_each=options.max_hats_each,
             hats_worn=options.max_hats_worn,
             mentions=options.max_mentions,
             removals=options.max_removals,

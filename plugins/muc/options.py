@@ -32,6 +32,8 @@ class MucOptions(Component.Options):
     max_nick: int = Field(64, ge=1, description="Characters that a nickname may have.")
     max_vcard: int = Field(131_072, ge=1, description="Octets that the vCard of a room may have, its avatar included.")
     max_hats: int = Field(50, ge=0, description="Hats (XEP-0317) that a room may have.")
+    max_hat: int = Field(200, ge=1, description="Characters that the title and the URI of a hat may have.")
+    max_hats_each: int = Field(10, ge=1, description="Hats that one person may wear in a room.")
     max_hats_worn: int = Field(1000, ge=0, description="Hats that the people of a room may wear, all together.")
     max_mentions: int = Field(
         10, ge=0, description="Members who are told that one message mentions them, while they are not in the room."

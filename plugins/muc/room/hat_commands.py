@@ -57,7 +57,7 @@ def _create_form(room: Room) -> bytes:
 def _create(room: Room, iq: Iq, values: forms.Values) -> Outcome:
     """Make a hat, or change the one with that URI (section 4.2)."""
     uri, title, hue = (forms.one(values, var) for var in (_URI, _TITLE, _HUE))
-    most = room.service.limits.text_characters
+    most = room.service.limits.hat_characters
     if not _SCHEME.match(uri) or len(uri) > most:
         raise bad_payload("The hat needs a URI.")
     if not title or len(title) > most:
@@ -120,6 +120,8 @@ def _assign(room: Room, iq: Iq, values: forms.Values) -> Outcome:
         return Outcome()
     if before.assignments >= room.service.limits.hats_worn:
         raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Too many hats are worn in this room.")
+    if len(before.worn.get(str(who), ())) >= room.service.limits.hats_each:
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="They wear too many hats.")
     return _changed(room, before.given(who, uri), [who], configured=False)
 
 

@@ -64,6 +64,8 @@ class Limits:
     :ivar reason_characters: how long the reason for that may be.
     :ivar vcard_octets: how large the room's vCard may be, its avatar included.
     :ivar hats: how many different hats it may have (XEP-0317).
+    :ivar hat_characters: how long the title and the URI of one may be.
+    :ivar hats_each: how many one person may wear.
     :ivar hats_worn: how many its people may wear, all together.
     :ivar mentions: how many people are told that one message mentions them (XEP-0452).
     :ivar removals: how many people it remembers who are nothing to it any more (XEP-0463).
@@ -88,6 +90,8 @@ class Limits:
     reason_characters: int = 1000
     vcard_octets: int = 131_072
     hats: int = 50
+    hat_characters: int = 200
+    hats_each: int = 10
     hats_worn: int = 1000
     mentions: int = 10
     removals: int = 1000

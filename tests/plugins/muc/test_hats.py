@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.plugins.muc.kit import GARDEN, RoomTestCase
 from xmppd.testing import Client
 
@@ -13,7 +15,7 @@ HOST, SCRIBE, OTHER = "urn:example:host", "urn:example:scribe", "urn:example:oth
 
 class HatTests(RoomTestCase):
     plugins = ("muc", "presence", "roster", "disco")
-    config = {"muc": {"max_hats": 2, "max_hats_worn": 2, "max_text": 20}}
+    config = {"muc": {"max_hats": 2, "max_hats_worn": 2, "max_hat": 20}}
 
     def setUp(self) -> None:
         super().setUp()
@@ -115,6 +117,14 @@ class HatTests(RoomTestCase):
         self.refused("resource-constraint", self.romeo, "assign", jid="c@example.org", uri=HOST)
         self.done("unassign", jid="a@example.org", uri=HOST)
         self.done("assign", jid="c@example.org", uri=HOST)
+
+    def test_max_hats_each(self) -> None:
+        self.plugin("muc").service.limits = replace(self.plugin("muc").service.limits, hats_each=1)
+        for uri in (HOST, SCRIBE):
+            self.done("create", title="x", uri=uri)
+        self.done("assign", jid="juliet@example.org", uri=HOST)
+        self.refused("resource-constraint", self.romeo, "assign", jid="juliet@example.org", uri=SCRIBE)
+        self.done("assign", jid="romeo@example.org", uri=SCRIBE)
 
     def test_malformed(self) -> None:
         create = self.refused
