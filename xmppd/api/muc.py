@@ -129,7 +129,7 @@ class RoomItems(DiscoItems):
 
 @dataclass(slots=True)
 class MemberMissed:
-    """A member who has registered a nickname is not in a room where something was said that is kept, and there to be read.
+    """A member with a registered nickname is not in a room where something was said that is kept, and to be read.
 
     It is for those who tell people on another way, as by push. Unless somebody observes it, nobody looks for whom it
     concerns: that takes a walk over the members for each message.

@@ -72,7 +72,8 @@ class Avatars(RoomTestCase):
         self.juliet.expect(update(""), CONFIGURED)
         self.ask(self.juliet)
         self.juliet.expect(
-            f"<iq type='error' id='g'>{{...}}<error type='cancel'>{{...}}<item-not-found xmlns='{ERRORS}'/></error></iq>"
+            "<iq type='error' id='g'>{...}<error type='cancel'>{...}"
+            f"<item-not-found xmlns='{ERRORS}'/></error></iq>"
         )
 
     def test_stays(self) -> None:

@@ -369,7 +369,7 @@ class Unobserved(MissingTestCase):
         class Members(dict[Jid, Member]):
             walks = 0
 
-            def __iter__(self):  # type: ignore[no-untyped-def]
+            def __iter__(self):
                 Members.walks += 1
                 return super().__iter__()
 

@@ -33,7 +33,9 @@ class TakingBack(RoomTestCase):
         return found[1]
 
     def moderate(self, client: Client, id: str, inside: str = f"<retract xmlns='{RETRACT}'/>") -> None:
-        client.send(f"<iq type='set' to='{GARDEN}' id='m'><moderate id='{id}' xmlns='{MODERATE}'>{inside}</moderate></iq>")
+        client.send(
+            f"<iq type='set' to='{GARDEN}' id='m'><moderate id='{id}' xmlns='{MODERATE}'>{inside}</moderate></iq>"
+        )
 
     def refused(self, client: Client, type_: str, condition: str) -> None:
         client.expect(
@@ -114,7 +116,8 @@ class TakingBack(RoomTestCase):
         self.moderate(self.romeo, id, f"<retract xmlns='{RETRACT}'/><reason>why</reason>")
         told = (
             f"<message type='groupchat' from='{GARDEN}'><retract id='{id}' xmlns='{RETRACT}'>"
-            f"<moderated by='{GARDEN}/Romeo' xmlns='{MODERATE}'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='{{any}}'/>"
+            f"<moderated by='{GARDEN}/Romeo' xmlns='{MODERATE}'>"
+            "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='{any}'/>"
             "</moderated><reason>why</reason></retract>{...}</message>"
         )
         self.romeo.expect_all("<iq type='result' id='m'/>", told)

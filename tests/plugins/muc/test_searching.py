@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from tests.plugins.muc.kit import RoomTestCase
 
@@ -18,7 +19,7 @@ class SearchTestCase(RoomTestCase):
         self.romeo = self.login("romeo@example.org/orchard")
         self.juliet = self.login("juliet@example.org/balcony")
 
-    def make(self, name: str, title: str = "", about: str = "", **config: object) -> None:
+    def make(self, name: str, title: str = "", about: str = "", **config: Any) -> None:
         room = f"{name}@{SERVICE}"
         self.make_room(self.romeo, room=room, name=title, description=about, persistent=True, **config)
 
