@@ -222,7 +222,8 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         room = await self.room(presence.recipient.bare)
         if room is None and presence.type == "available" and presence.has(MUC, "x"):
             await self.guard.may_own(presence.sender.bare)
-        await settled(self._presence(room, presence))
+        # Others may have waited for the same, and one of them has made the room.
+        await settled(self._presence(self.rooms.loaded.get(presence.recipient.bare), presence))
 
     def _presence(self, room: Room | None, presence: Presence) -> Awaitable[None] | None:
         now = self.clock.seconds()

@@ -15,9 +15,14 @@ from dataclasses import dataclass, field
 
 from tests.faults.checker import Kind, Violation, late
 from tests.faults.history import Event, History, Key, What
+from tests.faults.plan import SLEEP
 from tests.faults.rooms.reading import Sight
 from tests.interop.server import DOMAIN
 
+#: Seconds by which others may know that a connection is lost before its own end has looked.
+_NOTICE = 1.0
+#: Seconds for which nobody looks at a device, at most.
+_ASLEEP = 8.0
 _ENDS = (What.PARTING, What.LEFT, What.OVER)
 
 
@@ -30,6 +35,7 @@ class _Stay:
     """
 
     device: str
+    entered: float = 0.0
     parted: float | None = None
     lost: bool = False
     left: Event | None = None
@@ -40,13 +46,19 @@ class _Room:
     """The events of a room, by what the rules ask for."""
 
     def __init__(self, name: str, history: History) -> None:
-        self.name, self.ending = name, history.rooms[name]
+        self.name, self.ending, self._devices = name, history.rooms[name], history.devices
         self.events = [event for event in history.events if event.room == name or (event.key and event.key.to == name)]
         self.sent: dict[Key, Event] = {}
         self.sets: dict[What, set[Key]] = defaultdict(set)
         self.reflected: set[Key] = set()
         self.heard: list[Event] = []
         self.stays: dict[str, _Stay] = {}
+        self.nicks: dict[str, set[str]] = defaultdict(set)
+        #: When somebody stopped to look at a device, or its connection broke.
+        self._unseen: dict[str, list[float]] = defaultdict(list)
+        for event in history.events:
+            if event.what is What.BROKEN or (event.what is What.FAULT and event.text.startswith(SLEEP)):
+                self._unseen[event.device].append(event.time)
         #: What was heard by who was not in the room.
         self.astray: list[Event] = []
         present: dict[str, str] = {}
@@ -73,7 +85,10 @@ class _Room:
 
     def _stay(self, event: Event, present: dict[str, str]) -> None:
         if event.what is What.ENTERING:
-            self.stays[event.id] = _Stay(event.device)
+            self.stays[event.id] = _Stay(event.device, event.time)
+            self.nicks[event.id].add(event.text)
+        elif event.what is What.RENAMING:
+            self.nicks[event.id].add(event.text)
         elif event.what is What.ENTERED:
             present[event.device] = event.id
         elif event.what in _ENDS and event.id in self.stays:
@@ -84,6 +99,11 @@ class _Room:
             stay.lost = stay.lost or (event.what is What.OVER and event.text == "lost")
             if event.what is not What.PARTING:
                 present.pop(event.device, None)
+
+    def unattended(self, device: str, since: float, until: float) -> bool:
+        """Was there a time in between when nobody looked at a device that has a session?"""
+        asleep = self._unseen[device] if device in self._devices else []
+        return any(since - _ASLEEP <= time <= until for time in asleep)
 
     @property
     def promised(self) -> set[Key]:
@@ -167,12 +187,18 @@ def _stayed(room: _Room) -> Iterator[Violation]:
 
 
 class _Book:
-    """Who is in the room as one device sees it, from entering to leaving."""
+    """Who is in the room as one device sees it, from entering to leaving.
+
+    Of the presence that came while it was disconnected, or while nobody looked at it, it gets the latest of each
+    nickname only (XEP-0352 section 5.1): so it may hear of the end of what it has not heard of.
+    """
 
     def __init__(self, room: _Room, device: str) -> None:
         self._room, self._device = room, device
-        self.there: dict[str, str] = {}
+        #: By nickname: the stay, and when it was seen last.
+        self.there: dict[str, tuple[str, float]] = {}
         self._seen: set[str] = set()
+        self._left: set[str] = set()
         self._renamed: dict[str, str] = {}
 
     def _wrong(self, kind: Kind, event: Event, stay: str, text: str) -> Violation:
@@ -183,31 +209,39 @@ class _Book:
         if sight.gone:
             yield from self._gone(event, sight)
             return
-        before = self.there.get(sight.nick)
-        if before is None and sight.stay in self._seen and self._renamed.pop(sight.nick, None) != sight.stay:
-            yield self._wrong(Kind.SEEN_TWICE, event, sight.stay, f"{sight.nick} enters again")
-        elif before is not None and before != sight.stay:
+        before, since = self.there.get(sight.nick, ("", 0.0))
+        if not before and sight.stay in self._seen and self._renamed.pop(sight.nick, None) != sight.stay:
+            if not self._room.unattended(self._device, 0.0, event.time) or sight.stay in self._left:
+                yield self._wrong(Kind.SEEN_TWICE, event, sight.stay, f"{sight.nick} enters again")
+        elif before and before != sight.stay and not self._room.unattended(self._device, since, event.time):
             yield self._wrong(Kind.UNSEEN, event, before, f"that it left; {sight.stay} has its place")
         if sight.stay not in self._room.stays:
             yield self._wrong(Kind.INVENTED, event, sight.stay, f"{sight.nick} is nobody")
-        self.there[sight.nick] = sight.stay
+        self.there[sight.nick] = (sight.stay, event.time)
         self._seen.add(sight.stay)
 
     def _gone(self, event: Event, sight: Sight) -> Iterator[Violation]:
-        stay = self.there.pop(sight.nick, None)
-        if stay is None:
+        stay = self.there.pop(sight.nick, ("", 0.0))[0] or self._renamed.pop(sight.nick, "")
+        stay = stay or self._unheard(event, sight)
+        if not stay:
             yield self._wrong(Kind.SEEN_TWICE, event, sight.stay, f"{sight.nick} leaves, and is not there")
-            return
-        if sight.renamed:
+        elif sight.renamed:
             self._renamed[sight.renamed] = stay
-            return
-        whose = self._room.stays.get(stay)
-        if whose is None or sight.own:
-            return
-        if whose.parted is None or whose.parted > event.time:
-            yield self._wrong(Kind.SEEN_LEAVING, event, stay, str(sight))
-        elif whose.lost and not {"332", "333"} & set(sight.codes):
-            yield self._wrong(Kind.CODES, event, stay, str(sight))
+        elif not sight.own and stay in self._room.stays:
+            self._left.add(stay)
+            whose = self._room.stays[stay]
+            if whose.parted is None or whose.parted > event.time + _NOTICE:
+                yield self._wrong(Kind.SEEN_LEAVING, event, stay, str(sight))
+            elif whose.lost and not {"332", "333"} & set(sight.codes):
+                yield self._wrong(Kind.CODES, event, stay, str(sight))
+
+    def _unheard(self, event: Event, sight: Sight) -> str:
+        """Return whose leave that may be, if it has not been seen to enter because nobody looked."""
+        for name, stay in self._room.stays.items():
+            taken = sight.nick in self._room.nicks[name] and name not in self._left
+            if taken and self._room.unattended(self._device, stay.entered, event.time) and stay.entered <= event.time:
+                return name
+        return ""
 
 
 def _seen(room: _Room) -> Iterator[Violation]:
@@ -233,7 +267,9 @@ def _in_the_end(room: _Room) -> Iterator[Violation]:
             if book[nick][1:] != next(iter(ending.books.values())).get(nick, book[nick])[1:]:
                 yield Violation(Kind.UNSEEN, device, None, f"how {nick} is: {book[nick]}", room.name, seen[nick])
     yield from _differ(room.name, f"the list of {room.name}", nicks, ending.roll)
-    yield from _differ(room.name, f"the items of {room.name}", dict.fromkeys(nicks, ""), dict.fromkeys(ending.listed, ""))
+    yield from _differ(
+        room.name, f"the items of {room.name}", dict.fromkeys(nicks, ""), dict.fromkeys(ending.listed, "")
+    )
 
 
 def _differ(room: str, where: str, there: dict[str, str], seen: dict[str, str]) -> Iterator[Violation]:

@@ -46,7 +46,7 @@ class Seat:
 
     def __init__(self, room: str, nick: str) -> None:
         self.room, self.nick = room, nick
-        self.wanted = True
+        self.wanted = False
         self.state = State.OUT
         self.stay = self.show = self.renaming = ""
         self.book: dict[str, tuple[str, str, str, str]] = {}
@@ -200,4 +200,3 @@ class Guest:
         elif said is not None:
             self._note(What.HEARD, seat, "past" if said.past else "live", said.key, said.id)
         return True
-

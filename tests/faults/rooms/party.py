@@ -183,7 +183,9 @@ class Party:
         return [*self._guests(), self._witness.guest]
 
     def _agreed(self) -> bool:
-        return all(len({tuple(sorted(book.items())) for book in self._books(room).values()}) == 1 for room in self.rooms)
+        return all(
+            len({tuple(sorted(book.items())) for book in self._books(room).values()}) == 1 for room in self.rooms
+        )
 
     def _books(self, room: str) -> dict[str, dict[str, tuple[str, str, str, str]]]:
         seats = {guest.name: guest.seats[room] for guest in self._everybody() if room in guest.seats}
@@ -233,4 +235,3 @@ class Party:
         for passer in (*self._passers, self._witness):
             with contextlib.suppress(OSError):
                 await passer.stop()
-

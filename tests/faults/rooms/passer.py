@@ -73,9 +73,7 @@ class Passer:
     async def _connect(self) -> None:
         stream = self._stream = await Stream.connect(self._port, self._lost)
         await stream.log_in(self.account, PASSWORD)
-        stream.write(
-            f"<iq type='set' id='bind'><bind xmlns='{BIND}'><resource>{self._resource}</resource></bind></iq>"
-        )
+        stream.write(f"<iq type='set' id='bind'><bind xmlns='{BIND}'><resource>{self._resource}</resource></bind></iq>")
         answer = await stream.next()
         if answer.get("type") != "result":
             raise ConnectionError("not bound")
@@ -123,7 +121,8 @@ class Passer:
         if self._on:
             self._on = False
             self._record(What.BROKEN, self.name, None, self._session, why)
-            self.guest.over("gone" if self._going else "lost")
+            ended = self._stream is not None and self._stream.ended_properly
+            self.guest.over("gone" if self._going or ended else "lost")
 
     def _put(self, xml: str, token: Key | str) -> None:
         if self._stream is not None:

@@ -141,9 +141,7 @@ def message(key: Key, subject: bool = False) -> str:
 
 def configuration(**fields: str) -> str:
     """Return the payload that configures a room."""
-    filled = "".join(
-        f"<field var='{name}'><value>{escape(value)}</value></field>" for name, value in fields.items()
-    )
+    filled = "".join(f"<field var='{name}'><value>{escape(value)}</value></field>" for name, value in fields.items())
     form = f"<field var='FORM_TYPE' type='hidden'><value>{MUC}#roomconfig</value></field>"
     var = filled.replace("var='", "var='muc#roomconfig_")
     return f"<query xmlns='{OWNER}'><x xmlns='jabber:x:data' type='submit'>{form}{var}</x></query>"
@@ -161,7 +159,9 @@ def asking(kind: str, value: str) -> str:
 
 def items(answer: ET.Element) -> list[dict[str, str]]:
     """Return the attributes of the items in an answer to an admin, or of a list (XEP-0030)."""
-    return [dict(element.attrib) for element in answer.iter() if element.tag in (f"{{{ADMIN}}}item", f"{{{DISCO}}}item")]
+    return [
+        dict(element.attrib) for element in answer.iter() if element.tag in (f"{{{ADMIN}}}item", f"{{{DISCO}}}item")
+    ]
 
 
 def field(answer: ET.Element, name: str) -> str:
