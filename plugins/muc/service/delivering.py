@@ -78,7 +78,8 @@ class Delivering:
 
     async def _deliver_later(self, room: Room, later: Iterable[Callable[[], Outcome]]) -> None:
         for act in later:
-            await self._pace.step(1 + len(room.devices))
+            for _ in range(len(room.devices)):
+                await self._pace.step()
             await settled(self.on_behalf(room, act()))
 
     def _store(self, room: Room, outcome: Outcome, cause: Stanza) -> None:
