@@ -174,6 +174,13 @@ class QueueTests(Connections):
         self.juliet.send(f"<presence to='a@{IRC}' type='subscribe'/>")
         self.juliet.expect(f"<presence type='error'><error type='wait'>{TIMEOUT}{{...}}</error></presence>")
 
+    def test_who_enters_a_room_is_told(self) -> None:
+        self.pump(30)
+        enter = "<x xmlns='http://jabber.org/protocol/muc'/>"
+        self.juliet.send(f"<presence to='#verona@{IRC}/j' id='1'>{enter}</presence>")
+        error = f"<error type='wait'>{TIMEOUT}{{...}}</error>"
+        self.juliet.expect(f"<presence type='error' id='1' from='#verona@{IRC}/j'>{enter}{error}</presence>")
+
     def test_too_many(self) -> None:
         for text in ("1", "2", "3"):
             self.talk("short.example.org", text)

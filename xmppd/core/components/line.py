@@ -24,6 +24,8 @@ __all__ = ["Line", "LineSettings", "Link"]
 
 #: Presence that nobody waits for an answer to.
 _SILENT = frozenset(("available", "unavailable", "probe"))
+#: But who wants to enter a room (XEP-0045 section 7.2) does.
+_MUC = "http://jabber.org/protocol/muc"
 
 
 class LineSettings(Protocol):
@@ -243,7 +245,7 @@ class Line(InTurn[Stanza]):
 
     def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
         self.refused += 1
-        if isinstance(stanza, Presence) and stanza.type in _SILENT:
+        if isinstance(stanza, Presence) and stanza.type in _SILENT and not stanza.has(_MUC, "x"):
             return
         pending = self.server.router.bounce(stanza, error)
         if pending is not None:
