@@ -228,7 +228,8 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     def _presence(self, room: Room | None, presence: Presence) -> Awaitable[None] | None:
         now = self.clock.seconds()
         if presence.type == "unavailable":
-            return None if room is None else self._done(room, leaving.exit(room, presence, now), presence)
+            last = self.guard.last_words(presence)
+            return None if room is None else self._done(room, leaving.exit(room, last, now), presence)
         if presence.type == "error":
             return None if room is None else self._done(room, leaving.bounced(room, presence, now), presence)
         if presence.type != "available":
@@ -284,6 +285,8 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     @signed
     def message(self, message: Message) -> Awaitable[None] | None:
         """Take a message to a room, or to one of its occupants."""
+        if message.type != "error":
+            self.guard.check_id(message)
         if not message.recipient.local:
             self.indicators.bounced(message)
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
@@ -318,6 +321,8 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
 
     async def iq(self, iq: Iq) -> None:
         """Take a request to a room, or one to an occupant or the answer to it."""
+        if iq.answerable:
+            self.guard.check_id(iq)
         if not iq.recipient.local:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         room = await self.room(iq.recipient.bare)

@@ -25,6 +25,7 @@ class MucOptions(Component.Options):
     max_broadcast: int = Field(
         67_108_864, ge=1, description="Octets that a message to a room may have, times the devices that are there."
     )
+    max_id: int = Field(1024, ge=64, description="Characters that the id of a message or request to a room may have.")
     max_presence: int = Field(8192, ge=1, description="Octets that the presence of somebody in a room may have.")
     max_affiliations: int = Field(
         10_000, ge=1, description="People of whom a room may say what they are to it: members, outcasts, and so on."

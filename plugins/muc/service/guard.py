@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from xmppd.api import Condition, IHost, Jid, Message, Presence, StanzaError
+from xmppd.api import Condition, IHost, Jid, Message, Presence, Stanza, StanzaError
 from xmppd.api.limits import TokenBucket, Window
 from xmppd.plugins.muc.service import store
 
@@ -97,7 +97,7 @@ class Guard:
             raise StanzaError(Condition.REGISTRATION_REQUIRED, text="These rooms are for the users of this server.")
 
     def enter(self, device: Jid, room: Room | None) -> None:
-        """Somebody wants to enter a room, or to create one (None).
+        """Somebody wants to enter a room, or to create one (None); who is there already is sent everything once more.
 
         :raises StanzaError: as :meth:`admit`; not-allowed, if they may not create rooms; resource-constraint, to try
             again, if they, or all together, have come too often, or there are too many rooms of theirs.
@@ -109,6 +109,8 @@ class Guard:
         if room is None:
             self._create(who, self._host.serves(who.domain))
         elif device in room.devices:
+            self.change(device, room)
+            self._entering.take("", len(room.devices))
             return
         now, foreign = self._now(), not self._host.serves(who.domain)
         if self._joins.full(who, now):
@@ -132,7 +134,7 @@ class Guard:
         :raises StanzaError: not-acceptable, if it is too long for a room, or for so many people; resource-constraint,
             if they have said so much, to so many, that it is enough for now.
         """
-        octets, heard_by = len(message.payload), len(room.devices)
+        octets, heard_by = _octets(message), len(room.devices)
         if octets > self._options.max_message or octets * heard_by > self._options.max_broadcast:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text="The message is too long for this room.")
         who = device.bare
@@ -148,6 +150,18 @@ class Guard:
         if len(presence.payload) > self._options.max_presence:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text="There is too much in the presence for a room.")
 
+    def last_words(self, presence: Presence) -> Presence:
+        """Return the presence with which somebody leaves, without what is in it, if that is too much for a room."""
+        return presence.with_payload(b"") if len(presence.payload) > self._options.max_presence else presence
+
+    def check_id(self, stanza: Stanza) -> None:
+        """Somebody sends something that is passed on, or remembered, by its id.
+
+        :raises StanzaError: not-acceptable, if that is too long.
+        """
+        if len(stanza.id or "") > self._options.max_id:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, text="The id is too long for a room.")
+
     def change(self, device: Jid, room: Room) -> None:
         """Somebody in a room shows another presence, or wants another nickname.
 
@@ -158,6 +172,10 @@ class Guard:
         if self._changes.full(key, now):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Your presence changes too often for a room.")
         self._changes.add(key, now)
+
+
+def _octets(message: Message) -> int:
+    return len(message.payload) + len(message.id or "") + len(message.lang or "")
 
 
 class Shares:
