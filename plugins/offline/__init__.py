@@ -48,7 +48,9 @@ from xmppd.plugins.offline.rules import is_passing, is_stored, stamps
 from xmppd.plugins.offline.waiting import Waiting
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay, without
+from xmppd.wire.xml import SEPARATOR
 
+_STAMP = f"{DELAY}{SEPARATOR}delay"
 _BATCH = 100  # messages read, handed over and deleted together
 _DAY = 86400.0
 _AGAIN = 30.0  # seconds until delivering is tried again after the database failed
@@ -102,7 +104,7 @@ class Offline(Plugin):
     def believe_no_other(self, event: ToAccount) -> Verdict | None:
         """Take out delay stamps that others made in our name (XEP-0203 section 6), also if it needn't wait."""
         message = event.stanza
-        if not message.has(DELAY, "delay") or not isinstance(message, Message) or message.again:
+        if _STAMP not in message.raw_names or not isinstance(message, Message) or message.again:
             return None
         honest = without(message, self.host.jid)
         return None if honest is message else Replace(honest)

@@ -6,7 +6,7 @@ These are structural types: whoever has the methods is one, and mypy checks it. 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -210,6 +210,9 @@ class IHost(Protocol):
 
     def route(self, stanza: Stanza) -> Awaitable[None] | None:
         """The same, for those who need to know when it is done: await what it returns, if anything."""
+
+    def route_copies(self, stanza: Stanza, recipients: Iterable[Jid]) -> Awaitable[None] | None:
+        """The same for a stanza to each of many recipients, which costs less; its own `to` doesn't count."""
 
     def request(self, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
         """Send an IQ from the host and wait for the answer.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
+from xmppd.api.events.stanzas import StanzaEvent, ToAccount
 from xmppd.api.limits import TokenBucket
+from xmppd.api.verdicts import Verdict
 from xmppd.api.waiting import settled
-from xmppd.core.plugins.dispatch import Handler, error_for
+from xmppd.core.plugins.dispatch import Handler, Tables, decide, error_for
 from xmppd.core.sessions import Session
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
@@ -35,6 +37,7 @@ class Acting:
 
     server: Server
     jid: Jid
+    tables: Tables
 
     def send(self, stanza: Stanza) -> None:
         """See :class:`xmppd.api.IHost`."""
@@ -46,11 +49,42 @@ class Acting:
         """See :class:`xmppd.api.IHost`."""
         return self.server.router.route(stanza)
 
+    def route_copies(self, stanza: Stanza, recipients: Iterable[Jid]) -> Awaitable[None] | None:
+        """See :class:`xmppd.api.IHost`. What the router and the host do for a device that is here is written out."""
+        filters = self.tables.to_account.get(stanza.kind, ())
+        sessions, route = self.server.directory.by_jid, self.server.router.route
+        pending: list[Awaitable[None]] = []
+        for copy in stanza.copies(recipients):
+            session = sessions.get(copy.recipient)
+            if session is None or session.host is not self:
+                wait = route(copy)
+            else:
+                event = ToAccount(copy, session.account)
+                verdict = decide(filters, event)
+                if verdict is None and event.also is None and event.stanza is copy:
+                    wait = session.send(copy)
+                else:
+                    wait = self.finish(event, verdict, self._deliver)
+            if wait is not None:
+                pending.append(wait)
+        return settled(*pending) if pending else None
+
     def request(self, iq: Iq, timeout: float = 60.0) -> Awaitable[Iq]:
         """See :class:`xmppd.api.IHost`."""
         return self.server.requests.send(iq.readdressed(from_=self.jid), timeout)
 
     def from_client(self, stanza: Stanza, session: Session) -> Awaitable[None] | None:
+        """See Host."""
+        raise NotImplementedError
+
+    def finish(
+        self, event: StanzaEvent, verdict: Verdict | Awaitable[Verdict | None] | None,
+        onward: Callable[[Stanza], Awaitable[None] | None],
+    ) -> Awaitable[None] | None:  # fmt: skip
+        """See Host."""
+        raise NotImplementedError
+
+    def _deliver(self, stanza: Stanza) -> Awaitable[None] | None:
         """See Host."""
         raise NotImplementedError
 

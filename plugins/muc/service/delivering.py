@@ -105,11 +105,9 @@ class Delivering:
             self._archive.configure(room, cause)
 
     def _send(self, stanza: Stanza, recipients: Iterable[Jid], pending: list[Awaitable[None]]) -> None:
-        route = self._host.route
-        for copy in stanza.copies(recipients):
-            wait = route(copy)
-            if wait is not None:
-                pending.append(wait)
+        wait = self._host.route_copies(stanza, recipients)
+        if wait is not None:
+            pending.append(wait)
 
     def _say(self, room: Room, said: Said, cause: Stanza, pending: list[Awaitable[None]]) -> None:
         message = said.message.along(cause)
