@@ -30,8 +30,8 @@ class Result:
 
 
 HEADER = (
-    f"{'round':>5} {'kills':>6} {'other':>6} {'cuts':>5} {'sent':>7} {'acked':>7} {'live':>8} {'rooms':>6} {'heard':>7} {'fetched':>8} "
-    f"{'resumed':>8} {'refused':>8} {'bounced':>8} {'violations':>11} {'seconds':>8}"
+    f"{'round':>5} {'kills':>6} {'other':>6} {'cuts':>5} {'sent':>7} {'acked':>7} {'live':>8} {'said':>6} {'heard':>7} "
+    f"{'fetched':>8} {'resumed':>8} {'refused':>8} {'bounced':>8} {'violations':>11} {'seconds':>8}"
 )
 
 
@@ -40,7 +40,8 @@ def line(result: Result, kills: int, other: int) -> str:
     get = result.figures.get
     return (
         f"{result.number:5} {kills:6} {other:6} {result.cuts:5} {get(What.SENT, 0):7} {get('acked messages', 0):7} "
-        f"{get(What.RECEIVED, 0):8} {get('said in rooms', 0):6} {get('heard in rooms', 0):7} {get(What.FETCHED, 0):8} {get(What.RESUMED, 0):8} "
+        f"{get(What.RECEIVED, 0):8} {get('said in rooms', 0):6} {get('heard in rooms', 0):7} "
+        f"{get(What.FETCHED, 0):8} {get(What.RESUMED, 0):8} "
         f"{get(What.REFUSED, 0) + get(What.EXPIRED, 0):8} {get(What.BOUNCED, 0):8} {result.bad:11} "
         f"{result.seconds:8.1f}"
     )

@@ -1,4 +1,4 @@
-"""What a device does in rooms: it enters, talks, leaves, takes other nicknames, and keeps a book of who it sees there."""
+"""What a device does in rooms: it enters, talks, leaves, takes other nicknames, and keeps a book of who is there."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Guest:
             self._put(reading.showing(room, seat.nick, seat.stay, show), "presence")
 
     def say(self, room: str, subject: bool = False) -> bool:
-        """Say something, or set the subject; also from outside, where it has to be refused. Say whether that was done."""
+        """Say something, or set the subject; also from outside, where it has to be refused. False: not just now."""
         seat = self.seats[room]
         if not self._active or seat.state not in (State.IN, State.OUT):
             return False

@@ -18,6 +18,7 @@ DISCO = "http://jabber.org/protocol/disco#items"
 PAST = 5
 _X = f"{{{USER}}}x"
 _DELAY = "{urn:xmpp:delay}delay"
+_ITEMS = (f"{{{ADMIN}}}item", f"{{{DISCO}}}item")
 
 
 def address(room: str, nick: str = "") -> str:
