@@ -56,14 +56,29 @@ class Paces(SynchronousTestCase):
         self.work("a", 50)
         self.work("b", 50)
         self.clock.pump([0.05] * 9)
-        self.assertEqual(len(self.done), 51)
+        self.assertEqual(len(self.done), 50)
         self.assertGreater(self.done.count("b"), 10)
 
     def test_steps_that_cost_more(self) -> None:
         self.work("a", 10, steps=50.0)
         self.assertEqual(len(self.done), 1)
+        for _ in range(9):
+            self.clock.advance(0.05)
+        self.assertEqual(len(self.done), 1)
         self.clock.advance(0.05)
         self.assertEqual(len(self.done), 2)
+
+    def test_debt_is_kept_while_nobody_waits(self) -> None:
+        self.work("a", 1, steps=50.0)
+        self.clock.advance(0.05)
+        self.work("b", 2)
+        self.assertEqual(self.done, ["a", "b"])
+        for _ in range(8):
+            self.clock.advance(0.05)
+        self.assertEqual(self.done, ["a", "b"])
+        for _ in range(2):
+            self.clock.advance(0.05)
+        self.assertEqual(self.done, ["a", "b", "b"])
 
     def test_other_rate(self) -> None:
         self.work("a", 200)

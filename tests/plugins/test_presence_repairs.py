@@ -158,7 +158,7 @@ class Lost(RepairTestCase):
         self.quiet(*clients)
         self.host.notify(ServerUnreachable(NET, StanzaError(Condition.REMOTE_SERVER_TIMEOUT)))
         told = [sum(len(client.received) for client in clients)]
-        for _ in range(10):
+        for _ in range(14):
             self.clock.advance(0.05)
             told.append(sum(len(client.received) for client in clients))
         self.assertLess(told[0], 65)

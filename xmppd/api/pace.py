@@ -50,12 +50,13 @@ class Pace:
             await turn
 
     def _begin(self) -> None:
-        self._left = self._per_second() * _SLICE
+        # What a step has cost more than there was is made up for by those that follow.
+        self._left = min(self._left, 0.0) + self._per_second() * _SLICE
         self._next = self._later(_SLICE, self._go_on)
 
     def _go_on(self) -> None:
         self._next = None
-        if self._waiting:
+        if self._waiting or self._left < 0:
             self._begin()
             while self._waiting and self._left > 0:
                 self._waiting.popleft().callback(None)

@@ -106,7 +106,7 @@ class Absent(RoomTestCase):
         self.host.spawn(self.plugin("muc").server_lost(event), "losing a server")
         self.assertEqual(self.nicks(), ["Romeo"])
         self.assertLess(len(self.romeo.received), 3)
-        for _ in range(40):
+        for _ in range(80):
             self.pump(0.1)
         self.assertEqual(len(self.romeo.received), 31)
 
