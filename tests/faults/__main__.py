@@ -4,8 +4,9 @@ A round starts a fresh server process, connects clients (XEP-0198 with resumptio
 network that can be broken, and lets them write to each other. Meanwhile the server is killed, stopped, paused, its
 disk is filled, its database restarted; connections are reset, closed, cut inside a stanza, frozen, slowed down;
 devices go away and come back. Then everything is mended, and for every message whose sender got an ack it is checked
-that each device has it exactly once and in order, and both archives exactly once. Every violation is saved with the
-timeline of its message. The exit status is 0 if there was none, 1 if there was, 2 if it could not be found out.
+that each device has it exactly once and in order, and both archives exactly once. Some sit in rooms, and these are
+checked as well: what was said, who is there, whom everybody sees. Every violation is saved with its timeline. The exit
+status is 0 if there was none, 1 if there was, 2 if it could not be found out.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ class Promises(unittest.TestCase):
         self.addCleanup(logger.setLevel, logger.level)
         logger.setLevel(logging.CRITICAL)
 
-    def keep(self, seed: str, faults: dict[str, int], database: str = "sqlite") -> None:
+    def keep(self, seed: str, faults: dict[str, int], database: str = "sqlite", rooms: int = 0) -> None:
         """Play a round with these faults; fail with what is wrong, and where more is told."""
         clients = 10
-        shape = Shape(clients, 0.2, 50, seed)
+        shape = Shape(clients, 0.2, 50, seed, rooms=rooms)
         drawn = plan.draw(seed, faults, clients, gap=(0.5, 1.5))
         folder = Path(tempfile.mkdtemp(prefix="xmppd-faults-"))
         played = play("xmppd", database, shape, drawn, folder / seed)
@@ -34,14 +34,15 @@ class Promises(unittest.TestCase):
         events = [event.what for event in played.history.events]
         self.assertGreater(events.count(What.RECEIVED), 100)
         self.assertGreater(events.count(What.RESUMED), faults[plan.KILL])
+        self.assertGreater(events.count(What.HEARD), 50 * rooms)
 
     def test_kills(self) -> None:
-        self.keep("quick", {plan.KILL: 3, plan.STOP: 1, plan.PAUSE: 1, plan.LOCK: 1, "cuts": 25})
+        self.keep("quick", {plan.KILL: 3, plan.STOP: 1, plan.PAUSE: 1, plan.LOCK: 1, "cuts": 25}, rooms=1)
 
     def test_full_disk(self) -> None:
         if not have_disk():
             self.skipTest("needs root, to mount a small disk")
-        self.keep("disk", {plan.KILL: 1, plan.DISK: 2, "cuts": 10})
+        self.keep("disk", {plan.KILL: 1, plan.DISK: 2, "cuts": 10}, rooms=1)
 
     def test_postgres(self) -> None:
         if binaries() is None:

@@ -172,9 +172,10 @@ class Party:
             for guest in self._guests():
                 guest.tend()
             await asyncio.sleep(0.2)
-        for one in [*(device.guest for device in self._devices.values()), *present]:
-            if not one.settled:
-                self._record(What.UNSETTLED, one.name, text="is not where it wants to be in its rooms")
+        settled = {device.name: device.guest.settled for device in self._devices.values()}
+        settled |= {passer.name: passer.settled for passer in present}
+        for name in (name for name, is_settled in settled.items() if not is_settled):
+            self._record(What.UNSETTLED, name, text="is not where it wants to be in its rooms")
 
     def _settled(self, present: Sequence[Passer]) -> bool:
         return all(one.settled for one in present) and all(one.guest.settled for one in self._devices.values())

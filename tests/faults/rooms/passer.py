@@ -87,14 +87,12 @@ class Passer:
         self.guest.ready(self._session)
 
     async def _be_there(self) -> None:
+        """Stay for a while, or until it is told that all is over."""
         assert self._stream is not None
-        stream, away = self._stream, self._chance.uniform(1.5, 8.0)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(away):
-                await stream.ended.wait()
-        while self.stays and stream.open:
+        stream, end = self._stream, asyncio.get_running_loop().time() + self._chance.uniform(1.5, 8.0)
+        while stream.open and (self.stays or (not self.done and asyncio.get_running_loop().time() < end)):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.5):
+                async with asyncio.timeout(0.3):
                     await stream.ended.wait()
             self.guest.tend()
         if stream.open:
