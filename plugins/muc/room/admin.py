@@ -174,9 +174,9 @@ def _inviter(room: Room, actor: Actor) -> Jid:
 
 
 def _casting(room: Room, actor: Actor, role: Role, element: Element) -> Casting:
-    occupant = _named(room, element)
-    if actor.role is not Role.MODERATOR:
+    if actor.role is not Role.MODERATOR:  # asked first: nobody else learns whether somebody is there
         raise StanzaError(Condition.FORBIDDEN, text="That takes a moderator.")
+    occupant = _named(room, element)
     if role is Role.NONE and occupant.who == actor.who:
         raise StanzaError(Condition.CONFLICT, text="You can't kick yourself.")
     before = occupant.role
@@ -190,10 +190,10 @@ def _casting(room: Room, actor: Actor, role: Role, element: Element) -> Casting:
 
 
 def _standing(room: Room, actor: Actor, affiliation: Affiliation, element: Element) -> Standing:
-    who = _address(room, element)
-    before = room.affiliation(who)
     if not actor.is_admin:
         raise StanzaError(Condition.FORBIDDEN, text="That takes an admin.")
+    who = _address(room, element)
+    before = room.affiliation(who)
     if affiliation is Affiliation.OUTCAST and who == actor.who:
         raise StanzaError(Condition.CONFLICT, text="You can't ban yourself.")
     if not may_change_affiliation(actor.affiliation, before, affiliation):
