@@ -41,7 +41,7 @@ class Seat:
     :ivar wanted: does it want to be there?
     :ivar stay: names this time of being there.
     :ivar book: who is there, by nickname: the stay, role, affiliation, and what they show.
-    :ivar subject: what it was told on entering.
+    :ivar subject: what it was told last; None before it was told any.
     """
 
     def __init__(self, room: str, nick: str) -> None:
@@ -192,9 +192,10 @@ class Guest:
         if seat is None or message.get("type") == "error" or message.find(_RESULT) is not None:
             return False
         said = reading.said(message, seat.room)
-        if reading.is_subject(message) and (said is None or said.past):
+        if reading.is_subject(message):
             seat.subject = said.text if said is not None else ""
-            self._note(What.SUBJECT, seat, seat.subject)
+        if reading.is_subject(message) and (said is None or said.past):
+            self._note(What.SUBJECT, seat, seat.subject or "")
         elif said is not None and said.key is None:
             self._note(What.GARBLED, seat, said.text[:200])
         elif said is not None:

@@ -165,6 +165,7 @@ class Party:
             return
         for number, passer in enumerate(self._passers):
             passer.stays, passer.done = number == 0, True
+        await asyncio.wait(self._tasks, timeout=5)
         self._witness.start()
         end = time.monotonic() + PATIENCE
         present = [*self._passers, self._witness]
