@@ -111,7 +111,10 @@ class MucOptions(Component.Options):
         "more, who wants to enter is asked to try again.",
     )
     invitations_per_minute: int = Field(
-        20, ge=1, description="How many people one person may invite to rooms in a minute."
+        20,
+        ge=1,
+        description="How many people one person may invite to rooms in a minute. Of those who are made members, or"
+        " could approve a registration, and are not in the room, no more are told, either.",
     )
     max_invitations: int = Field(
         200, ge=0, description="Invitations that a room remembers until they are declined or can't be delivered."

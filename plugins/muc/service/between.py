@@ -93,6 +93,25 @@ class Between:
             except StanzaError as error:
                 raise StanzaError(Condition.NOT_ALLOWED, text=error.text) from None
 
+    def spare(self, who: Jid, outcome: Outcome) -> None:
+        """Leave out of what a request leads to what too many people would be told who are not in the room.
+
+        That they are members now, or that somebody wants to be, is no reason to send a message to any number of people:
+        it counts like invitations.
+
+        :param who: the bare real address of who has asked for it.
+        """
+        now, sent = self._now(), outcome.sent
+        for place, (stanza, recipients) in enumerate(sent):
+            if isinstance(stanza, Message):
+                sent[place] = (stanza, [to for to in recipients if to.resource or self._may_tell(who, now)])
+
+    def _may_tell(self, who: Jid, now: float) -> bool:
+        if self._invitations.full(who, now):
+            return False
+        self._invitations.add(who, now)
+        return True
+
     # Messages
 
     def private(self, room: Room, message: Message) -> Outcome:

@@ -99,3 +99,53 @@ class Ids(AmplificationTestCase):
         self.make_room(self.romeo)
         self.romeo.send(f"<message to='{GARDEN}' type='groupchat' id='{'i' * 64}'><body>hi</body></message>")
         self.assertIn("<body>hi</body>", self.romeo.received[-1])
+
+
+class Notices(AmplificationTestCase):
+    """Who sends few requests doesn't have any number of people get messages that never wanted any."""
+
+    config: ClassVar[Any] = {"muc": {"invitations_per_minute": 3, "registrations_per_minute": 100}}
+
+    def items(self, affiliation: str, count: int = 6) -> str:
+        items = "".join(f"<item jid='u{n}@example.net' affiliation='{affiliation}'/>" for n in range(count))
+        return f"<iq type='set' id='a' to='{GARDEN}'><query xmlns='{ADMIN}'>{items}</query></iq>"
+
+    def test_members(self) -> None:
+        """All become members; some are told."""
+        net = self.remote("example.net")
+        for members_only in (True, False):
+            with self.subTest(members_only=members_only):
+                made = self.make_room(self.romeo, members_only=members_only)
+                net.clear()
+                self.romeo.send(self.items("member"))
+                self.romeo.send(self.items("none"))
+                self.romeo.send(self.items("member"))
+                self.assertEqual(len([one for one in net.received if one.startswith("<message")]), 3)
+                self.assertEqual(len(made.members), 7)
+                self.romeo.send(self.items("none"))
+                self.pump(61)
+
+    def test_who_is_there(self) -> None:
+        """Those who are in the room are told everything."""
+        self.make_room(self.romeo, anonymous=False)
+        self.enter(self.juliet, "Juliet")
+        self.romeo.send(self.items("member"))
+        self.assertEqual(len([one for one in self.juliet.received if "u5@example.net" in one]), 1)
+        self.assertEqual(len([one for one in self.juliet.received if "@example.net" in one]), 6)
+
+    def test_admins(self) -> None:
+        """Of those who could approve a registration, some are asked."""
+        net = self.remote("example.net")
+        self.make_room(self.romeo, members_only=True)
+        for affiliation in ("member", "admin"):
+            self.romeo.send(self.items(affiliation))
+            self.pump(61)
+        net.clear()
+        self.juliet.send(
+            f"<iq type='set' id='r' to='{GARDEN}'><query xmlns='jabber:iq:register'><x xmlns='jabber:x:data'"
+            " type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>"
+            "<field var='muc#register_roomnick'><value>Juliet</value></field></x></query></iq>"
+        )
+        self.assertIn("type='result'", self.juliet.received[-1])
+        self.assertEqual(len([one for one in net.received if "muc#register" in one]), 3)
+        self.assertIn("muc#register", self.romeo.received[-1])
