@@ -15,7 +15,7 @@ HOST, SCRIBE, OTHER = "urn:example:host", "urn:example:scribe", "urn:example:oth
 
 class HatTests(RoomTestCase):
     plugins = ("muc", "presence", "roster", "disco")
-    config = {"muc": {"max_hats": 2, "max_hats_worn": 2, "max_hat": 20}}
+    config = {"muc": {"max_hats": 2, "max_hats_worn": 2, "max_hat": 20, "max_hats_each": 2}}
 
     def setUp(self) -> None:
         super().setUp()
@@ -119,12 +119,13 @@ class HatTests(RoomTestCase):
         self.done("assign", jid="c@example.org", uri=HOST)
 
     def test_max_hats_each(self) -> None:
-        self.plugin("muc").service.limits = replace(self.plugin("muc").service.limits, hats_each=1)
-        for uri in (HOST, SCRIBE):
+        self.plugin("muc").service.limits = replace(self.plugin("muc").service.limits, hats=9, hats_worn=9)
+        for uri in (HOST, SCRIBE, OTHER):
             self.done("create", title="x", uri=uri)
-        self.done("assign", jid="juliet@example.org", uri=HOST)
-        self.refused("resource-constraint", self.romeo, "assign", jid="juliet@example.org", uri=SCRIBE)
-        self.done("assign", jid="romeo@example.org", uri=SCRIBE)
+        for uri in (HOST, SCRIBE):
+            self.done("assign", jid="juliet@example.org", uri=uri)
+        self.refused("resource-constraint", self.romeo, "assign", jid="juliet@example.org", uri=OTHER)
+        self.done("assign", jid="romeo@example.org", uri=OTHER)
 
     def test_malformed(self) -> None:
         create = self.refused

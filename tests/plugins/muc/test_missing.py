@@ -136,7 +136,10 @@ class Offline(MissingTestCase):
 
 
 class Indicators(MissingTestCase):
-    config = {"limits": PATIENT, "muc": {"listener_seconds": 5.0, "max_listeners": 2, "max_listened": 2}}
+    config = {
+        "limits": PATIENT,
+        "muc": {"listener_seconds": 5.0, "listens_per_minute": 15, "max_listeners": 2, "max_listened": 2},
+    }
 
     def subscribe(self, client: Client) -> None:
         client.send(f"<presence to='{SERVICE}'><rai xmlns='{RAI}'/></presence>")
@@ -213,7 +216,7 @@ class Indicators(MissingTestCase):
         self.assertEqual(self.told(self.juliet), ["garden"])
 
     def test_listens_per_minute(self) -> None:
-        for _ in range(20):
+        for _ in range(15):
             self.subscribe(self.juliet)
         self.assertEqual(self.juliet.received, [])
         self.subscribe(self.juliet)
