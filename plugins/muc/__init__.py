@@ -213,7 +213,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     def presence(self, presence: Presence) -> Awaitable[None] | None:
         """Take presence: somebody enters, leaves, or has another status."""
         if not presence.recipient.local:
-            self.indicators.presence(presence)
+            self.indicators.presence(presence, self.guard.admit)
             return None
         room = self.rooms.loaded.get(presence.recipient.bare)
         return self._presence_later(presence) if room is None else self._presence(room, presence)

@@ -78,15 +78,17 @@ class Indicators:
 
     # Who wants to know
 
-    def presence(self, presence: Presence) -> None:
+    def presence(self, presence: Presence, admit: Callable[[Jid], None]) -> None:
         """Take presence to the service (sections 3.1 and 3.2).
 
-        :raises StanzaError: resource-constraint, if too many want to know, or somebody asks too often.
+        :param admit: raises StanzaError for those who may have nothing to do with rooms.
+        :raises StanzaError: as that; resource-constraint, if too many want to know, or somebody asks too often.
         """
         device = presence.sender
         if presence.type in ("unavailable", "error"):
             self.drop(device, presence)
         elif presence.type == "available" and presence.has(RAI, "rai") and device.resource:
+            admit(device.bare)
             now = self._host.clock.seconds()
             self._asked.set_limits(self._options().listens_per_minute, _MINUTE)
             if self._asked.full(device.bare, now):

@@ -276,6 +276,13 @@ class Indicators(MissingTestCase):
         self.pump(10)
         self.assertEqual(self.plugin("muc").indicators.listening, 0)
 
+    def test_blocked(self) -> None:
+        """Who may not enter rooms isn't told of them either."""
+        self.wait(self.plugin("muc").guard.block(Jid.parse("juliet@example.org"), "No."))
+        self.subscribe(self.juliet)
+        self.assertIn("<forbidden ", self.juliet.received[-1])
+        self.assertEqual(self.plugin("muc").indicators.listening, 0)
+
     def test_max_listeners(self) -> None:
         for name in ("a", "b", "c"):
             client = self.login(f"{name}@example.org/x")
