@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from xmppd.api import Condition, Element, Iq, Jid, JidError, StanzaError, tag
-from xmppd.plugins.muc.room.affiliating import Standing, affiliate, check_standings
+from xmppd.plugins.muc.room.affiliating import Standing, affiliate, check_standings, inviter_of
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role, may_change_affiliation, may_change_role
 from xmppd.plugins.muc.room.remembering import remember
@@ -156,7 +156,7 @@ def change(room: Room, iq: Iq, now: float) -> Outcome:
             cast(room, one.occupant, one.role, By(actor.nick, one.reason), out)
             remember(room, one.occupant, out)
     if standings:
-        out.add(affiliate(room, standings, actor.nick, now, _inviter(room, actor)))
+        out.add(affiliate(room, standings, actor.nick, now, inviter_of(room, actor.who, actor.nick)))
     kicked = {
         one.occupant: By(actor.nick, one.reason)
         for one in castings
@@ -164,13 +164,6 @@ def change(room: Room, iq: Iq, now: float) -> Outcome:
         if one.role is Role.NONE and room.occupants.get(one.occupant.nick) is one.occupant
     }
     return out.add(kick(room, kicked, now))
-
-
-def _inviter(room: Room, actor: Actor) -> Jid:
-    """Return the address that invitations name: not the real one, where that is nobody's business."""
-    if not room.config.anonymous:
-        return actor.who
-    return room.jid.with_resource(actor.nick) if actor.nick else room.jid
 
 
 def _casting(room: Room, actor: Actor, role: Role, element: Element) -> Casting:

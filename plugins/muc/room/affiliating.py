@@ -20,7 +20,7 @@ from xmppd.plugins.muc.room.roles import By, cast, role_after
 from xmppd.plugins.muc.room.state import Member, Occupant, Room
 from xmppd.plugins.muc.room.words import Status
 
-__all__ = ["Standing", "affiliate", "check_standings"]
+__all__ = ["Standing", "affiliate", "check_standings", "inviter_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,17 @@ def _member(room: Room, standing: Standing) -> Member | None:
         return Member(affiliation, reason=standing.reason)  # section 9.1: without a nickname
     nick = (old.nick if old else "") if standing.nick is None else standing.nick
     return Member(affiliation, nick, standing.reason, old.form if old else "")
+
+
+def inviter_of(room: Room, who: Jid, nick: str) -> Jid:
+    """Return the address that invitations name: not the real one, where that is nobody's business.
+
+    :param who: the bare real address of who makes somebody a member.
+    :param nick: theirs in the room, or "".
+    """
+    if not room.config.anonymous:
+        return who
+    return room.jid.with_resource(nick) if nick else room.jid
 
 
 def affiliate(

@@ -74,14 +74,16 @@ def moderate(room: Room, iq: Iq, original: Message | None, now: float) -> Outcom
     """Retract a message, as a moderator wants it (XEP-0425 section 3).
 
     :param original: the message as it was sent, from the history or the archive; None, if it is in neither.
-    :raises StanzaError: as :func:`wanted`; item-not-found, if there is no such message, or nothing left of it.
+    :raises StanzaError: as :func:`wanted`; item-not-found, if there is no such message, or nothing left of it;
+        policy-violation for a reason that is too long.
     """
     id = wanted(room, iq)
     if original is None or original.has(RETRACT, "retracted"):
         raise StanzaError(Condition.ITEM_NOT_FOUND, text="There is no such message.")
     reason = text_of(next((e for e in iq.request.elements() if e.name == "reason"), None))
-    out = take_back(room, id, room.devices[iq.sender], reason, now)
-    return out
+    if len(reason) > room.service.limits.reason_characters:
+        raise StanzaError(Condition.POLICY_VIOLATION, text="The reason is too long.")
+    return take_back(room, id, room.devices[iq.sender], reason, now)
 
 
 def take_back(room: Room, id: str, moderator: Occupant | None, reason: str, now: float) -> Outcome:

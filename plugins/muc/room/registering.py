@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from xmppd.api import Condition, Element, Iq, Jid, JidError, Message, StanzaError, tag
-from xmppd.plugins.muc.room.affiliating import Standing, affiliate, check_standings
+from xmppd.plugins.muc.room.affiliating import Standing, affiliate, check_standings, inviter_of
 from xmppd.plugins.muc.room.elements import child
 from xmppd.plugins.muc.room.entering import check_nick
 from xmppd.plugins.muc.room.forms import Values, boolean, field, filled, form, one
@@ -145,7 +145,7 @@ def _admit(
     """Make somebody a member; who is more than that stays so.
 
     :param by: the nickname of the admin who has approved it.
-    :param inviter: their address.
+    :param inviter: their address, as the invitation to a members-only room says it.
     """
     old = room.members.get(who)
     affiliation = old.affiliation if old is not None else Affiliation.MEMBER
@@ -283,7 +283,7 @@ def decide(room: Room, message: Message, x: Element, now: float) -> Outcome:
     if allowed:
         actor = room.devices.get(admin)
         by = "" if actor is None else actor.nick
-        return _admit(room, who, _nick(room, who, wanted), said, now, by, admin.bare)
+        return _admit(room, who, _nick(room, who, wanted), said, now, by, inviter_of(room, admin.bare, by))
     out = forget(room, who)
     text = tag("body", f"An admin of {room.config.name or room.jid.local} has not approved your registration.")
     out.send(Message(None, room.jid, payload=text), who)

@@ -328,9 +328,24 @@ class Approving(RegistrationTestCase):
         self.hag.clear()
         self.decide(self.crone)
         self.hag.expect(
-            f"<message from='{GARDEN}'><x xmlns='{USER}'><invite from='crone@example.org'/>"
+            f"<message from='{GARDEN}'><x xmlns='{USER}'><invite from='{GARDEN}/firstwitch'/>"
             "<password>cauldronburn</password></x></message>"
         )
+
+    def test_who_has_approved(self) -> None:
+        """Whose address is nobody's business doesn't tell it by approving somebody."""
+        for anonymous, admin, inviter in (
+            (True, self.wicca, GARDEN),
+            (True, self.crone, f"{GARDEN}/firstwitch"),
+            (False, self.crone, "crone@example.org"),
+        ):
+            with self.subTest(anonymous=anonymous, admin=admin.jid):
+                self.set_up(members_only=True, anonymous=anonymous)
+                self.registered(self.hag, roomnick="thirdwitch")
+                self.hag.clear()
+                self.decide(admin)
+                self.assertIn(f"<invite from='{inviter}'", self.hag.received[-1].replace('"', "'"))
+                self.registered(self.hag, "<remove/>")
 
     def test_where_members_may_do_more(self) -> None:
         """There nobody becomes one without an admin, whatever the option says."""

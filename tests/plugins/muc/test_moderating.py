@@ -176,6 +176,8 @@ class TakingBack(RoomTestCase):
         self.refused(self.romeo, "modify", "bad-request")
         self.moderate(self.romeo, id, "")
         self.refused(self.romeo, "cancel", "feature-not-implemented")
+        self.moderate(self.romeo, id, f"<retract xmlns='{RETRACT}'/><reason>{'x' * 1001}</reason>")
+        self.refused(self.romeo, "modify", "policy-violation")
 
     def test_forged(self) -> None:
         """What only the room says is taken out of what occupants say (XEP-0425 section 5)."""
