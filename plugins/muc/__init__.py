@@ -252,12 +252,20 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             self.guard.enter(presence.sender, None)
             self._ask(Entering(jid, presence.sender, presence, created=True))
             return self._create(jid, presence, now)
-        entering.check(room, presence, now)
+        self._check(room, presence, now)
         if not room.history.loaded:
             return self._enter_later(room, presence)
         self.guard.enter(presence.sender, room)
         self._ask(Entering(room.jid, presence.sender, presence, created=False))
         return self._done(room, moving.enter(room, presence, now), presence)
+
+    def _check(self, room: Room, presence: Presence, now: float) -> None:
+        try:
+            entering.check(room, presence, now)
+        except StanzaError as error:
+            if error.condition is Condition.NOT_AUTHORIZED:
+                self.guard.guessed(presence.sender)
+            raise
 
     def _create(self, jid: Jid, presence: Presence, now: float) -> Awaitable[None] | None:
         room = self.rooms.make(jid, self.service.new_config(), now)

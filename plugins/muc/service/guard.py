@@ -113,8 +113,7 @@ class Guard:
             self._entering.take("", len(room.devices))
             return
         now, foreign = self._now(), not self._host.serves(who.domain)
-        if self._joins.full(who, now):
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You have entered too many rooms; wait a minute.")
+        self._check_often(who, now)
         if self._entering.spent("") or (foreign and self._entering_from.spent(who.domain)):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Too many people enter rooms just now; try again.")
         self._joins.add(who, now)
@@ -122,6 +121,20 @@ class Guard:
         self._entering.take("", cost)
         if foreign:
             self._entering_from.take(who.domain, cost)
+
+    def guessed(self, device: Jid) -> None:
+        """Somebody has said a password that is not the room's: that counts as if they had entered.
+
+        :raises StanzaError: as if they had known it, if they have come too often.
+        """
+        who, now = device.bare, self._now()
+        if who not in self._host.admins:
+            self._check_often(who, now)
+            self._joins.add(who, now)
+
+    def _check_often(self, who: Jid, now: float) -> None:
+        if self._joins.full(who, now):
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You have entered too many rooms; wait a minute.")
 
     def _create(self, who: Jid, here: bool) -> None:
         may = self._options.create

@@ -39,6 +39,8 @@ class RoomManagement(RoomOperations):
         """
         if not room.local or room.domain != self.jid.domain or room.resource:
             raise OperationError(f"{room} is no address of a room: it has to be something@{self.jid}")
+        if not owner.local:
+            raise OperationError(f"{owner} is nobody's address: it has to be somebody@example.org")
         if await self.room(room) is not None:
             raise OperationError(f"{room} is there already", Condition.CONFLICT)
         now = self.clock.seconds()

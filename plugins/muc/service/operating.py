@@ -164,6 +164,8 @@ class RoomOperations:
         :param reason: what they and others are told.
         """
         found = await self.existing(room)
+        if not who.local and affiliation in (Affiliation.ADMIN, Affiliation.OWNER):
+            raise OperationError(f"{who} is a whole domain, which can't be {affiliation} of a room")
         standing = Standing(who.bare, Affiliation(affiliation), nickname or None, reason)
         try:
             check_standings(found, [standing])

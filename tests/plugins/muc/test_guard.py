@@ -122,6 +122,21 @@ class HowOften(GuardTestCase):
         self.enter(self.romeo, "Romeo")
         self.assertEqual(self.nicks(), ["Bard", "Romeo"])
 
+    def test_guessing(self) -> None:
+        """Who has tried too many passwords isn't told whether the next one is right."""
+        self.make_room(self.bard, "Bard", password="cauldronburn")
+        for password, condition in (
+            ("a", "not-authorized"), ("b", "not-authorized"), ("c", "not-authorized"), ("d", "resource-constraint"),
+            ("cauldronburn", "resource-constraint"),
+        ):  # fmt: skip
+            self.romeo.clear()
+            inside = f"<x xmlns='http://jabber.org/protocol/muc'><password>{password}</password></x>"
+            self.romeo.send(f"<presence to='{GARDEN}/Romeo'>{inside}</presence>")
+            self.assertIn(f"<{condition}", self.romeo.received[-1], password)
+        self.pump(61)
+        self.romeo.send(f"<presence to='{GARDEN}/Romeo'>{inside}</presence>")
+        self.assertEqual(self.nicks(), ["Bard", "Romeo"])
+
     def test_all_together(self) -> None:
         self.make_room(self.bard, "Bard", persistent=True)
         clients = [self.login(f"u{number}@example.org/x", presence=True) for number in range(8)]

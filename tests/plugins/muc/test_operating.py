@@ -61,6 +61,9 @@ class Operating(OperatingTestCase):
         )
         with self.assertRaises(OperationError):  # it would have no owner
             self.run_("affiliate", room=GARDEN, who="romeo@example.org", affiliation="none")
+        for affiliation in ("owner", "admin"):
+            with self.assertRaises(OperationError):  # everybody there would be that
+                self.run_("affiliate", room=GARDEN, who="example.org", affiliation=affiliation)
         self.kill()
         shown = self.run_("show", room=GARDEN)
         self.assertEqual(
@@ -148,6 +151,8 @@ class Managing(OperatingTestCase):
         for room in ("park@conference.example.org", "park@example.org", "conference.example.org"):
             with self.assertRaises(OperationError):
                 self.run_("create", room=room, owner="juliet@example.org")
+        with self.assertRaises(OperationError):
+            self.run_("create", room="yard@conference.example.org", owner="example.org")
 
     def test_set(self) -> None:
         self.run_("set", room=GARDEN, option="name", value="Roses")
