@@ -79,7 +79,7 @@ class S2s(Section):
     resume_seconds: Annotated[float, Field(ge=0)] = 300.0
     """How long a stream with stream management whose connection is lost can be resumed (XEP-0198); of more than
     `connections`, the latest."""
-    unacknowledged_stanzas: Annotated[int, Field(ge=10)] = 10_000
+    unacknowledged_stanzas: Annotated[int, Field(ge=10)] = 50_000
     """Stanzas that another server may leave unacknowledged; above it, its stream is closed."""
     connections: Annotated[int, Field(ge=1)] = 10_000
     """Connections with other servers in total, in both directions."""
