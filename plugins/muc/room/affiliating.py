@@ -13,7 +13,7 @@ from xmppd.plugins.muc.room import versions
 from xmppd.plugins.muc.room.entering import check_nick
 from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Affiliated, Outcome
-from xmppd.plugins.muc.room.presenting import Change, user
+from xmppd.plugins.muc.room.presenting import Change, inform, user
 from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.remembering import forget
 from xmppd.plugins.muc.room.roles import By, cast, role_after
@@ -168,10 +168,8 @@ def _tell_of_absent(
         return
     actor = tag("actor", nick=by.nick) if by.nick else None
     reason = tag("reason", by.reason) if by.reason else None
-    knowing = [jid for jid, occupant in room.devices.items() if room.sees_addresses(occupant)]
-    if knowing:
-        item = tag("item", actor, reason, affiliation=new, jid=who, role=Role.NONE)
-        out.send(Message(None, room.jid, payload=user(item)), *knowing)
+    item = tag("item", actor, reason, affiliation=new, jid=who, role=Role.NONE)
+    inform(room, Message(None, room.jid, payload=user(item)), out)
     if known:
         return
     if room.config.members_only and inviter is not None and old is Affiliation.NONE and new is Affiliation.MEMBER:

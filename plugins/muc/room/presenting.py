@@ -13,7 +13,9 @@ from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import USER, Status, occupant_id
 
-__all__ = ["Change", "announce", "as_seen", "hide", "presence_of", "rebroadcast", "tell_configured", "user"]
+__all__ = [
+    "Change", "announce", "as_seen", "hide", "inform", "presence_of", "rebroadcast", "reveal", "tell_configured", "user",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,41 @@ def _tell_later(room: Room, occupant: Occupant, change: Change, mine: Collection
 def hide(room: Room, occupant: Occupant, out: Outcome) -> None:
     """Have somebody be gone for the others, who are told of their presence no more: nor will they be when they go."""
     _tell_others(room, occupant, out, Change(gone=True, payload=b""))
+
+
+def reveal(room: Room, occupant: Occupant, out: Outcome) -> None:
+    """Show somebody who may know it from now on who the others are: at once, or at a pace, if many may know it."""
+    if out.presences >= room.service.limits.at_once:
+        out.later.append(partial(_reveal_later, room, occupant))
+        return
+    out.presences += len(room.occupants)
+    for other in room.occupants.values():
+        if other is not occupant and room.broadcasts(other.role):
+            out.send(as_seen(room, other, full=True), *occupant.devices)
+
+
+def _reveal_later(room: Room, occupant: Occupant) -> Outcome:
+    out = Outcome()
+    if room.occupants.get(occupant.nick) is occupant and room.sees_addresses(occupant):
+        reveal(room, occupant, out)
+    return out
+
+
+def inform(room: Room, message: Message, out: Outcome) -> None:
+    """Send something that is about real addresses to those who may know them: at once, or at a pace."""
+    if out.presences >= room.service.limits.at_once:
+        out.later.append(partial(_inform_later, room, message))
+        return
+    knowing = [jid for jid, occupant in room.devices.items() if room.sees_addresses(occupant)]
+    out.presences += len(knowing)
+    if knowing:
+        out.send(message, *knowing)
+
+
+def _inform_later(room: Room, message: Message) -> Outcome:
+    out = Outcome()
+    inform(room, message, out)
+    return out
 
 
 def rebroadcast(room: Room, before: Collection[str], out: Outcome) -> None:

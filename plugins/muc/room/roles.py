@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xmppd.plugins.muc.room.leaving import expel_all
 from xmppd.plugins.muc.room.outcome import Outcome, Seated
-from xmppd.plugins.muc.room.presenting import Change, announce, as_seen, hide
+from xmppd.plugins.muc.room.presenting import Change, announce, hide, reveal
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import Status
@@ -44,9 +44,7 @@ def cast(room: Room, occupant: Occupant, role: Role, by: By, out: Outcome, tell:
     if room.broadcasts(before) and not room.broadcasts(role):
         hide(room, occupant, out)
     if blind and room.sees_addresses(occupant):
-        for other in room.occupants.values():
-            if other is not occupant and room.broadcasts(other.role):
-                out.send(as_seen(room, other, full=True), *occupant.devices)
+        reveal(room, occupant, out)
 
 
 def kick(room: Room, occupants: Mapping[Occupant, By], now: float) -> Outcome:
