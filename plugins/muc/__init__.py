@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Awaitable
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from xmppd.api import (
     AccountDeleted,
     Condition,
@@ -243,7 +245,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         self.host.will_store(presence)
         return self._done(room, moving.update(room, presence, now), presence)
 
-    def _enter(self, room: Room | None, presence: Presence, now: float) -> Awaitable[None] | None:
+    def _enter(self, room: Room | None, presence: Presence, now: float, waited: bool = False) -> Awaitable[None] | None:
         self.guard.show(presence)
         self.host.will_store(presence)
         if room is None:
@@ -254,8 +256,10 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             return self._create(jid, presence, now)
         self._check(room, presence, now)
         if not room.history.loaded:
-            return self._enter_later(room, presence)
-        self.guard.enter(presence.sender, room)
+            return self._enter_later(room, presence, waited)
+        wait = 0.0 if waited else self.guard.enter(presence.sender, room)
+        if wait:
+            return self._enter_in_turn(room, presence, wait)
         self._ask(Entering(room.jid, presence.sender, presence, created=False))
         return self._done(room, moving.enter(room, presence, now), presence)
 
@@ -276,10 +280,18 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             raise
         return self._done(room, outcome, presence)
 
-    async def _enter_later(self, room: Room, presence: Presence) -> None:
+    async def _enter_later(self, room: Room, presence: Presence, waited: bool) -> None:
         """Read first what was said, and look again whether it is still the same room, and they may enter it."""
         await self.archive.fill(room)
-        await settled(self._enter(self.rooms.loaded.get(room.jid), presence, self.clock.seconds()))
+        await settled(self._enter(self.rooms.loaded.get(room.jid), presence, self.clock.seconds(), waited))
+
+    async def _enter_in_turn(self, room: Room, presence: Presence, wait: float) -> None:
+        """The same after others, who came before."""
+        turn: Deferred[None] = Deferred()
+        self.later(wait, lambda: turn.callback(None))
+        await turn
+        room_now = await self.room(room.jid)
+        await settled(self._enter(room_now, presence, self.clock.seconds(), waited=True))
 
     def _ask(self, event: Entering | Speaking) -> None:
         """Ask other plugins. :raises StanzaError: if one of them refuses."""

@@ -104,11 +104,13 @@ class MucOptions(Component.Options):
     max_owned: int = Field(50, ge=1, description="Rooms that one person may own, if they are no administrator.")
     joins_per_minute: int = Field(120, ge=1, description="How often one person may enter rooms in a minute.")
     join_presence_per_second: int = Field(
-        50_000,
+        100_000,
         ge=1,
         description="Presence sent in a second because somebody enters: two for each device in the room. Users of "
-        "one other server may cause a quarter of it. If it is "
-        "more, who wants to enter is asked to try again.",
+        "one other server may cause a quarter of it. Who comes when it is more has to wait.",
+    )
+    join_wait_seconds: float = Field(
+        60.0, ge=0, description="Seconds that somebody who enters a room may have to wait; for more, they are refused."
     )
     invitations_per_minute: int = Field(
         20,
@@ -142,7 +144,7 @@ class MucOptions(Component.Options):
     )
     request_seconds: int = Field(120, ge=1, description="Seconds after which such a request has failed.")
     deliveries_per_second: int = Field(
-        20_000,
+        100_000,
         ge=1,
         description="Messages that one person may cause a second by what they say in rooms: one for each device there,"
         " and more if they are long.",

@@ -96,31 +96,35 @@ class Guard:
         if not self._options.guests and not self._host.serves(who.domain):
             raise StanzaError(Condition.REGISTRATION_REQUIRED, text="These rooms are for the users of this server.")
 
-    def enter(self, device: Jid, room: Room | None) -> None:
+    def enter(self, device: Jid, room: Room | None) -> float:
         """Somebody wants to enter a room, or to create one (None); who is there already is sent everything once more.
 
         :raises StanzaError: as :meth:`admit`; not-allowed, if they may not create rooms; resource-constraint, to try
-            again, if they, or all together, have come too often, or there are too many rooms of theirs.
+            again, if they have come too often, or so many have that it would take too long, or there are too many rooms
+            of theirs.
+        :returns: seconds that they have to wait, so that others get their turn.
         """
         who = device.bare
         if who in self._host.admins:
-            return
+            return 0.0
         self.admit(who)
         if room is None:
             self._create(who, self._host.serves(who.domain))
         elif device in room.devices:
             self.change(device, room)
             self._entering.take("", len(room.devices))
-            return
+            return 0.0
         now, foreign = self._now(), not self._host.serves(who.domain)
         self._check_often(who, now)
-        if self._entering.spent("") or (foreign and self._entering_from.spent(who.domain)):
+        wait = max(self._entering.wait(""), self._entering_from.wait(who.domain) if foreign else 0.0)
+        if wait > self._options.join_wait_seconds:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Too many people enter rooms just now; try again.")
         self._joins.add(who, now)
         cost = 2 * len(room.devices) + 1 if room is not None else 1
         self._entering.take("", cost)
         if foreign:
             self._entering_from.take(who.domain, cost)
+        return wait
 
     def guessed(self, device: Jid) -> None:
         """Somebody has said a password that is not the room's: that counts as if they had entered.
@@ -151,7 +155,7 @@ class Guard:
         if octets > self._options.max_message or octets * heard_by > self._options.max_broadcast:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text="The message is too long for this room.")
         who = device.bare
-        if self._speaking.spent(who):
+        if self._speaking.wait(who):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You say too much at a time; wait some seconds.")
         self._speaking.take(who, heard_by * (1 + octets / _MUCH))
 
@@ -203,15 +207,16 @@ class Shares:
         self._shares: OrderedDict[str, TokenBucket] = OrderedDict()
         self._until: dict[str, float] = {}  # when those may cost something again who have spent all
 
-    def spent(self, key: str) -> bool:
-        """Has somebody cost enough for now?"""
+    def wait(self, key: str) -> float:
+        """Return for how many seconds somebody has cost enough."""
         until = self._until.get(key)
         if until is None:
-            return False
-        if self._now() < until:
-            return True
+            return 0.0
+        left = until - self._now()
+        if left > 0:
+            return left
         del self._until[key]
-        return False
+        return 0.0
 
     def take(self, key: str, cost: float) -> None:
         """Somebody costs something."""

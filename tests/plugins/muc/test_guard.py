@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.plugins.muc.kit import GARDEN, JOIN, RoomTestCase
 from xmppd.wire.jid import Jid
 
@@ -137,19 +139,32 @@ class HowOften(GuardTestCase):
         self.romeo.send(f"<presence to='{GARDEN}/Romeo'>{inside}</presence>")
         self.assertEqual(self.nicks(), ["Bard", "Romeo"])
 
-    def test_all_together(self) -> None:
+    def come(self, count: int) -> list[Any]:
+        """Let so many people want to enter at once."""
         self.make_room(self.bard, "Bard", persistent=True)
-        clients = [self.login(f"u{number}@example.org/x", presence=True) for number in range(8)]
+        clients = [self.login(f"u{number}@example.org/x", presence=True) for number in range(count)]
         for number, client in enumerate(clients):
             client.clear()
             self.join(client, f"u{number}")
-        refused = [client for client in clients if "resource-constraint" in client.received[-1]]
-        self.assertTrue(refused)
-        self.assertLess(len(refused), 8)
-        self.pump(10)
-        refused[0].clear()
-        self.join(refused[0], "again")
-        self.assertIn("again", self.nicks())
+        return clients
+
+    def test_all_together(self) -> None:
+        """They enter one after the other: with ten presences a second, eight people take seconds."""
+        self.come(8)
+        there = len(self.nicks())
+        self.assertLess(there, 9)
+        self.pump(1)
+        self.assertLess(there, len(self.nicks()))
+        for _ in range(10):
+            self.pump(1)
+        self.assertEqual(len(self.nicks()), 9)
+
+    def test_who_leaves_while_waiting(self) -> None:
+        clients = self.come(8)
+        clients[7].close()
+        for _ in range(10):
+            self.pump(1)
+        self.assertEqual(len(self.nicks()), 8)
 
     def test_changing(self) -> None:
         self.make_room(self.bard, "Bard")
@@ -237,8 +252,24 @@ class TooMuch(GuardTestCase):
         self.assertNotIn("<error", self.romeo.received[-1])
 
 
+class Impatient(GuardTestCase):
+    config = {"muc": {"join_presence_per_second": 10, "join_wait_seconds": 1.0}}
+
+    def test_join_wait_seconds(self) -> None:
+        self.make_room(self.bard, "Bard", persistent=True)
+        clients = [self.login(f"u{number}@example.org/x", presence=True) for number in range(8)]
+        for number, client in enumerate(clients):
+            client.clear()
+            self.join(client, f"u{number}")
+        self.assertIn("<resource-constraint", clients[-1].received[-1])
+        self.pump(10)
+        clients[-1].clear()
+        self.join(clients[-1], "again")
+        self.assertIn("again", self.nicks())
+
+
 class OneServer(GuardTestCase):
-    config = {"muc": {"join_presence_per_second": 40}}
+    config = {"muc": {"join_presence_per_second": 40, "join_wait_seconds": 0.0}}
 
     def test_quarter(self) -> None:
         """Users of one other server can't keep everybody else out."""
