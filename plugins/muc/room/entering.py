@@ -16,6 +16,9 @@ from xmppd.wire.delay import delay
 
 __all__ = ["check", "check_free", "check_nick", "check_rename", "create", "enter", "nick_for", "tell_past"]
 
+#: What nobody sees (section 17.1): preparation leaves no other spaces, but a pattern of Braille without dots.
+_BLANK = " \u2800"
+
 
 def create(room: Room, presence: Presence, now: float) -> Outcome:
     """Have somebody create a room that is not there, by entering it: they own it, and it is locked (section 10.1.1)."""
@@ -153,8 +156,10 @@ def check_nick(service: Service, nick: str) -> None:
     """Refuse a nickname that nobody can have. :raises StanzaError: jid-malformed without one; not-acceptable."""
     if not nick:
         raise StanzaError(Condition.JID_MALFORMED, text="To enter a room, a nickname is needed: room@service/nickname.")
-    if not nick.strip() or len(nick) > service.limits.nick_characters:
+    if not nick.strip(_BLANK) or len(nick) > service.limits.nick_characters:
         raise StanzaError(Condition.NOT_ACCEPTABLE, text="The nickname is empty or too long.")
+    if nick.strip(_BLANK) != nick:  # it looks like another's
+        raise StanzaError(Condition.NOT_ACCEPTABLE, text="A nickname doesn't begin or end with a space.")
 
 
 def check_free(room: Room, who: Jid, nick: str) -> None:

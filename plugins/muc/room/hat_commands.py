@@ -62,8 +62,10 @@ def _create(room: Room, iq: Iq, values: forms.Values) -> Outcome:
         raise bad_payload("The hat needs a URI.")
     if not title or len(title) > most:
         raise bad_payload("The hat needs a title that is not too long.")
-    if hue and not _is_hue(hue):
+    if hue and (len(hue) > most or not _is_hue(hue)):
         raise bad_payload("The hue is an angle in degrees.")
+    if len(iq.lang or "") > most:
+        raise bad_payload("That is the name of no language.")
     before = hats.of(room)
     if uri not in before.hats and len(before.hats) >= room.service.limits.hats:
         raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="The room has too many hats.")

@@ -14,7 +14,8 @@ from xmppd.plugins.muc.room.state import Occupant, Room
 from xmppd.plugins.muc.room.words import USER, Status, occupant_id
 
 __all__ = [
-    "Change", "announce", "as_seen", "hide", "inform", "presence_of", "rebroadcast", "reveal", "tell_configured", "user",
+    "Change", "announce", "as_seen", "hide", "inform", "presence_of", "rebroadcast", "reveal", "tell_configured",
+    "user",
 ]  # fmt: skip
 
 

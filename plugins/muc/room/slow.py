@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from math import ceil
 
 from xmppd.api import Condition, Jid, StanzaError
@@ -41,5 +42,5 @@ def spoke(room: Room, who: Jid, now: float) -> None:
     spoken[who] = now  # those who have spoken last are last
     if len(spoken) > len(room.occupants) + _SPARE:
         forgotten = now - room.config.slow_mode
-        for other in [one for one, at in spoken.items() if at <= forgotten]:
+        for other in list(takewhile(lambda one: spoken[one] <= forgotten, spoken)):
             del spoken[other]

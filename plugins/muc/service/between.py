@@ -16,7 +16,7 @@ from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.relaying import Relay, Relaying, outside
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import USER
-from xmppd.plugins.muc.service.tables import NOTES, ROOMS
+from xmppd.plugins.muc.service.tables import HEAVY, NOTES, ROOMS
 from xmppd.wire import ns
 
 if TYPE_CHECKING:
@@ -81,9 +81,12 @@ class Between:
         Registrations are what admins may be asked about, and each of them at their account as well.
 
         :raises StanzaError: resource-constraint for too many of a kind; not-allowed to register for those whom the
-            operator lets into no room.
+            operator lets into no room, who can't change anything in one either: as
+            :meth:`~xmppd.plugins.muc.service.guard.Guard.admit`.
         """
         if iq.names[0] != (registering.NS, "query"):
+            if iq.type == "set":
+                self._admit(iq.sender.bare)
             return
         if iq.type == "set":
             self._count(self._registrations, iq.sender.bare, 1, "You have registered too often")
@@ -170,7 +173,8 @@ def named_in_notes(connection: Connection, service: Jid, who: Jid) -> Sequence[J
     query = (
         select(ROOMS.c.name)
         .join(NOTES, NOTES.c.room == ROOMS.c.number)
-        .where(ROOMS.c.service == str(service), NOTES.c.value.contains(str(who), autoescape=True))
+        .where(ROOMS.c.service == str(service), NOTES.c.name.not_in(HEAVY))
+        .where(NOTES.c.value.contains(str(who), autoescape=True))
         .distinct()
     )
     return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]

@@ -190,7 +190,7 @@ def _item(service: Jid, result: Result) -> bytes:
         tag("name", config.name or result.name),
         tag("description", config.description) if config.description else None,
         tag("language", config.lang) if config.lang else None,
-        tag("nusers", str(result.users)),
+        tag("nusers", str(result.users)) if is_open else None,
         tag("service-type", _TYPE),
         tag("is-open", "true") if is_open else None,
         tag("anonymity-mode", anonymity),

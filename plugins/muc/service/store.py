@@ -213,8 +213,11 @@ def touch(connection: Connection, active: Sequence[tuple[int, float]], notes: Se
 
 
 def write(connection: Connection, key: Key, changes: Sequence[Change]) -> None:
-    """Write down what has changed in a room, in order."""
+    """Write down what has changed in a room, in order; of what is noted under a name, the last is what counts."""
+    noted = {change.name: change for change in changes if isinstance(change, Noted)}
     for place, change in enumerate(changes):
+        if isinstance(change, Noted) and noted[change.name] is not change:
+            continue
         if isinstance(change, Seated):
             _seat(connection, key, change, place)
         else:

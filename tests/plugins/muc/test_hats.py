@@ -133,7 +133,7 @@ class HatTests(RoomTestCase):
         create("bad-payload", self.romeo, "create", title="Host", uri="")
         create("bad-payload", self.romeo, "create", title="", uri=HOST)
         create("bad-payload", self.romeo, "create", title="x" * 21, uri=HOST)
-        for hue in ("x", "-1", "361", "nan"):
+        for hue in ("x", "-1", "361", "nan", f"1.{20 * '0'}"):
             create("bad-payload", self.romeo, "create", title="Host", uri=HOST, hue=hue)
         self.done("create", title="Host", uri=HOST)
         self.refused("bad-payload", self.romeo, "assign", jid="@", uri=HOST)

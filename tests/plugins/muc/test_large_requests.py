@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import unittest
 
+from sqlalchemy import create_engine, event, select
+
 from xmppd.api import Iq, Jid
 from xmppd.plugins.muc.room import admin
 from xmppd.plugins.muc.room.config import RoomConfig
-from xmppd.plugins.muc.room.outcome import Outcome
+from xmppd.plugins.muc.room.outcome import Noted, Outcome
 from xmppd.plugins.muc.room.ranks import Affiliation, Role
 from xmppd.plugins.muc.room.state import Limits, Member, Occupant, Room, Service
+from xmppd.plugins.muc.service import store
+from xmppd.plugins.muc.service.tables import NOTES
 
 OWNER = Jid.parse("owner@example.org/pda")
 MANY, AT_ONCE, ITEMS = 200, 400, 50
@@ -54,7 +58,8 @@ class LargeRequests(unittest.TestCase):
         room = large(anonymous=True)
         told = self.check(room, "<item nick='u{n}' role='moderator'/>")
         last = room.occupants[f"u{ITEMS - 1}"].device
-        shown = {str(stanza.from_) for one in told for stanza, to in one.sent if last in to and b"jid=" in stanza.payload}
+        sent = [stanza for one in told for stanza, to in one.sent if last in to]
+        shown = {stanza.from_ for stanza in sent if b"jid=" in stanza.payload}
         self.assertEqual(len(shown), MANY - 1)
 
     def test_who_is_moderator_no_more(self) -> None:
@@ -78,3 +83,18 @@ class LargeRequests(unittest.TestCase):
         room = large(anonymous=True)
         self.check(room, "<item jid='u{n}@example.org' affiliation='outcast'/>")
         self.assertEqual(len(room.occupants), MANY - ITEMS)
+
+    def test_what_is_written(self) -> None:
+        """What a room notes of bans is written once for all of them."""
+        engine = create_engine("sqlite://")
+        self.addCleanup(engine.dispose)
+        written: list[str] = []
+        event.listen(engine, "before_cursor_execute", lambda *parts: written.append(parts[2]))
+        key = store.Key(1, Jid.parse("garden@rooms.example.org"), 0.0, 1)
+        changes = (Noted("a", "1"), Noted("b", "1"), Noted("a", "2"), Noted("a", "3"), Noted("b", None))
+        with engine.begin() as connection:
+            NOTES.create(connection)
+            store.write(connection, key, changes)
+            kept = connection.execute(select(NOTES.c.name, NOTES.c.value)).all()
+        self.assertEqual([tuple(row) for row in kept], [("a", "3")])
+        self.assertEqual(len([one for one in written if one.startswith("INSERT")]), 1)

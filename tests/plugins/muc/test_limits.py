@@ -52,6 +52,15 @@ class Limits(RoomTestCase):
         self.enter(juliet, "Julie")
         self.assertIn("Julie", self.nicks())
 
+    def test_nicknames_that_look_like_others(self) -> None:
+        juliet = self.login("juliet@example.org/x", presence=True)
+        for nick in ("Romeo ", " Romeo", "\u00a0Romeo", "Romeo\u3000", "\u2800", "Romeo\u2800", "Romeo\u200b"):
+            with self.subTest(nick=nick):
+                juliet.clear()
+                juliet.send(f"<presence to='{GARDEN}/{nick}'>{JOIN}</presence>")
+                self.assertRegex(juliet.received[-1], "<(not-acceptable|jid-malformed) ")
+        self.assertEqual(len(self.nicks()), 1)
+
     def test_max_history(self) -> None:
         for number in range(4):
             self.romeo.send(f"<message to='{GARDEN}' type='groupchat'><body>n{number}</body></message>")

@@ -89,6 +89,12 @@ class Operating(OperatingTestCase):
         self.juliet.send(f"<presence to='{GARDEN}/Juliet'>{JOIN}</presence>")
         self.assertIn("forbidden", self.juliet.received[-1])
         self.assertEqual(self.run_("blocked"), [{"who": "juliet@example.org", "reason": "spam"}])
+        self.run_("affiliate", room=GARDEN, who="juliet@example.org", affiliation="owner")
+        self.juliet.clear()
+        admin = "http://jabber.org/protocol/muc#admin"
+        item = "<item affiliation='member' jid='benvolio@example.org'/>"
+        self.juliet.send(f"<iq type='set' id='a' to='{GARDEN}'><query xmlns='{admin}'>{item}</query></iq>")
+        self.assertIn("forbidden", self.juliet.received[-1])
         self.run_("unblock", who="juliet@example.org")
         with self.assertRaises(OperationError):
             self.run_("unblock", who="juliet@example.org")

@@ -101,6 +101,7 @@ class Searching(SearchTestCase):
         self.assertIn("<name>hall</name>", hall)
         self.assertIn("<anonymity-mode>muc_semianonymous</anonymity-mode>", hall)
         self.assertNotIn("is-open", hall)
+        self.assertNotIn("nusers", hall)  # disco#info doesn't say it either
 
     def pages(self, key: str, move: str, start: str) -> list[str]:
         """Go through all pages of two."""
