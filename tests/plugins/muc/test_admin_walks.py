@@ -143,7 +143,7 @@ class AdminWalks(unittest.TestCase):
         self.assertEqual(watched.seats, seats)
         for device, viewer in room.devices.items():
             seen = [one for one in room.occupants.values() if one is viewer or room.broadcasts(one.role)]
-            truth = {one.nick: (one.role, affiliations[one.nick]) for one in seen}
+            truth = {one.nick: (str(one.role), str(affiliations[one.nick])) for one in seen}
             self.assertEqual(watched.views.pop(device), truth)
             watched.views[device] = truth
         self.assertEqual(set(watched.views), set(room.devices))
