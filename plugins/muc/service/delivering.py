@@ -24,7 +24,7 @@ from xmppd.plugins.muc.room.outcome import (
     Vacated,
 )
 from xmppd.plugins.muc.room.state import Room
-from xmppd.plugins.muc.service import store
+from xmppd.plugins.muc.service import auditing, store
 from xmppd.plugins.muc.service.store import Key
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Delivering:
             if not all(isinstance(change, Vacated | Destroyed) for change in changes):
                 raise
             _log.warn("that somebody left {room} could not be stored", room=room.jid)
+        auditing.record(room, changes, cause)
         if isinstance(changes[-1], Destroyed):
             self._rooms.remove(room.jid)
             with suppress(StorageUnavailable):
