@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,6 +23,7 @@ from xmppd.api import (
     settled,
 )
 from xmppd.api.disco import DiscoComponent
+from xmppd.api.figures import Figure
 from xmppd.api.limits import Window
 from xmppd.api.muc import Entering, Speaking
 from xmppd.api.pace import Pace
@@ -141,6 +142,15 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
             registrations=options.max_registrations,
             form_characters=options.max_registration,
         )
+
+    def figures(self) -> Iterable[Figure]:
+        loaded = self.rooms.loaded.values()
+        yield Figure("rooms", "Rooms there are.", self.rooms.total)
+        yield Figure("loaded_rooms", "Rooms in memory.", len(loaded))
+        yield Figure("occupants", "Occupants of rooms.", sum(len(room.occupants) for room in loaded))
+        yield Figure("devices", "Devices that occupants are in rooms with.", sum(len(room.devices) for room in loaded))
+        yield Figure("messages", "Messages to everybody in a room.", self.delivering.said, grows=True)
+        yield Figure("deliveries", "Devices that these were sent to.", self.delivering.heard, grows=True)
 
     # Rooms
 

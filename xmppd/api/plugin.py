@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from sqlalchemy import Table
 from twisted.logger import Logger
 
+from xmppd.api.figures import Figure
 from xmppd.api.options import Field, Options
 from xmppd.api.storage import IDatabase, Migration
 from xmppd.api.waiting import settled
@@ -121,6 +122,12 @@ class Plugin:
         if not self.awake:
             self.awake = True
             self.host.filters_changed()
+
+    # What it tells
+
+    def figures(self) -> Iterable[Figure]:
+        """Return what it measures. It is asked for again and again, so counting has to be done already."""
+        return ()
 
     # Time
 

@@ -43,6 +43,8 @@ class Delivering:
     """Puts outcomes into effect.
 
     :param pace: by which others are told what an act has to tell them later.
+    :ivar said: how many messages to everybody in a room there were.
+    :ivar heard: to how many devices they went, all together.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Delivering:
         self._indicators = indicators
         self._pace = pace
         self._serial = 0
+        self.said = self.heard = 0
 
     def deliver(self, room: Room, outcome: Outcome, cause: Stanza) -> Awaitable[None] | None:
         """Store what has changed and send what is to be sent, on account of a stanza.
@@ -117,6 +120,8 @@ class Delivering:
         if said.kept and said.past:
             limits = room.service.limits
             room.history.add(message, self._host.clock.seconds(), limits.history, limits.history_octets)
+        self.said += 1
+        self.heard += len(room.devices)
         self._send(message, list(room.devices), pending)
         if said.kept and said.past:
             self._missing.said(room, message, cause, pending)

@@ -25,6 +25,7 @@ from xmppd.core.plugins.dispatch import Stats
 from xmppd.core.storage import Database
 from xmppd.net.http.families import counter, counters, gauge, gauges, histogram
 from xmppd.net.http.link_metrics import link_figures
+from xmppd.net.http.plugin_metrics import plugin_figures
 from xmppd.wire.sasl import SaslCondition
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Figures(Collector):
         if isinstance(server.db, Database):
             yield from database_figures(server.db)
         yield from self._plugins()
+        yield from plugin_figures(self._server)
         yield histogram(
             "xmppd_reactor_delay_seconds", "By how much a timer was late, measured once a second.",
             self._lateness.seconds,
