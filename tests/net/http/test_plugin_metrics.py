@@ -49,7 +49,8 @@ class PluginFigures(ServerTestCase):
         room = "garden@conference.example.org"
         for client, nick in ((romeo, "Romeo"), (juliet, "Juliet")):
             client.send(f"<presence to='{room}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
-            query = "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>"
+            form = "<x xmlns='jabber:x:data' type='submit'/>"
+            query = f"<query xmlns='http://jabber.org/protocol/muc#owner'>{form}</query>"
             romeo.send(f"<iq type='set' id='o' to='{room}'>{query}</iq>")
         romeo.send(f"<message to='{room}' type='groupchat'><body>hi</body></message>")
         told = {name: value for (name, host), value in self.told().items() if host == "example.org"}

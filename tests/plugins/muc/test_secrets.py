@@ -1,4 +1,4 @@
-"""Whatever anybody does in a semi-anonymous room: only moderators learn whose address is whose (XEP-0045 section 13.1)."""
+"""Whatever anybody does in a semi-anonymous room: only moderators learn whose address is whose (XEP-0045 13.1)."""
 
 from __future__ import annotations
 
