@@ -159,7 +159,9 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         there = jid in self.rooms.loaded
         room = await self.rooms.load(jid)
         if room is not None and not there:
-            await self.absent.take_stock(room)
+            if jid in self.rooms.unseen:  # only the first of those who have waited for it: others may be in it by now
+                self.rooms.unseen.discard(jid)
+                await self.absent.take_stock(room)
             await self._enforce(room)
             return self.rooms.loaded.get(jid)
         return room

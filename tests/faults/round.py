@@ -91,6 +91,8 @@ class Round:
                 await asyncio.sleep(1)
             finally:
                 self._loaded = False
+                if self.party is not None:
+                    self.party.hush()
                 cuts.cancel()
                 await asyncio.gather(load, cuts, return_exceptions=True)
             await self._settle()

@@ -47,14 +47,21 @@ class Absent:
         self._now = now
         self._untold: dict[str, deque[tuple[Jid, Jid]]] = {}  # by domain: devices, and the occupants they were
         self._sweep: list[Room] = []
+        self._since = now()
 
     def _is_absent(self, device: Jid) -> bool:
         """Is it a device of a user of this server that is not connected?"""
         return self._host.serves(device.domain) and self._host.session(device) is None
 
+    def _is_another(self, device: Jid) -> bool:
+        """Is it connected, but has come only after the start, so that it is not the one that was in a room before?"""
+        session = self._host.session(device) if self._host.serves(device.domain) else None
+        return session is not None and session.bound_at > self._since
+
     async def take_stock(self, room: Room) -> None:
         """A room was just read from the database: some of those who were in it may have gone with the server."""
-        await self._remove(room, [device for device in room.devices if self._is_absent(device)], Status.SHUTDOWN)
+        gone = [device for device in room.devices if self._is_absent(device) or self._is_another(device)]
+        await self._remove(room, gone, Status.SHUTDOWN)
 
     async def sweep(self) -> None:
         """Look through some rooms, the next time through others."""

@@ -26,6 +26,7 @@ class Rooms:
     """Those that are loaded, by address, and how to get at the others.
 
     :ivar loaded: rooms in memory.
+    :ivar unseen: those of them that were just read, and nobody has looked who is in them still.
     :ivar total: how many rooms there are.
     """
 
@@ -33,6 +34,7 @@ class Rooms:
         self._db = db
         self.service = service
         self.loaded: dict[Jid, Room] = {}
+        self.unseen: set[Jid] = set()
         self.total = 0
         self._loading: dict[Jid, Deferred[Room | None]] = {}
         self._removed: set[int] = set()  # numbers of rooms that may be in the database still
@@ -73,6 +75,7 @@ class Rooms:
         if stored is None or stored.number in self._removed:
             return None
         room = self.loaded[jid] = self._restored(jid, stored)
+        self.unseen.add(jid)
         return room
 
     def _restored(self, jid: Jid, stored: Stored) -> Room:
@@ -101,12 +104,14 @@ class Rooms:
     def remove(self, jid: Jid) -> None:
         """A room exists no more."""
         self.total -= 1
+        self.unseen.discard(jid)
         room = self.loaded.pop(jid, None)
         if room is not None:
             self._removed.add(room.number)
 
     def drop(self, jid: Jid) -> None:
         """Keep a room in memory no longer."""
+        self.unseen.discard(jid)
         self.loaded.pop(jid, None)
 
     async def tidy(self, now: float, idle: float) -> None:

@@ -106,7 +106,7 @@ class Party:
         while self._loaded and self.rooms:
             await asyncio.sleep(0.05)
             due = int((time.monotonic() - start) * self._rate)
-            while done < due:
+            while done < due and self._loaded:
                 done += 1
                 self._one(self._chance.choice(self._guests()))
             for guest in self._guests():
@@ -132,7 +132,7 @@ class Party:
         while self._loaded:
             await asyncio.sleep(self._chance.uniform(0.2, 0.8))
             owner = self._owner(room)
-            if not owner.ready or not owner.wanted:
+            if not self._loaded or not owner.ready or not owner.wanted:
                 continue
             number += 1
             way = self._chance.random()
@@ -158,9 +158,13 @@ class Party:
 
     # ---- the end
 
+    def hush(self) -> None:
+        """Let nobody begin anything any more."""
+        self._loaded = False
+
     async def settle(self) -> None:
         """Wait until everybody is where they want to be, and sees the same."""
-        self._loaded = False
+        self.hush()
         if not self.rooms:
             return
         for number, passer in enumerate(self._passers):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from tests.plugins.managed import ManagedTestCase
 from tests.plugins.muc.kit import GARDEN, JOIN, USER, RoomTestCase
+from xmppd.core.durable import management
 from xmppd.wire.jid import Jid
 
 ORCHARD, BALCONY = "romeo@example.org/orchard", "juliet@example.org/balcony"
@@ -56,6 +59,61 @@ class Restarts(RoomTestCase, ManagedTestCase):
             f"<presence from='{GARDEN}/Juliet' type='unavailable'>{{...}}<x xmlns='{USER}'>"
             "<item affiliation='none' role='none' jid='juliet@example.org/balcony'/><status code='332'/></x></presence>"
         )
+
+    def test_others_leave_though_they_are_back_at_once(self) -> None:
+        """A client without a session that logs in with its resource again, before anybody was told, is a new one."""
+        romeo, id_ = self.enabled(ORCHARD)
+        juliet = self.login(BALCONY, presence=True)
+        self.make_room(romeo)
+        self.enter(juliet, "Juliet")
+        romeo.clear()
+
+        async def busy(*_arguments: object) -> None:
+            """It has not come to telling yet."""
+
+        self.patch(management, "lay_to_rest", busy)
+        self.kill()
+        self.pump(1)
+        juliet = self.login(BALCONY, presence=True)
+        juliet.clear()
+        self.pump(6)
+        self.assertEqual(self.nicks(), ["Romeo"])
+        romeo = self.resumed(ORCHARD, id_, self.sent(ORCHARD))
+        romeo.expect(
+            f"<presence from='{GARDEN}/Juliet' type='unavailable'>{{...}}<x xmlns='{USER}'>"
+            "<item affiliation='none' role='none' jid='juliet@example.org/balcony'/><status code='332'/></x></presence>"
+        )
+        romeo.send(f"<message to='{GARDEN}' type='groupchat' id='1'><body>Gone</body></message>")
+        juliet.expect_nothing()
+
+    def test_whoever_enters_first_stays(self) -> None:
+        """Several may wait for a room to be read: who has entered is not taken for one who was in it before."""
+        romeo, _ = self.enabled(ORCHARD)
+        juliet = self.login(BALCONY, presence=True)
+        self.make_room(romeo)
+        self.enter(juliet, "Juliet")
+
+        async def busy(*_arguments: object) -> None:
+            """It has not come to telling yet."""
+
+        self.patch(management, "lay_to_rest", busy)
+        self.kill()
+        self.pump(1)
+        juliet, nurse = self.login(BALCONY, presence=True), self.login("nurse@example.org/hall", presence=True)
+        rooms, waiting = self.plugin("muc").rooms, list[Deferred[None]]()
+        load = rooms._load
+
+        async def later(jid: Jid) -> object:
+            waiting.append(Deferred())
+            await waiting[-1]
+            return await load(jid)
+
+        self.patch(rooms, "_load", later)
+        juliet.send(f"<presence to='{GARDEN}/Juliet'>{JOIN}</presence>")
+        nurse.send(f"<presence to='{GARDEN}/Nurse'>{JOIN}</presence>")
+        waiting[0].callback(None)
+        self.pump(6)
+        self.assertEqual(self.nicks(), ["Juliet", "Nurse", "Romeo"])
 
     def test_temporary_room_is_gone_with_the_last(self) -> None:
         romeo = self.login(ORCHARD, presence=True)
