@@ -195,6 +195,8 @@ class _Book:
 
     def __init__(self, room: _Room, device: str) -> None:
         self._room, self._device = room, device
+        #: When it saw the first of them.
+        self.began = float("inf")
         #: By nickname: the stay, and when it was seen last.
         self.there: dict[str, tuple[str, float]] = {}
         self._seen: set[str] = set()
@@ -206,6 +208,7 @@ class _Book:
 
     def take(self, event: Event, sight: Sight) -> Iterator[Violation]:
         """Take what was seen."""
+        self.began = min(self.began, event.time)
         if sight.gone:
             yield from self._gone(event, sight)
             return
@@ -223,6 +226,8 @@ class _Book:
     def _gone(self, event: Event, sight: Sight) -> Iterator[Violation]:
         stay = self.there.pop(sight.nick, ("", 0.0))[0] or self._renamed.pop(sight.nick, "")
         stay = stay or self._unheard(event, sight)
+        if not stay and "332" in sight.codes and self._told_late(event, sight):
+            return
         if not stay:
             yield self._wrong(Kind.SEEN_TWICE, event, sight.stay, f"{sight.nick} leaves, and is not there")
         elif sight.renamed:
@@ -234,6 +239,11 @@ class _Book:
                 yield self._wrong(Kind.SEEN_LEAVING, event, stay, str(sight))
             elif whose.lost and not {"332", "333"} & set(sight.codes):
                 yield self._wrong(Kind.CODES, event, stay, str(sight))
+
+    def _told_late(self, event: Event, sight: Sight) -> bool:
+        """May it be that the room still tells of those who are gone with the server, though this one has come later?"""
+        gone = (s for name, s in self._room.stays.items() if sight.nick in self._room.nicks[name] and s.lost)
+        return any(s.parted is not None and s.parted <= self.began <= event.time for s in gone)
 
     def _unheard(self, event: Event, sight: Sight) -> str:
         """Return whose leave that may be, if it has not been seen to enter because nobody looked."""

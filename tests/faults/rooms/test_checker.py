@@ -266,6 +266,16 @@ class Stays(unittest.TestCase):
         self.story.leave(P, A, B, codes=("332",), lost=True)
         self.assertEqual(self.story.end(), [])
 
+    def test_told_of_who_was_gone_before(self) -> None:
+        """The room tells one after the other, and whoever has come meanwhile as well."""
+        self.story.leave(P, A, codes=("332",), lost=True)
+        self.story.leave(B, A)
+        self.story.enter(B, "b/1:2")
+        self.story.saw(B, Sight("p1", "", True, codes=("332",)))
+        self.assertEqual(self.story.end(), [])
+        self.story.saw(A, Sight("p1", "", True, codes=("332",)))
+        self.assertEqual(self.story.end(), [(Kind.SEEN_TWICE, A)])
+
     def test_gone_without_saying_why(self) -> None:
         self.story.leave(P, A, B, lost=True)
         self.assertEqual(self.story.end(), [(Kind.CODES, A), (Kind.CODES, B)])
