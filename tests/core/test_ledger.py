@@ -90,6 +90,19 @@ class Writing(LedgerTestCase):
         self.clock.advance(0)
         self.assertEqual(self.stored(), [1, 2, 3, 4])
 
+    def test_nothing_is_held_of_what_is_on_disk(self) -> None:
+        """Stanzas that somebody keeps, such as presence, know their batch."""
+        message, waiter = Message(), Waiter()
+        self.ledger.unit_of(message).store(ROWS, {"number": 1, "text": ""})
+        batch = self.ledger.gathering()
+        batch.call(lambda c: waiter.told)
+        batch.enter_sent(1, b"<a/>", b"/>", 0)
+        batch.waiters[waiter] = None
+        self.assertIs(message.unit, batch)
+        self.clock.advance(0)
+        self.assertTrue(batch.committed)
+        self.assertEqual((batch.rows, batch.calls, batch.entries, batch.common, batch.waiters), ({}, [], [], {}, {}))
+
     def test_settled(self) -> None:
         self.successResultOf(self.ledger.settled())
         self.store(1)

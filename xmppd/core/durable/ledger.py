@@ -333,6 +333,8 @@ class Ledger:
         for waiting in batch.settled:
             if not waiting.called:
                 waiting.callback(None)
+        batch.settled.clear()
+        batch.let_go()
 
     def stop(self) -> None:
         """Try no more to write what waits."""

@@ -87,6 +87,11 @@ class Batch:
         """Run a function in the transaction, behind the rows."""
         self.calls.append(fn)
 
+    def let_go(self) -> None:
+        """It is on disk: hold what was written no longer. Stanzas hold the batch, for as long as somebody has them."""
+        for held in (self.rows, self.calls, self.entries, self.common, self.counting, self.snapshots, self.waiters):
+            held.clear()
+
     def store(self, table: Table, row: Mapping[str, Any]) -> None:
         """Insert a row."""
         self.octets += _ROW
