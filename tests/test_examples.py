@@ -38,7 +38,6 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
         "158": "there is always something to configure",
         "207": "who is in a room is in it after a restart as well",
         "208 to 217": _URIS,
-        "219": "rooms pass everything on",
     },
     50: {"7": "commands are not announced by messages", "24 and 25": _URIS},
     54: {"4": "another way to say what example 3 says", "13 and 14": _URIS},

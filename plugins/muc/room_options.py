@@ -47,6 +47,9 @@ class RoomOptions(Options):
     history: int | None = Field(None, ge=0, description="Messages of the past that who enters may see.")
     default_history: int | None = Field(None, ge=0, description="Of these, if they don't say how many they want.")
     forward_mentions: _Flag = Field(None, description="Are members who are not there told that they are mentioned?")
+    traffic: tuple[str, ...] | None = Field(
+        None, description="Namespaces of extensions that messages and presence to everybody may have; none: any."
+    )
     logging: _Flag = Field(None, description="Is what is said published, so that who enters is told?")
 
     def stated(self) -> Mapping[str, Any]:

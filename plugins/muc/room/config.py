@@ -49,6 +49,7 @@ class RoomConfig:
     :ivar contacts: addresses of people who can be asked about the room (muc#roominfo_contactjid).
     :ivar logs: where what is said can be read by others (muc#roominfo_logs); "" if nowhere.
     :ivar forward_mentions: are members told, while they are not there, that somebody mentions them (XEP-0452)?
+    :ivar traffic: namespaces of extensions that messages and presence to everybody may hold; none: any.
     :ivar logging: is the discussion logged publicly, so that whoever enters has to be told (status 170)?
     """
 
@@ -87,6 +88,7 @@ class RoomConfig:
     logs: str = ""
     logging: bool = False
     forward_mentions: bool = True
+    traffic: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """Return what differs from the defaults, as it is stored."""

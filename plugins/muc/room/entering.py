@@ -11,6 +11,7 @@ from xmppd.plugins.muc.room.presenting import Change, announce, as_seen, presenc
 from xmppd.plugins.muc.room.ranks import Affiliation, Role, default_role
 from xmppd.plugins.muc.room.remembering import entering_role
 from xmppd.plugins.muc.room.state import Member, Occupant, Room, Service
+from xmppd.plugins.muc.room.traffic import passing
 from xmppd.plugins.muc.room.words import MUC, Status, clean
 from xmppd.wire.delay import delay
 
@@ -52,7 +53,7 @@ def enter(room: Room, presence: Presence, now: float, created: bool = False, mov
     occupant = room.occupants.get(nick)
     out = Outcome()
     tokens.use(room, presence, now, out)
-    payload = clean(presence)
+    payload = clean(passing(room.config, presence))
     if occupant is None:
         occupant = Occupant(room, nick, device.bare, entering_role(room, device))
         room.occupants[nick] = occupant

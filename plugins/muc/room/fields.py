@@ -218,6 +218,16 @@ def addresses(texts: Sequence[str]) -> list[Jid]:
     return list(found)
 
 
+def _read_namespaces(texts: Sequence[str], limits: Limits) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(text.strip() for text in texts if text.strip()))
+    if not all(_NAMESPACE.fullmatch(one) for one in found):
+        raise ValueError("has namespaces, one a line")
+    if sum(map(len, found)) > limits.text_characters:
+        raise Unacceptable(f"has at most {limits.text_characters} characters")
+    return found
+
+
+_NAMESPACE = re.compile(r"[!-~]+")
 _URL = re.compile(r"https?://[!-~]+")
 _URI = re.compile(r"xmpp:[!-~]+")
 _DAY = 86_400
@@ -341,6 +351,15 @@ FIELDS: tuple[Field, ...] = (
         "Forward messages with mentions to non-present, affiliated users",
         "forward_mentions",
         help="To those who have registered a nickname.",
+    ),
+    Field(
+        roomconfig("traffic"),
+        "text-multi",
+        "Which extensions may messages and presence to everybody have?",
+        "traffic",
+        _read_namespaces,
+        lambda value: value,
+        help="Their namespaces, as jabber:x:oob; if there are none: any. Where it is jabber:client alone: none.",
     ),
     _flag(
         "enablelogging",

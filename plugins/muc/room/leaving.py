@@ -9,6 +9,7 @@ from xmppd.api import Condition, Jid, Message, Presence, Stanza, StanzaError, ta
 from xmppd.plugins.muc.room.outcome import Destroyed, Left, Outcome, Vacated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of
 from xmppd.plugins.muc.room.state import Occupant, Room
+from xmppd.plugins.muc.room.traffic import passing
 from xmppd.plugins.muc.room.words import USER, Status, clean
 from xmppd.wire import ns
 
@@ -33,7 +34,7 @@ def exit(room: Room, presence: Presence, now: float) -> Outcome:
         return Outcome()
     # Section 10.1.3: who goes without having confirmed the room has not wanted it.
     unwanted = tag("destroy") if room.locked else b""
-    return vacate(room, presence.sender, Change(gone=True, payload=clean(presence), more=unwanted), now)
+    return vacate(room, presence.sender, Change(gone=True, payload=clean(passing(room.config, presence)), more=unwanted), now)
 
 
 def lose(room: Room, device: Jid, now: float, reason: str = "") -> Outcome:

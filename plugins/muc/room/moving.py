@@ -10,6 +10,7 @@ from xmppd.plugins.muc.room.outcome import Outcome, Seated
 from xmppd.plugins.muc.room.presenting import Change, announce, presence_of, user
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Occupant, Room
+from xmppd.plugins.muc.room.traffic import passing
 from xmppd.plugins.muc.room.words import MUC, Status, clean
 
 __all__ = ["enter", "not_there", "update"]
@@ -47,10 +48,10 @@ def update(room: Room, presence: Presence, now: float) -> Outcome:
     device, nick = presence.sender, presence.recipient.resource
     occupant = room.devices[device]
     if nick and nick != occupant.nick:
-        return _rename(room, occupant, device, nick, clean(presence), now)
+        return _rename(room, occupant, device, nick, clean(passing(room.config, presence)), now)
     if occupant.role is Role.VISITOR and not room.config.visitor_status:
         raise StanzaError(Condition.FORBIDDEN, text="Visitors can't change their status here.")
-    payload = clean(presence)
+    payload = clean(passing(room.config, presence))
     occupant.seat(device, payload)
     out = Outcome(changes=[Seated(device, occupant.nick, occupant.role, payload)])
     announce(room, occupant, out)

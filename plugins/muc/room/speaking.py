@@ -8,6 +8,7 @@ from xmppd.plugins.muc.room.outcome import Outcome, Said, SubjectSet
 from xmppd.plugins.muc.room.presenting import user
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Occupant, Room, Subject
+from xmppd.plugins.muc.room.traffic import passing
 from xmppd.plugins.muc.room.words import RETRACT, clean, occupant_id
 from xmppd.wire import delay, ns, stanza_id
 from xmppd.wire.xml import SEPARATOR, serialise
@@ -45,6 +46,7 @@ def say(room: Room, message: Message, now: float) -> Outcome:
         is another's (XEP-0424); policy-violation too soon after the last one (XEP-0500).
     """
     occupant = room.occupant_of(message.sender)
+    message = passing(room.config, message)
     names = message.raw_names
     if _SUBJECT in names and _BODY not in names and _THREAD not in names:
         return _set_subject(room, occupant, message, now)

@@ -10,7 +10,7 @@ from xmppd.api import Condition, IDatabase, IHost, Iq, Jid, Payload, StanzaError
 from xmppd.api.commands import NS as COMMANDS
 from xmppd.api.disco import DiscoItems, Identity, Info, Item, answer_info, answer_items, node_of
 from xmppd.api.muc import RoomInfo, RoomItems
-from xmppd.plugins.muc.room import avatar, describing
+from xmppd.plugins.muc.room import avatar, describing, traffic
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import MUC, OCCUPANT_ID
@@ -31,7 +31,6 @@ __all__ = ["ANSWERS", "SERVICE_FEATURES", "Discovery"]
 
 UNIQUE = f"{MUC}#unique"
 _RESERVED = "x-roomuser-item"
-_TRAFFIC = f"{MUC}#traffic"
 _UNIQUE_OCTETS = 16
 #: What the service says of itself, besides what it says of the archives of its rooms.
 SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", OCCUPANT_ID, UNIQUE, rsm.NS, avatar.NS, SEARCH, RAI)
@@ -90,8 +89,11 @@ async def _info(muc: Muc, room: Room, iq: Iq) -> Payload:
         member = room.members.get(iq.sender.bare)
         mine = (Identity("conference", "text", member.nick),) if member is not None and member.nick else ()
         return Info(mine, ()).query(node)
-    if node == _TRAFFIC:  # section 18.1.1: everything passes
-        raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+    if node == traffic.NODE:
+        passing = traffic.namespaces(room.config)
+        if passing is None:  # section 18.1.1: so it is said that everything passes
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE)
+        return Info((), tuple(passing)).query(node)
     event = RoomInfo(room.jid, node, iq.sender)
     command = features.COMMANDS.get(node)
     if command is not None and command.allowed(room, iq):

@@ -87,6 +87,8 @@ TAKEN: Sequence[tuple[str, Sequence[str], str, Any]] = (
     ("contactjid", ["Crone1@example.org/desktop", "hecate@example.org"], "contacts",
      ("crone1@example.org", "hecate@example.org")),
     ("contactjid", [], "contacts", ()),
+    ("traffic", ["jabber:x:oob", " ", "urn:a", "jabber:x:oob"], "traffic", ("jabber:x:oob", "urn:a")),
+    ("traffic", [], "traffic", ()),
 )  # fmt: skip
 #: A field, what is submitted, the condition, and a word of the text that says what is wrong.
 REFUSED: Sequence[tuple[str, Sequence[str], str, str]] = (
@@ -118,6 +120,8 @@ REFUSED: Sequence[tuple[str, Sequence[str], str, str]] = (
     ("logs", ["javascript:alert(1)"], "bad-request", "web address"),
     ("pubsub", ["pubsub.example.org"], "bad-request", "xmpp:"),
     ("contactjid", ["@"], "bad-request", "address"),
+    ("traffic", ["not a namespace"], "bad-request", "namespaces"),
+    ("traffic", ["urn:" + 20 * "a", "urn:" + 20 * "b"], "not-acceptable", "40 characters"),
     ("contactjid", ["a@x.org", "b@x.org", "c@x.org"], "not-acceptable", "2 addresses"),
     ("roomadmins", ["not an address@@"], "bad-request", "address"),
     ("roomowners", ["example.org"], "not-acceptable", "people"),
