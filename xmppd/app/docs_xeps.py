@@ -23,8 +23,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     30: ("Service Discovery", "Accounts have no nodes but those that plugins give them."),
     45: (
         "Multi-User Chat",
-        "Rooms pass everything on, and say so, unless an owner says what they pass (`#traffic`). Occupants stay over a restart of the"
-        " server, so that nobody is told of one (11.2). Original addresses (XEP-0033) are not in the history.",
+        "Rooms pass everything on, and say so, unless an owner says what they pass (`#traffic`). Occupants stay over a"
+        " restart of the server, so that nobody is told of one (11.2). Original addresses (XEP-0033) are not in the history.",
     ),
     49: (
         "Private XML Storage",

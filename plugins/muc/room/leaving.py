@@ -34,7 +34,8 @@ def exit(room: Room, presence: Presence, now: float) -> Outcome:
         return Outcome()
     # Section 10.1.3: who goes without having confirmed the room has not wanted it.
     unwanted = tag("destroy") if room.locked else b""
-    return vacate(room, presence.sender, Change(gone=True, payload=clean(passing(room.config, presence)), more=unwanted), now)
+    words = clean(passing(room.config, presence))
+    return vacate(room, presence.sender, Change(gone=True, payload=words, more=unwanted), now)
 
 
 def lose(room: Room, device: Jid, now: float, reason: str = "") -> Outcome:
