@@ -24,7 +24,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     45: (
         "Multi-User Chat",
         "Rooms pass everything on, and say so, unless an owner says what they pass (`#traffic`). Occupants stay over a"
-        " restart of the server, so that nobody is told of one (11.2). Original addresses (XEP-0033) are not in the history.",
+        " restart of the server, so that nobody is told of one (11.2). Original addresses (XEP-0033) are not in the"
+        " history.",
     ),
     49: (
         "Private XML Storage",
