@@ -46,7 +46,7 @@ class Absent:
         self._pace = pace
         self._now = now
         self._untold: dict[str, deque[tuple[Jid, Jid]]] = {}  # by domain: devices, and the occupants they were
-        self._sweep: list[Room] = []
+        self._sweep: list[Jid] = []  # no rooms: some of them are unloaded before their turn
         self._since = now()
 
     def _is_absent(self, device: Jid) -> bool:
@@ -66,11 +66,11 @@ class Absent:
     async def sweep(self) -> None:
         """Look through some rooms, the next time through others."""
         if not self._sweep:
-            self._sweep = list(self._rooms.loaded.values())
+            self._sweep = list(self._rooms.loaded)
         for _ in range(min(_LOOKED_THROUGH, len(self._sweep))):
-            room = self._sweep.pop()
-            absent = [device for device in room.devices if self._is_absent(device)]
-            if absent:
+            room = self._rooms.loaded.get(self._sweep.pop())
+            absent = [] if room is None else [device for device in room.devices if self._is_absent(device)]
+            if room is not None and absent:
                 await self._remove(room, absent, Status.TECHNICAL)
 
     async def ask(self, room: Room) -> None:
