@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 from tests.plugins.muc.kit import GARDEN, JOIN, USER, RoomTestCase
 from xmppd.api import Condition, ServerReachable, ServerUnreachable, StanzaError
+from xmppd.plugins.muc.room.state import Room
+from xmppd.plugins.muc.service import absent
 from xmppd.wire.jid import Jid
 
 NET = "example.net"
@@ -148,3 +152,13 @@ class Absent(RoomTestCase):
         self.server.server.directory.remove(session)  # as if its leave had been lost
         self.pump(61)
         self.assertEqual(self.nicks(), ["Paris", "Romeo"])
+
+    def test_rooms_that_are_unloaded_before_their_turn(self) -> None:
+        muc = self.plugin("muc")
+        self.wait(muc.absent.sweep())
+        self.patch(absent, "_LOOKED_THROUGH", 0)
+        self.wait(muc.absent.sweep())
+        self.assertFalse(any(isinstance(held, Room) for held in gc.get_referents(muc.absent._sweep)))
+        self.patch(absent, "_LOOKED_THROUGH", 10)
+        muc.rooms.loaded.clear()
+        self.wait(muc.absent.sweep())
