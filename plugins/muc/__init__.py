@@ -295,15 +295,20 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     async def _enter_later(self, room: Room, presence: Presence, waited: bool) -> None:
         """Read first what was said, and look again whether it is still the same room, and they may enter it."""
         await self.archive.fill(room)
-        await settled(self._enter(self.rooms.loaded.get(room.jid), presence, self.clock.seconds(), waited))
+        await self._enter_again(room.jid, presence, waited)
 
     async def _enter_in_turn(self, room: Room, presence: Presence, wait: float) -> None:
         """The same after others, who came before."""
         turn: Deferred[None] = Deferred()
         self.later(wait, lambda: turn.callback(None))
         await turn
-        room_now = await self.room(room.jid)
-        await settled(self._enter(room_now, presence, self.clock.seconds(), waited=True))
+        await self._enter_again(room.jid, presence, waited=True)
+
+    async def _enter_again(self, jid: Jid, presence: Presence, waited: bool) -> None:
+        """Whatever has become of the room: if it is gone, who enters makes one, and has to be allowed to."""
+        if await self.room(jid) is None:
+            await self.guard.may_own(presence.sender.bare)
+        await settled(self._enter(self.rooms.loaded.get(jid), presence, self.clock.seconds(), waited))
 
     def _ask(self, event: Entering | Speaking) -> None:
         """Ask other plugins. :raises StanzaError: if one of them refuses."""

@@ -109,7 +109,9 @@ class HowMany(GuardTestCase):
 
 
 class HowOften(GuardTestCase):
-    config = {"muc": {"joins_per_minute": 3, "presence_per_minute": 2, "join_presence_per_second": 10}}
+    config = {
+        "muc": {"joins_per_minute": 3, "presence_per_minute": 2, "join_presence_per_second": 10, "max_owned": 1}
+    }  # fmt: skip
 
     def test_entering(self) -> None:
         self.make_room(self.bard, "Bard", persistent=True)
@@ -158,6 +160,20 @@ class HowOften(GuardTestCase):
         for _ in range(10):
             self.pump(1)
         self.assertEqual(len(self.nicks()), 9)
+
+    def test_a_room_that_is_gone_meanwhile(self) -> None:
+        """Who has waited for their turn makes a new one only if they may own one more."""
+        for number in range(8):
+            own = {"room": f"own{number}@conference.example.org", "owner": f"u{number}@example.org"}
+            self.wait(self.server.server.operations.run("room create", own))
+        waiting = self.come(8)[7]
+        self.assertNotIn("u7", self.nicks())
+        destroy = "<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>"
+        self.bard.send(f"<iq type='set' id='d' to='{GARDEN}'>{destroy}</iq>")
+        for _ in range(10):
+            self.pump(1)
+        self.assertIn("You own 1 rooms already.", "".join(waiting.received))
+        self.assertEqual(self.plugin("muc").rooms.total, 8)
 
     def test_who_leaves_while_waiting(self) -> None:
         clients = self.come(8)
