@@ -72,9 +72,15 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     async def start(self) -> None:
         await self._open()
         self._asleep = True
+        self._turns: set[Deferred[None]] = set()
         self.later(_COMING_BACK, self._keep_house)
         self.every(_HOUSEKEEPING, self._keep_house)
         self.every(_EXPIRY, lambda: self.archive.keep_house())
+
+    async def stop(self) -> None:
+        """Have nobody wait for ever to enter."""
+        for turn in list(self._turns):
+            turn.errback(StanzaError(Condition.RESOURCE_CONSTRAINT, text="Rooms are about to stop; try again."))
 
     async def _open(self) -> None:
         self.identities = (("conference", "text", self.options.name),)
@@ -300,8 +306,12 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
     async def _enter_in_turn(self, room: Room, presence: Presence, wait: float) -> None:
         """The same after others, who came before."""
         turn: Deferred[None] = Deferred()
+        self._turns.add(turn)
         self.later(wait, lambda: turn.callback(None))
-        await turn
+        try:
+            await turn
+        finally:
+            self._turns.discard(turn)
         await self._enter_again(room.jid, presence, waited=True)
 
     async def _enter_again(self, jid: Jid, presence: Presence, waited: bool) -> None:

@@ -175,6 +175,17 @@ class HowOften(GuardTestCase):
         self.assertIn("You own 1 rooms already.", "".join(waiting.received))
         self.assertEqual(self.plugin("muc").rooms.total, 8)
 
+    def test_the_plugin_is_stopped_meanwhile(self) -> None:
+        """Nobody waits for ever: what they send next is answered."""
+        waiting = self.come(8)[7]
+        waiting.clear()
+        waiting.send("<iq type='get' id='next'><query xmlns='jabber:iq:roster'/></iq>")
+        waiting.expect_nothing()
+        self.wait(self.host.registry.disable("muc"))
+        self.pump(1)
+        self.assertIn("<resource-constraint ", waiting.received[0])
+        self.assertIn("id='next'", waiting.received[-1].replace('"', "'"))
+
     def test_who_leaves_while_waiting(self) -> None:
         clients = self.come(8)
         clients[7].close()
