@@ -13,22 +13,22 @@ RETRACT = "<retract xmlns='urn:xmpp:message-retract:1' id='nothing'/>"
 class Traffic(CovenTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.hag = self.login("hag66@example.org/pda", name="hag")
+        self.witch = self.hag()
 
     def limit(self, *namespaces: str) -> None:
         self.create(traffic=namespaces)
-        self.enter(self.hag, "thirdwitch")
+        self.enter(self.witch, "thirdwitch")
 
     def asked(self) -> str:
         node = f"{MUC}#traffic"
         query = f"<query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/>"
-        self.hag.clear()
-        self.hag.send(f"<iq type='get' id='t' to='{ROOM}'>{query}</iq>")
-        return self.hag.received[-1].replace('"', "'")
+        self.witch.clear()
+        self.witch.send(f"<iq type='get' id='t' to='{ROOM}'>{query}</iq>")
+        return self.witch.received[-1].replace('"', "'")
 
     def heard(self, stanza: str) -> str:
         self.crone.clear()
-        self.hag.send(stanza)
+        self.witch.send(stanza)
         return "".join(self.crone.received).replace('"', "'")
 
     def test_some(self) -> None:
