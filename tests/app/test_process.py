@@ -16,6 +16,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.net.http.test_metrics import EVERYTHING
+from tests.net.http.test_plugin_metrics import OF_PLUGINS
 from tests.test_docs import free_port
 from xmppd.app.docs import ROOT
 
@@ -132,9 +133,8 @@ class SystemdTests(unittest.TestCase):
         code, body = fetch(port, "/metrics")
         self.assertEqual(code, 200)
         figures = {f.name: f.samples for f in text_string_to_metric_families(body.decode())}
-        self.assertLessEqual(
-            {name.removesuffix("_total") for name in EVERYTHING} | {"process_cpu_seconds"}, set(figures)
-        )
+        ours = {name.removesuffix("_total") for name in EVERYTHING | OF_PLUGINS}
+        self.assertLessEqual(ours | {"process_cpu_seconds"}, set(figures))
         self.assertEqual(figures["xmppd_build_info"][0].labels["database"], "sqlite")
         self.assertGreaterEqual(figures["xmppd_database_batches"][0].value, 1)
         self.assertEqual(fetch(port, "/metrics", bytes(100_000))[0], 413)

@@ -9,6 +9,16 @@ from xmppd.api.figures import Figure
 from xmppd.net.http.plugin_metrics import plugin_figures
 from xmppd.testing import ServerTestCase
 
+OF_PLUGINS = {
+    "xmppd_muc_deliveries_total",
+    "xmppd_muc_devices",
+    "xmppd_muc_loaded_rooms",
+    "xmppd_muc_messages_total",
+    "xmppd_muc_occupants",
+    "xmppd_muc_rooms",
+}
+"""Names of the figures of bundled plugins."""
+
 
 class Chess(Plugin):
     games = 2
@@ -43,6 +53,9 @@ class PluginFigures(ServerTestCase):
 
     def test_who_fails_tells_nothing(self) -> None:
         self.assertEqual([name for name, _ in self.told() if "clumsy" in name], [])
+
+    def test_names(self) -> None:
+        self.assertEqual({name for name, _ in self.told() if "chess" not in name}, OF_PLUGINS)
 
     def test_rooms(self) -> None:
         romeo, juliet = (self.login(f"{name}@example.org/x") for name in ("romeo", "juliet"))
