@@ -42,7 +42,7 @@ class Kind(StrEnum):
     EXPELLED = "out of a room, without leaving it"
     SEEN_LEAVING = "seen leaving a room, without having left"
     SEEN_TWICE = "seen entering or leaving a room twice"
-    CODES = "gone with the server, and a room does not say so"
+    CODES = "gone with the server, and not said so"
     GHOST = "seen in a room, and not there"
     UNSEEN = "there in a room, and not seen"
     FACT = "a room has forgotten what it was told"

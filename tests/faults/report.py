@@ -75,7 +75,7 @@ def table(results: list[Result]) -> str:
     rows += [(name, figures[name]) for name in in_rooms if figures["said in rooms"]]
     lines = [f"{name:42}{value:10}" for name, value in rows]
     lines += ["", f"{'violations':42}{sum(violations.values()):10}"]
-    lines += [f"  {kind:40}{violations[kind]:10}" for kind in Kind]
+    lines += [f"  {kind:42}{violations[kind]:8}" for kind in Kind]
     return "\n".join(lines)
 
 
