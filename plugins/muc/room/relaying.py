@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xmppd.api import Condition, Iq, Jid, Message, Stanza, StanzaError
-from xmppd.plugins.muc.room.elements import child
+from xmppd.plugins.muc.room.elements import child, children
 from xmppd.plugins.muc.room.outcome import Outcome
 from xmppd.plugins.muc.room.ranks import Role
 from xmppd.plugins.muc.room.state import Room
 from xmppd.wire import ns
 from xmppd.wire.disco import INFO, ITEMS
-from xmppd.wire.xml import to_payload
+from xmppd.wire.xml import serialise, to_payload
 
 __all__ = ["SELF_PING", "Relay", "Relaying", "outside"]
 
@@ -130,6 +130,8 @@ class Relay:
         payload = iq.payload
         if iq.type == "error":
             payload = _error(iq, asked.real, asked.secret)
+        elif asked.secret:
+            payload = _without_publishers(iq)
         return Iq(asked.asker, asked.occupant, asked.id, iq.type, iq.lang, payload)
 
     def expire(self, now: float) -> Iterator[Iq]:
@@ -217,6 +219,17 @@ def _error(stanza: Stanza, real: Jid, secret: bool) -> bytes:
     return StanzaError(
         error.condition, error.type, text, None if not app or _tells(app.decode(), real) else app
     ).to_bytes()
+
+
+def _without_publishers(iq: Iq) -> bytes:
+    """Return the content of a result without what servers say of who has published an item (XEP-0060)."""
+    if b"publisher" not in iq.payload or not iq.has(_PUBSUB, "pubsub"):
+        return iq.payload
+    for element in iq.elements:
+        for items in children(element, _PUBSUB, "items"):
+            for item in children(items, _PUBSUB, "item"):
+                item.attributes.pop("publisher", None)
+    return b"".join(serialise(element) for element in iq.elements)
 
 
 def _tells(text: str, real: Jid) -> bool:

@@ -335,6 +335,26 @@ class Secrets(RelayTestCase):
                     self.assertNotIn(part, got)
                 self.assertIn(f"from='{GARDEN}/tybalt'", got.replace('"', "'"))
 
+    def test_publishers(self) -> None:
+        """Some servers say with each item who has published it (XEP-0060)."""
+        ns = "http://jabber.org/protocol/pubsub"
+        items = f"<pubsub xmlns='{ns}'><items node='urn:xmpp:avatar:data'>{{}}</items></pubsub>"
+        avatar = "<data xmlns='urn:xmpp:avatar:data'>publisher</data>"
+        for anonymous in (True, False):
+            with self.subTest(anonymous=anonymous):
+                self.made.config = self.made.config.changed({"anonymous": anonymous})
+                self.juliet.clear()
+                self.ask(self.juliet, "Tybalt", items.format("<item id='1'/>"))
+                id_ = self.relayed(self.away)
+                item = items.format(f"<item id='1' publisher='tybalt@verona.example/sword'>{avatar}</item>")
+                self.away.send(
+                    f"<iq type='result' from='tybalt@verona.example' to='{GARDEN}/Juliet' id='{id_}'>{item}</iq>"
+                )
+                got = self.juliet.received[-1].replace('"', "'")
+                self.assertIn(f"id='1'{'' if anonymous else ' publisher='}", got)
+                self.assertIn(avatar, got)
+                self.assertEqual("tybalt@" in got, not anonymous)
+
     def test_errors_that_tell_nothing(self) -> None:
         """What they say for people, and for programs, gets through."""
         got = self.answer("x", "come again", "a@b")
