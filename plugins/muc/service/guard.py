@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from xmppd.api import Condition, IHost, Jid, Message, Presence, Stanza, StanzaError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xmppd.plugins.muc.room.state import Room
     from xmppd.plugins.muc.service.rooms import Rooms
 
-__all__ = ["Guard", "Shares"]
+__all__ = ["Guard", "Shares", "covers"]
 
 _MINUTE = 60.0
 _FOREIGN = 4  # the part of what entering may cost that is there for the users of one other server
@@ -24,10 +24,23 @@ _MUCH = 2000  # octets of a message that cost as much again as the message itsel
 _KEYS = 20_000  # people whose share is remembered
 
 
+def covers(blocked: Jid, who: Jid) -> bool:
+    """Is somebody blocked by an entry: their bare address, their domain, or one that theirs is below?"""
+    return blocked in _entries(who)
+
+
+def _entries(who: Jid) -> Iterator[Jid]:
+    yield who
+    domain = who.domain
+    while domain:
+        yield Jid.of("", domain)
+        domain = domain.partition(".")[2]
+
+
 class Guard:
     """Raises StanzaError for what is not allowed; an administrator of the host is allowed everything.
 
-    :ivar blocked: who may not enter any room, with the reason: bare addresses and domains.
+    :ivar blocked: who may not enter any room, with the reason: bare addresses, and domains with those below them.
     """
 
     def __init__(self, host: IHost, rooms: Rooms, options: MucOptions, now: Callable[[], float]) -> None:
@@ -90,7 +103,7 @@ class Guard:
         """
         if who in self._host.admins:
             return
-        reason = self.blocked.get(who, self.blocked.get(Jid.of("", who.domain)))
+        reason = next((self.blocked[entry] for entry in _entries(who) if entry in self.blocked), None)
         if reason is not None:
             raise StanzaError(Condition.FORBIDDEN, text=reason or "You may not enter rooms here.")
         if not self._options.guests and not self._host.serves(who.domain):

@@ -32,7 +32,7 @@ from xmppd.plugins.muc.room.words import RETRACT
 from xmppd.plugins.muc.service import store
 from xmppd.plugins.muc.service.archive import RoomArchive
 from xmppd.plugins.muc.service.delivering import Delivering
-from xmppd.plugins.muc.service.guard import Guard
+from xmppd.plugins.muc.service.guard import Guard, covers
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.errors import StanzaError
@@ -208,13 +208,13 @@ class RoomOperations:
     async def block(self, who: Jid, *, reason: str = "") -> str:
         """Let somebody, or everybody of a domain, enter no room of this service any more, and remove them from all.
 
-        :param who: a bare address, or a domain.
+        :param who: a bare address, or a domain; it stands for those below it as well.
         :param reason: what they are told.
         """
         await self.guard.block(who.bare, reason)
         count = 0
         for room in list(self.rooms.loaded.values()):
-            there = {occupant: By(reason=reason) for occupant in room.occupants_of(who.bare)}
+            there = {one: By(reason=reason) for one in room.occupants.values() if covers(who.bare, one.who)}
             if there:
                 count += len(there)
                 await self.carry_out(room, kick(room, there, self.clock.seconds()))

@@ -86,6 +86,20 @@ class Blocked(GuardTestCase):
         self.enter(self.romeo, "Romeo")
         self.assertEqual(self.nicks(), ["Romeo"])
 
+    def test_domains_below(self) -> None:
+        """Who has a domain has any number of those below it."""
+        self.make_room(self.bard, "Bard", persistent=True)
+        nets = {domain: self.remote(domain) for domain in ("a.b.example.net", "bb.example.net")}
+        for domain, net in nets.items():
+            net.send(f"<presence from='paris@{domain}/x' to='{GARDEN}/{domain}'>{JOIN}</presence>")
+        self.assertEqual(len(self.nicks()), 3)
+        self.wait(self.server.server.operations.run("room block", {"who": "b.example.net"}))
+        self.assertEqual(self.nicks(), ["Bard", "bb.example.net"])
+        net = nets["a.b.example.net"]
+        net.clear()
+        net.send(f"<presence from='paris@a.b.example.net/x' to='{GARDEN}/Paris'>{JOIN}</presence>")
+        self.expect_refused(net, "forbidden", "auth")
+
 
 class HowMany(GuardTestCase):
     config = {"muc": {"max_rooms": 3, "max_owned": 2}}
