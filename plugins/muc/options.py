@@ -16,7 +16,7 @@ class MucOptions(Component.Options):
     domain: str = Field("", description="Domain of the service; empty: conference before the host's name.")
     name: str = Field("Chatrooms", description="What clients show of the service.")
     max_occupants: int = Field(10_000, ge=2, description="Occupants that a room may have.")
-    max_devices: int = Field(10, ge=1, description="Devices with which one occupant may be in a room.")
+    max_devices: int = Field(10, ge=1, description="Devices with which one person may be in a room, by whatever nicknames.")
     max_history: int = Field(100, ge=0, description="Messages of the past that who enters a room may be shown.")
     max_history_octets: int = Field(
         262_144, ge=0, description="Octets of messages of the past that are kept in memory for who enters a room."

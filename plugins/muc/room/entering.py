@@ -145,11 +145,10 @@ def check(room: Room, presence: Presence, now: float, created: bool = False) -> 
     if room.config.password and not exempt and _password(x) != room.config.password:
         raise StanzaError(Condition.NOT_AUTHORIZED, text="That is not the room's password.")
     check_free(room, device.bare, nick)
-    occupant = room.occupants.get(nick)
-    if occupant is not None:
-        if len(occupant.devices) >= room.service.limits.devices:
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You are there with too many devices.")
-    elif not staff and len(room.occupants) >= room.most_occupants:
+    mine = sum(len(one.devices) for one in room.occupants.values() if one.who == device.bare)
+    if mine >= room.service.limits.devices:  # under whatever nicknames: nobody fills a room alone
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="You are there with too many devices.")
+    if nick not in room.occupants and not staff and len(room.occupants) >= room.most_occupants:
         raise StanzaError(Condition.SERVICE_UNAVAILABLE, type="wait", text="The room is full.")
 
 

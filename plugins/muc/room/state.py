@@ -54,7 +54,7 @@ class Limits:
     """What the service allows any room.
 
     :ivar occupants: how many may be in one.
-    :ivar devices: with how many devices one occupant may be there.
+    :ivar devices: with how many devices one person may be there.
     :ivar history: how many messages may be shown to who enters.
     :ivar history_octets: how large these may be together.
     :ivar affiliations: of how many people a room may say what they are to it.

@@ -46,6 +46,16 @@ class Limits(RoomTestCase):
         self.refused(self.login("a@example.org/z", presence=True), "a", "resource-constraint")
         self.assertEqual(len(self.room().occupants["a"].devices), 2)
 
+    def test_max_devices_by_any_nickname(self) -> None:
+        net = self.remote("example.net")
+        for number in range(4):
+            net.clear()
+            net.send(f"<presence from='a@example.net/{number}' to='{GARDEN}/n{number}'>{JOIN}</presence>")
+        self.assertIn("<resource-constraint ", net.received[-1])
+        self.assertEqual(self.nicks(), ["Romeo", "n0", "n1"])
+        net.send(f"<presence from='a@example.net/1' to='{GARDEN}/other'>{JOIN}</presence>")
+        self.assertEqual(self.nicks(), ["Romeo", "n0", "other"])
+
     def test_max_nick(self) -> None:
         juliet = self.login("juliet@example.org/x", presence=True)
         self.refused(juliet, "Juliet", "not-acceptable")
