@@ -16,7 +16,9 @@ class MucOptions(Component.Options):
     domain: str = Field("", description="Domain of the service; empty: conference before the host's name.")
     name: str = Field("Chatrooms", description="What clients show of the service.")
     max_occupants: int = Field(10_000, ge=2, description="Occupants that a room may have.")
-    max_devices: int = Field(10, ge=1, description="Devices with which one person may be in a room, by whatever nicknames.")
+    max_devices: int = Field(
+        10, ge=1, description="Devices with which one person may be in a room, by whatever nicknames."
+    )
     max_history: int = Field(100, ge=0, description="Messages of the past that who enters a room may be shown.")
     max_history_octets: int = Field(
         262_144, ge=0, description="Octets of messages of the past that are kept in memory for who enters a room."
@@ -28,7 +30,10 @@ class MucOptions(Component.Options):
     max_id: int = Field(1024, ge=64, description="Characters that the id of a message or request to a room may have.")
     max_presence: int = Field(8192, ge=1, description="Octets that the presence of somebody in a room may have.")
     max_affiliations: int = Field(
-        10_000, ge=1, description="People of whom a room may say what they are to it: members, outcasts, and so on."
+        10_000,
+        ge=1,
+        description="People of whom a room may say what they are to it: members, outcasts, and so on. Who registers"
+        " takes the first half of the places only: admins can still ban others.",
     )
     max_nick: int = Field(64, ge=1, description="Characters that a nickname may have.")
     max_vcard: int = Field(131_072, ge=1, description="Octets that the vCard of a room may have, its avatar included.")

@@ -111,6 +111,8 @@ def register(room: Room, iq: Iq, now: float) -> Outcome:
     nick, said = _nick(room, who, one(values, _NICK)), _said(room, values)
     if room.affiliation(who) is Affiliation.NONE and _needs_approval(room):
         return _wait(room, who, nick, said)
+    if who not in room.members and len(room.members) >= room.service.limits.affiliations // 2:
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="The room has too many members.")
     return _admit(room, who, nick, said, now)
 
 

@@ -428,7 +428,7 @@ class Approving(RegistrationTestCase):
 
 
 class Limits(RegistrationTestCase):
-    config = {"muc": {"max_registrations": 1, "max_registration": 10, "max_affiliations": 2}}
+    config = {"muc": {"max_registrations": 1, "max_registration": 10, "max_affiliations": 4}}
 
     def test_waiting(self) -> None:
         """`max_registrations`."""
@@ -458,8 +458,14 @@ class Limits(RegistrationTestCase):
         self.registered(self.hag, "<remove/>")
 
     def test_members(self) -> None:
-        """`max_affiliations`; who is a member already takes no place."""
+        """`max_affiliations`; who is a member already takes no place, and there is some left for bans."""
         self.registered(self.hag, roomnick="a")
         other = self.login("other@example.org/a")
         self.refused(other, "wait", "resource-constraint", roomnick="b")
         self.registered(self.hag, roomnick="c")
+        admin = "http://jabber.org/protocol/muc#admin"
+        items = "".join(f"<item affiliation='outcast' jid='{name}@example.org'/>" for name in ("other", "another"))
+        self.crone.clear()
+        self.crone.send(f"<iq type='set' id='b' to='{GARDEN}'><query xmlns='{admin}'>{items}</query></iq>")
+        self.assertIn("type='result'", self.crone.received[0])
+        self.assertEqual(len(self.made.members), 4)
