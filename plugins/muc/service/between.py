@@ -96,7 +96,7 @@ class Between:
             except StanzaError as error:
                 raise StanzaError(Condition.NOT_ALLOWED, text=error.text) from None
 
-    def spare(self, who: Jid, outcome: Outcome) -> None:
+    def spare(self, room: Room, who: Jid, outcome: Outcome) -> None:
         """Leave out of what a request leads to what too many people would be told who are not in the room.
 
         That they are members now, or that somebody wants to be, is no reason to send a message to any number of people:
@@ -107,7 +107,8 @@ class Between:
         now, sent = self._now(), outcome.sent
         for place, (stanza, recipients) in enumerate(sent):
             if isinstance(stanza, Message):
-                sent[place] = (stanza, [to for to in recipients if to.resource or self._may_tell(who, now)])
+                told = [to for to in recipients if to.resource or to in room.devices or self._may_tell(who, now)]
+                sent[place] = (stanza, told)
 
     def _may_tell(self, who: Jid, now: float) -> bool:
         if self._invitations.full(who, now):

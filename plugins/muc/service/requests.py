@@ -64,7 +64,7 @@ async def receive(muc: Muc, room: Room | None, iq: Iq) -> None:
     elif names in ACTS:
         muc.host.will_store(iq)
         outcome = ACTS[names](room, iq, muc.clock.seconds())
-        muc.between.spare(iq.sender.bare, outcome)
+        muc.between.spare(room, iq.sender.bare, outcome)
         # Section 8.2 and others: who has asked is told first, and others then.
         answered = muc.host.route(iq.result(outcome.reply).along(iq))
         await settled(answered, muc.delivering.deliver(room, outcome, iq))

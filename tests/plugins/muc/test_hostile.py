@@ -121,6 +121,28 @@ class Maker:
         return xml, id_, kind == "iq" and type_ in ("get", "set")
 
 
+class Far:
+    """Somebody of another server, which says whatever it likes about its own users."""
+
+    def __init__(self, net: Any, who: str) -> None:
+        self._net, self._who = net, who
+
+    @property
+    def received(self) -> list[str]:
+        found: list[str] = self._net.received
+        return found
+
+    def clear(self) -> None:
+        self._net.clear()
+
+    def close(self) -> None:
+        self.send(f"<presence to='{ROOM}' type='unavailable'/>")
+
+    def send(self, xml: str) -> None:
+        kind, space, rest = xml.partition(" ")
+        self._net.send(f"{kind} from='{self._who}'{space}{rest}")
+
+
 class Hostile(CovenTestCase):
     config: ClassVar[Any] = {
         "muc": {
@@ -129,7 +151,7 @@ class Hostile(CovenTestCase):
         }
     }  # fmt: skip
 
-    def walk(self, seed: int, client: Client, steps: int = 250) -> None:
+    def walk(self, seed: int, client: Client | Far, steps: int = 250) -> None:
         maker = Maker(Random(seed))
         for number in range(steps):
             self.crone.clear()
@@ -152,7 +174,7 @@ class Hostile(CovenTestCase):
         if client is not self.crone:
             client.close()
 
-    def come_again(self, client: Client) -> None:
+    def come_again(self, client: Client | Far) -> None:
         """Be in the room, if that is possible."""
         nick = "firstwitch" if client is self.crone else "thirdwitch"
         client.send(f"<presence to='{ROOM}/{nick}'><x xmlns='{MUC}'/></presence>")
@@ -177,3 +199,10 @@ class Hostile(CovenTestCase):
         self.create(persistentroom="1", membersonly="1")
         for seed in range(6, 9):
             self.walk(seed, self.login(f"stranger@example.org/{seed}"))
+
+    def test_another_server(self) -> None:
+        """Whole addresses, bare ones, and the server itself."""
+        self.create(persistentroom="1")
+        net = self.remote("example.net")
+        for seed, who in enumerate(("paris@example.net/x", "paris@example.net", "example.net"), 9):
+            self.walk(seed, Far(net, who))
