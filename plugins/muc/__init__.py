@@ -30,6 +30,7 @@ from xmppd.api.pace import Pace
 from xmppd.plugins.muc.options import MucOptions
 from xmppd.plugins.muc.room import entering, leaving, moving, owner, speaking, versions
 from xmppd.plugins.muc.room.outcome import Affiliated, Change, Outcome
+from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Limits, Room, Service
 from xmppd.plugins.muc.room.words import MUC
 from xmppd.plugins.muc.service import archive, between, requests, store, tables
@@ -213,12 +214,12 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
 
     @observe(AccountDeleted)
     async def forget(self, event: AccountDeleted) -> None:
-        """Somebody exists no more, and is nothing to any room."""
+        """Somebody exists no more, and is nothing to any room. Bans stay: somebody may come under the same name."""
         who = event.account
         await self.indicators.forget(who)
         for jid in await self.db.read(lambda c: store.affiliated(c, self.jid, who)):
             room = await self.room(jid)
-            if room is not None and who in room.members:
+            if room is not None and room.affiliation(who) is not Affiliation.OUTCAST and who in room.members:
                 changes: list[Change] = [*versions.forget(room, who), Affiliated(who, None)]
                 del room.members[who]
                 await settled(self.delivering.on_behalf(room, Outcome(changes=changes)))

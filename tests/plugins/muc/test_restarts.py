@@ -7,6 +7,9 @@ from twisted.internet.defer import Deferred
 from tests.plugins.managed import ManagedTestCase
 from tests.plugins.muc.kit import GARDEN, JOIN, USER, RoomTestCase
 from xmppd.core.durable import management
+from xmppd.plugins.muc.room.outcome import Affiliated
+from xmppd.plugins.muc.room.ranks import Affiliation
+from xmppd.plugins.muc.room.state import Member
 from xmppd.wire.jid import Jid
 
 ORCHARD, BALCONY = "romeo@example.org/orchard", "juliet@example.org/balcony"
@@ -135,6 +138,21 @@ class Restarts(RoomTestCase, ManagedTestCase):
         self.assertIn("romeo@example.org", room.members)
         self.wait(self.host.delete_account(Jid.parse("romeo@example.org")), 10)
         self.assertEqual(self.room().members, {})
+
+    def test_ban_of_a_deleted_account_stays(self) -> None:
+        """Who is banned can't come back by registering once more."""
+        romeo = self.login(ORCHARD, presence=True)
+        room = self.make_room(romeo, persistent=True)
+        self.account("juliet@example.org")
+        banned = Jid.parse("juliet@example.org")
+        room.members[banned] = member = Member(Affiliation.OUTCAST)
+        self.apply(room, Affiliated(banned, member))
+        self.wait(self.host.delete_account(banned), 10)
+        self.kill()
+        juliet = self.login(BALCONY, presence=True)
+        juliet.clear()
+        juliet.send(f"<presence to='{GARDEN}/Juliet'>{JOIN}</presence>")
+        self.assertIn("<forbidden", juliet.received[-1])
 
 
 class Idle(RoomTestCase):
