@@ -23,11 +23,12 @@ from xmppd.api.operations import Progress
 from xmppd.api.pace import Pace
 from xmppd.api.words import plural
 from xmppd.plugins.muc.room.affiliating import Standing, affiliate, check_standings
+from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.moderating import take_back
 from xmppd.plugins.muc.room.outcome import Destroyed, Outcome
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.roles import By, kick
-from xmppd.plugins.muc.room.state import Room
+from xmppd.plugins.muc.room.state import Room, Subject
 from xmppd.plugins.muc.room.words import RETRACT
 from xmppd.plugins.muc.service import store
 from xmppd.plugins.muc.service.archive import RoomArchive
@@ -36,6 +37,7 @@ from xmppd.plugins.muc.service.guard import Guard, covers
 from xmppd.plugins.muc.service.rooms import Rooms
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.errors import StanzaError
+from xmppd.wire.xml import parse
 
 __all__ = ["RoomOperations"]
 
@@ -110,13 +112,11 @@ class RoomOperations:
             "created": format_datetime(found.created_at),
             "active": format_datetime(found.active_at),
             "confirmed": not found.locked,
-            "subject": "" if found.subject is None else found.subject.payload.decode(),
-            "configuration": {
-                name: ", ".join(value) if isinstance(value, tuple) else value
-                for name, value in asdict(found.config).items()
-                if name != "password"
-            }
-            | {"password": "set" if found.config.password else ""},
+            "subject": "" if found.subject is None else _text_of(found.subject),
+            "configuration": [
+                {"option": name, "value": ", ".join(value) if isinstance(value, tuple) else value}
+                for name, value in _shown(found.config).items()
+            ],
             "occupants": [
                 {
                     "nickname": occupant.nick,
@@ -298,6 +298,16 @@ class RoomOperations:
                 await self.carry_out(room, Outcome(changes=[Destroyed()]))
                 count += 1
         return f"{plural(count, 'room')} deleted."
+
+
+def _shown(config: RoomConfig) -> dict[str, Any]:
+    """Return the options of a room as they may be shown: of the password only that there is one."""
+    return asdict(config) | {"password": "***" if config.password else ""}
+
+
+def _text_of(subject: Subject) -> str:
+    """Return the text of a subject, in the first language that it is in."""
+    return next((str(element) for element in parse(subject.payload) if element.name == "subject"), "")
 
 
 def _kinds(persistent: bool, public: bool, members_only: bool) -> list[str]:

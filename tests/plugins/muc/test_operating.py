@@ -38,12 +38,17 @@ class Operating(OperatingTestCase):
 
     def test_show(self) -> None:
         shown = self.run_("show", room=GARDEN)
-        self.assertEqual(shown["configuration"]["name"], "The Garden")
+        self.assertEqual(configuration(shown)["name"], "The Garden")
+        self.assertEqual(shown["subject"], "")
         self.assertEqual([one["nickname"] for one in shown["occupants"]], ["Romeo", "Juliet"])
         self.assertEqual(shown["occupants"][0]["who"], "romeo@example.org/orchard")
         self.assertEqual([one["who"] for one in shown["affiliations"]], ["romeo@example.org"])
+        self.romeo.send(f"<message to='{GARDEN}' type='groupchat'><subject>Roses &amp; thorns</subject></message>")
+        self.assertEqual(self.run_("show", room=GARDEN)["subject"], "Roses & thorns")
         self.room().config = self.room().config.changed({"password": "rose"})
-        self.assertNotIn("rose", str(self.run_("show", room=GARDEN)))
+        shown = self.run_("show", room=GARDEN)
+        self.assertNotIn("'rose'", str(shown))
+        self.assertEqual(configuration(shown)["password"], "***")
 
     def test_no_such_room(self) -> None:
         for room in ("cellar@conference.example.org", "conference.example.org", "garden@example.org"):
@@ -151,7 +156,8 @@ class Managing(OperatingTestCase):
         self.run_("create", room="park@conference.example.org", owner="juliet@example.org", name="The Park")
         self.kill()
         shown = self.run_("show", room="park@conference.example.org")
-        self.assertEqual((shown["configuration"]["name"], shown["configuration"]["persistent"]), ("The Park", True))
+        options = configuration(shown)
+        self.assertEqual((options["name"], options["persistent"]), ("The Park", True))
         self.assertEqual([one["who"] for one in shown["affiliations"]], ["juliet@example.org"])
         self.assertTrue(shown["confirmed"])
         for room in ("park@conference.example.org", "park@example.org", "conference.example.org"):
@@ -198,7 +204,13 @@ class Forced(RoomTestCase):
         operations = self.server.server.operations
         self.wait(operations.run("room create", {"room": GARDEN, "owner": "romeo@example.org"}))
         shown: Any = self.wait(operations.run("room show", {"room": GARDEN}))
-        self.assertEqual((shown["configuration"]["public"], shown["configuration"]["moderated"]), (False, True))
+        options = configuration(shown)
+        self.assertEqual((options["public"], options["moderated"]), (False, True))
         with self.assertRaises(OperationError) as caught:
             self.wait(operations.run("room set", {"room": GARDEN, "option": "public", "value": "true"}))
         self.assertIn("forced", str(caught.exception))
+
+
+def configuration(shown: Any) -> dict[str, Any]:
+    """Return the options of a room by their names, as `room show` tells them."""
+    return {one["option"]: one["value"] for one in shown["configuration"]}
