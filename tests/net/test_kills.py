@@ -18,6 +18,8 @@ from xmppd.testing import ServerTestCase
 from xmppd.testing.xml import read
 
 SM = "urn:xmpp:sm:3"
+#: What happens besides what clients do, and how often.
+DISTURBANCES = {"take": 20, "cut": 4, "resume": 8, "ask": 10, "kill": 2, "stop": 5, "let": 15, "go on": 3}
 
 
 class Phone:
@@ -133,14 +135,17 @@ class Walks(ServerTestCase):
 
     def step(self, choice: random.Random, phones: Sequence[Phone], numbers: dict[str, int]) -> None:
         phone = choice.choice(phones)
-        what = choice.choices(
-            ("send", "take", "cut", "resume", "ask", "kill", "stop", "let", "go on"), (40, 20, 4, 8, 10, 2, 5, 15, 3)
-        )[0]
+        what = choice.choices(("send", *DISTURBANCES), (40, *DISTURBANCES.values()))[0]
         if what == "send":
             to = "juliet@example.org" if phone is phones[0] else "romeo@example.org/a"
             numbers[phone.jid] += 1
             phone.send(f"<message to='{to}' type='chat'><body>{phone.jid}:{numbers[phone.jid]}</body></message>")
-        elif what == "take":
+        else:
+            self.disturb(choice, what, phone, phones)
+
+    def disturb(self, choice: random.Random, what: str, phone: Phone, phones: Sequence[Phone]) -> None:
+        """Let time pass, or something happen to a connection, the disk or the server."""
+        if what == "take":
             self.pump(choice.choice((0.0, 0.004, 0.011)), step=0.003)
             phone.take()
         elif what == "cut":

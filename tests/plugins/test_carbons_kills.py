@@ -80,7 +80,8 @@ class Walks(test_kills.Walks):
         what = choice.choices(("other", "message", "presence", "state"), (60, 30, 20, 6))[0]
         phone = choice.choice(phones)
         if what == "other":
-            self.disturb(choice, phone, phones)
+            table = test_kills.DISTURBANCES
+            self.disturb(choice, choice.choices(list(table), list(table.values()))[0], phone, phones)
             return
         numbers[phone.jid] += 1
         text = f"{phone.jid}:{numbers[phone.jid]}"
@@ -96,32 +97,6 @@ class Walks(test_kills.Walks):
         else:
             to = choice.choice((f"{other}@example.org", f"{other}@example.org/a", f"{other}@example.org/b"))
             phone.send(f"<message to='{to}' type='chat'><body>{text}</body></message>")
-
-    def disturb(self, choice: random.Random, phone: Phone, phones: list[Phone]) -> None:
-        what = choice.choices(
-            ("take", "cut", "resume", "ask", "kill", "stop", "let", "go on"), (20, 4, 8, 10, 2, 5, 15, 3)
-        )[0]
-        if what == "take":
-            self.pump(choice.choice((0.0, 0.004, 0.011)), step=0.003)
-            phone.take()
-        elif what == "cut":
-            phone.cut()
-        elif what == "resume" and not phone.resumed:
-            self.disk.go_on()
-            phone.resume()
-        elif what == "ask" and phone.resumed:
-            phone.client.send("<r xmlns='urn:xmpp:sm:3'/>")
-        elif what == "kill":
-            self.kill()
-            for one in phones:
-                one.resumed = False
-        elif what == "stop":
-            self.disk.stopped = True
-        elif what == "let" and self.disk.waiting:
-            self.disk.let(1)
-            self.pump()
-        elif what == "go on":
-            self.disk.go_on()
 
     def check(self, phone: Phone, numbers: dict[str, int], lost: Phone | None = None) -> None:  # type: ignore[override]
         self.assertEqual(list(phone.queue), [], phone.jid)

@@ -28,7 +28,6 @@ NICKS = ("thirdwitch", "hag", "crone", "macbeth")
 STEPS = {
     "say": 30, "enter": 14, "leave": 4, "rename": 5, "away": 6, "kick": 3, "affiliate": 4, "configure": 2, "other": 55,
 }  # fmt: skip
-OTHER = {"take": 20, "cut": 4, "resume": 8, "ask": 10, "kill": 2, "stop": 4, "let": 12, "go on": 3}
 ADMIN = "http://jabber.org/protocol/muc#admin"
 
 
@@ -103,7 +102,9 @@ class Walks(test_kills.Walks):
         for _ in range(steps):
             what = choice.choices(list(STEPS), list(STEPS.values()))[0]
             if what == "other":
-                self.disturb(choice, choice.choice(phones), phones)
+                table = test_kills.DISTURBANCES
+                what = choice.choices(list(table), list(table.values()))[0]
+                self.disturb(choice, what, choice.choice(phones), phones)
             else:
                 self.act(choice, what, phones)
         self.come_home(phones)
@@ -140,30 +141,6 @@ class Walks(test_kills.Walks):
 
     def administer(self, owner: Visitor, item: str) -> None:
         owner.send(f"<iq type='set' to='{GARDEN}' id='a{self.number}'><query xmlns='{ADMIN}'>{item}</query></iq>")
-
-    def disturb(self, choice: random.Random, phone: Visitor, phones: list[Visitor]) -> None:
-        what = choice.choices(list(OTHER), list(OTHER.values()))[0]
-        if what == "take":
-            self.pump(choice.choice((0.0, 0.004, 0.011)), step=0.003)
-            phone.take()
-        elif what == "cut":
-            phone.cut()
-        elif what == "resume" and not phone.resumed:
-            self.disk.go_on()
-            phone.resume()
-        elif what == "ask" and phone.resumed:
-            phone.client.send(f"<r xmlns='{test_kills.SM}'/>")
-        elif what == "kill":
-            self.kill()
-            for one in phones:
-                one.resumed = False
-        elif what == "stop":
-            self.disk.stopped = True
-        elif what == "let" and self.disk.waiting:
-            self.disk.let(1)
-            self.pump()
-        elif what == "go on":
-            self.disk.go_on()
 
     def come_home(self, phones: list[Visitor]) -> None:
         self.disk.go_on()
