@@ -10,3 +10,4 @@ class WithEjabberd(federation.Federation):
 
     there_class = servers.Ejabberd
     settle = 3.0  # Mnesia's log
+    unnoticed = 0.5
