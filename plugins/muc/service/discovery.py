@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from xmppd.api import Condition, IDatabase, IHost, Iq, Jid, Payload, StanzaError, iq_get, settled, tag
+from xmppd.api import Condition, Iq, Payload, StanzaError, iq_get, settled, tag
 from xmppd.api.commands import NS as COMMANDS
 from xmppd.api.disco import DiscoItems, Identity, Info, Item, answer_info, answer_items, node_of
 from xmppd.api.muc import RoomInfo, RoomItems
@@ -16,6 +16,7 @@ from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.room.words import MUC, OCCUPANT_ID
 from xmppd.plugins.muc.service import archive_requests, features, listing
 from xmppd.plugins.muc.service.indicators import RAI
+from xmppd.plugins.muc.service.part import Part
 from xmppd.plugins.muc.service.searching import SEARCH
 from xmppd.wire import ns, rsm
 from xmppd.wire.disco import INFO, ITEMS
@@ -23,8 +24,6 @@ from xmppd.wire.xml import parse
 
 if TYPE_CHECKING:
     from xmppd.plugins.muc import Muc
-    from xmppd.plugins.muc.options import MucOptions
-    from xmppd.plugins.muc.room.state import Service
     from xmppd.plugins.muc.service.guard import Guard
 
 __all__ = ["ANSWERS", "SERVICE_FEATURES", "Discovery"]
@@ -36,20 +35,11 @@ _UNIQUE_OCTETS = 16
 SERVICE_FEATURES = (MUC, f"{MUC}#stable_id", OCCUPANT_ID, UNIQUE, rsm.NS, avatar.NS, SEARCH, RAI)
 
 
-class Discovery:
+class Discovery(Part):
     """The part of the plugin that says which rooms there are."""
 
     if TYPE_CHECKING:  # what the plugin has of its own
-        service: Service
         guard: Guard
-        host: IHost
-
-        @property
-        def jid(self) -> Jid: ...
-        @property
-        def db(self) -> IDatabase: ...
-        @property
-        def options(self) -> MucOptions: ...
 
     @iq_get(ITEMS, "query")
     async def disco_items(self, request: Iq) -> Iq:

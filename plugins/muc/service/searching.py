@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, Select, Subquery, and_, func, or_, select
 
-from xmppd.api import Condition, IDatabase, IHost, Iq, Jid, StanzaError, iq_get, tag
+from xmppd.api import Condition, Iq, Jid, StanzaError, iq_get, tag
 from xmppd.api.limits import Window
 from xmppd.plugins.muc.room import forms
 from xmppd.plugins.muc.room.config import RoomConfig
 from xmppd.plugins.muc.room.elements import child
+from xmppd.plugins.muc.service.part import Part
 from xmppd.plugins.muc.service.tables import ROOMS, SEATS
 from xmppd.wire import ns, rsm
 from xmppd.wire.rsm import PageRequest
 
 if TYPE_CHECKING:
-    from xmppd.plugins.muc.options import MucOptions
-    from xmppd.plugins.muc.room.state import Service
+    pass
 
 __all__ = ["SEARCH", "ChannelSearch", "Wanted", "read"]
 
@@ -198,20 +198,11 @@ def _item(service: Jid, result: Result) -> bytes:
     )
 
 
-class ChannelSearch:
+class ChannelSearch(Part):
     """The part of the plugin that lets people search for rooms."""
 
     if TYPE_CHECKING:  # what the plugin has of its own
-        service: Service
         searches: Window
-        host: IHost
-
-        @property
-        def jid(self) -> Jid: ...
-        @property
-        def db(self) -> IDatabase: ...
-        @property
-        def options(self) -> MucOptions: ...
 
     @iq_get(SEARCH, "search")
     async def search_rooms(self, request: Iq) -> Iq:
