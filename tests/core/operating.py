@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -42,6 +42,10 @@ class FakeStream:
 
     def write(self, data: bytes) -> None:
         self.written.append(data.decode())
+
+    def write_all(self, elements: Iterable[bytes]) -> None:
+        for element in elements:
+            self.write(element)
 
     def close(self, error: StreamError | None = None) -> None:
         self.closed = error

@@ -74,7 +74,7 @@ class IStream(Protocol):
         """The session, once a resource is bound."""
 
     def write(self, data: bytes) -> None:
-        """Send bytes that are complete elements."""
+        """Send the bytes of one complete element."""
 
     def close(self, error: StreamError | None = None) -> None:
         """Close the stream, telling why if there is a reason."""

@@ -8,7 +8,7 @@ own stanzas wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
@@ -45,6 +45,7 @@ class Output(Protocol):
     @property
     def confidential(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
+    def write_all(self, elements: Iterable[bytes]) -> None: ...
     def close(self, error: StreamError | None = None) -> None: ...
     def pause(self, why: str = "inbox") -> None: ...
     def resume(self, why: str = "inbox") -> None: ...
@@ -304,10 +305,12 @@ class Session(Keeping, InTurn[bytes]):
 
     def committed(self, batch: Batch) -> None:
         """A batch is on disk: write what waited for it."""
-        data = b"".join(self.due(batch))
-        self._waiting_octets -= len(data)
-        if data and self.stream is not None:
-            self.stream.write(data)
+        elements = list(self.due(batch))
+        if not elements:
+            return
+        self._waiting_octets -= sum(map(len, elements))
+        if self.stream is not None:
+            self.stream.write_all(elements)
 
     def overflow(self) -> None:
         """The client doesn't acknowledge what it is sent, and too much has gathered: the session ends.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 __all__ = ["Outgoing"]
@@ -25,7 +26,7 @@ class Outgoing:
         self._out_size = 0
 
     def write(self, data: bytes) -> None:
-        """Send bytes that are complete elements; they wait here while the client is slow to take them.
+        """Send the bytes of one complete element; they wait here while the client is slow to take them.
 
         Behind the closing tag nothing is sent any more (RFC 6120 4.4).
         """
@@ -40,6 +41,10 @@ class Outgoing:
         self._out_size += len(data)
         if self._out_size > self.limit:
             self.overflowed()
+
+    def write_all(self, elements: Iterable[bytes]) -> None:
+        """Send several elements, in one go where the connection is nothing but a row of bytes."""
+        self.write(b"".join(elements))
 
     @property
     def congested(self) -> bool:
@@ -63,7 +68,7 @@ class Outgoing:
         """The transport's buffer is empty again."""
         queue, self._out, self._out_size = self._out, None, 0
         if queue and self.transport is not None:
-            self.transport.write(b"".join(queue))
+            self.transport.writeSequence(queue)
             self.written()
 
     def stopProducing(self) -> None:

@@ -17,7 +17,7 @@ from xmppd.net.outgoing import Outgoing
 from xmppd.net.peers import address_of
 from xmppd.wire import ns, stream
 from xmppd.wire.errors import StreamError
-from xmppd.wire.framing import Frame, Framer, StreamEnd
+from xmppd.wire.framing import Frame, IFramer, StreamEnd
 from xmppd.wire.stanza import Nonza
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class XmlStream(Outgoing):
 
     __slots__ = ("_done", "_farewell", "_paused", "clock", "framer", "heard", "idle", "opened", "peer", "tls")
 
-    def __init__(self, clock: IClock, framer: Framer, output_queue_octets: int) -> None:
+    def __init__(self, clock: IClock, framer: IFramer, output_queue_octets: int) -> None:
         super().__init__(output_queue_octets)
         self.clock = clock
-        self.framer = framer
+        self.framer: IFramer = framer
         self.peer = ""
         self.tls: TlsInfo | None = None
         self.opened = False
@@ -83,6 +83,11 @@ class XmlStream(Outgoing):
     def header(self) -> bytes:
         """Return the stream header to send if the stream ends before it has begun (RFC 6120 4.9.1.3)."""
         raise NotImplementedError
+
+    def last_words(self, error: StreamError | None) -> list[bytes]:
+        """Return what closes our side of the stream."""
+        words = [] if self.opened else [self.header()]
+        return [*words, stream.END] if error is None else [*words, error.to_bytes(), stream.END]
 
     def who(self) -> str:
         """Tell the log who is at the other end."""
@@ -204,10 +209,7 @@ class XmlStream(Outgoing):
         """
         if self._closing:
             return
-        data = b"" if error is None else error.to_bytes()
-        if not self.opened:
-            data = self.header() + data
-        self.write(data + stream.END)
+        self.write_all(self.last_words(error))
         self._closing = True
         self._no_farewell()
         if error is not None:

@@ -10,15 +10,31 @@ begins. The work on one element is in :mod:`xmppd.wire.scanner`.
 
 from __future__ import annotations
 
+from typing import Protocol
 from xml.parsers import expat
 
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.frames import Frame, Limits, Malformed, StreamEnd, StreamHeader
 from xmppd.wire.scanner import SPACE, Context, Scanner, ScannerPool, too_large
 
-__all__ = ["Frame", "Framer", "Limits", "Malformed", "ScannerPool", "StreamEnd", "StreamHeader"]
+__all__ = ["Frame", "Framer", "IFramer", "Limits", "Malformed", "ScannerPool", "StreamEnd", "StreamHeader", "explain"]
 
 _UTF_16 = (b"\xfe\xff", b"\xff\xfe", b"\x00<", b"<\x00")  # XML 1.0 appendix F
+
+
+class IFramer(Protocol):
+    """Splits what comes on one stream into frames, whatever carries it.
+
+    :ivar limits: may be replaced between calls, for what comes after the current element.
+    """
+
+    limits: Limits
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what came next; return the frames that it completed.
+
+        :returns: in order; if a :class:`StreamError` is among them it is the last one and the stream is dead.
+        """
 
 
 class Framer:
@@ -69,7 +85,7 @@ class Framer:
         except StreamError as error:
             self._fail(error, frames)
         except expat.ExpatError as error:
-            self._fail(_explain(error), frames)
+            self._fail(explain(error), frames)
         else:
             self._keep(scanner)
         return frames
@@ -137,5 +153,6 @@ _EXPLAINED = {
 }
 
 
-def _explain(error: expat.ExpatError) -> StreamError:
+def explain(error: expat.ExpatError) -> StreamError:
+    """Return the stream error for what expat doesn't take (RFC 6120 4.9.3)."""
     return StreamError(_EXPLAINED.get(error.code, StreamCondition.NOT_WELL_FORMED), expat.ErrorString(error.code))

@@ -182,7 +182,7 @@ class Managed:
             if not self.asked_at and len(self.queue) - self._unsent >= self.options.request_after_stanzas:
                 self.asked_at = batch.at
                 parts.append(_REQUEST)
-            stream.write(parts[0] if len(parts) == 1 else b"".join(parts))
+            stream.write_all(parts)
         if self._wanted is not None and self._on_disk >= self._wanted:
             self._wanted, self._wanted_since = None, 0.0
             self.answer()
@@ -243,7 +243,7 @@ class Managed:
     def resumed(self, told: bytes) -> None:
         """The client is back, and has said what it has: everything else goes on its way again, in order (section 5).
 
-        :param told: what it is told first; all of it is one write.
+        :param told: what it is told first; all of it is written in one go.
         """
         now = self.session.host.clock.seconds()
         stream = self.session.stream
@@ -255,9 +255,10 @@ class Managed:
         if ready:
             self.session.sent += ready
             self.asked_at = now
-            parts = [self._stamped(data, at, now) for data, at, _ in islice(self.queue, ready)]
-            told = b"".join((told, *parts, _REQUEST))
-        stream.write(told)
+            again = [self._stamped(data, at, now) for data, at, _ in islice(self.queue, ready)]
+            stream.write_all((told, *again, _REQUEST))
+        else:
+            stream.write(told)
 
     def _stamped(self, data: bytes, at: float, now: float) -> bytes:
         """Return a stanza as it is sent again: a message says when it was sent first (XEP-0203)."""

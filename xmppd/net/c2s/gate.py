@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from xmppd.core.sessions import Session
@@ -28,10 +29,10 @@ class Gate:
         self._waiting: list[bytes] = []
         self._octets = 0
 
-    def open(self, session: Session, told: bytes) -> None:
-        """Send what the client is told, and what waits, in one write. From now on the session writes by itself."""
+    def open(self, session: Session, told: Iterable[bytes]) -> None:
+        """Send what the client is told, and what waits, in one go. From now on the session writes by itself."""
         session.stream = self._stream
-        self._stream.write(b"".join((told, *self._waiting)))
+        self._stream.write_all((*told, *self._waiting))
 
     def write(self, data: bytes) -> None:
         """See Output. Too much that waits ends the stream, as too much for a client that doesn't read."""
@@ -39,6 +40,11 @@ class Gate:
         self._octets += len(data)
         if self._octets > self._stream.listener.limits.output_queue_octets:
             self._stream.abort()
+
+    def write_all(self, elements: Iterable[bytes]) -> None:
+        """See Output."""
+        for element in elements:
+            self.write(element)
 
     @property
     def peer(self) -> str:

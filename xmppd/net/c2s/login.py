@@ -55,7 +55,7 @@ class Login:
         )
         offered = sasl.offered(
             allowed,
-            secure=tls is not None,
+            secure=of.secured,
             bindings=bindings,
             certificate=bool(certificate),
             anonymous="ANONYMOUS" in allowed,
@@ -69,7 +69,7 @@ class Login:
                 secret=of.listener.secret,
                 iterations=accounts.iterations,
                 offered=offered,
-                secure=tls is not None,
+                secure=of.secured,
                 bindings=bindings,
                 certificate=certificate,
             )

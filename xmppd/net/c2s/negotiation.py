@@ -128,7 +128,7 @@ class Negotiation:
         of.id, of.lang = secrets.token_urlsafe(12), opened.lang
         shown = host or self._listener.server.host_for(None)
         self._claimed = _bare(opened.from_)
-        of.write(stream.header(of.id, str(shown.jid) if shown else "", self._claimed, opened.lang))
+        of.write(of.header_for(of.id, str(shown.jid) if shown else "", self._claimed, opened.lang))
         of.opened = True
         stream.check_header(opened)
         if host is None:
@@ -150,7 +150,7 @@ class Negotiation:
             offered += [tag("bind", xmlns=ns.BIND), management.FEATURE]
         else:
             needs_tls = self._needs_tls()
-            if of.tls is None and self._listener.tls is not None:
+            if of.can_start_tls:
                 offered.append(tag("starttls", tag("required") if needs_tls else None, xmlns=ns.TLS))
             if not needs_tls:
                 self._login = Login(of, self._claimed)
@@ -177,7 +177,7 @@ class Negotiation:
     def _needs_tls(self) -> bool:
         """Must this stream be encrypted before anything else? (RFC 6120 5.3.1)"""
         of, settings = self._stream, self._listener.server.settings
-        if of.tls is not None or not settings.tls.required:
+        if of.secured or not settings.tls.required:
             return False
         return not (settings.server.plain_without_tls and of.peer in self._listener.loopback)
 
@@ -252,14 +252,15 @@ class Negotiation:
     def _start_tls(self) -> None:
         """RFC 6120 5.4.2. What came in the same packet behind the request was not encrypted, and is thrown away."""
         of = self._stream
-        if of.tls is not None or self._listener.tls is None or of.account is not None:
+        tls = self._listener.tls
+        if not of.can_start_tls or tls is None or of.account is not None:
             of.write(tag("failure", xmlns=ns.TLS))
             of.close()
             return
         assert of.host is not None
         of.write(tag("proceed", xmlns=ns.TLS))
         self._restart()
-        self._listener.tls.start(of, of.host.jid.domain)
+        tls.start(of, of.host.jid.domain)
 
     def _restart(self) -> None:
         """A new stream begins on the same connection (RFC 6120 4.3.3)."""
@@ -311,11 +312,11 @@ class Negotiation:
                 await self._listener.server.unbind(bound.session)
             return
         if bound is None:
-            of.write(sasl.success2(success, of.account, results) + stream.features(self._features()))
+            of.write_all((sasl.success2(success, of.account, results), stream.features(self._features())))
             return
         self._arrived(bound.session)
         told = sasl.success2(success, bound.session.jid, [*results, bound.answer])
-        bound.gate.open(bound.session, told + stream.features(self._features()))
+        bound.gate.open(bound.session, (told, stream.features(self._features())))
 
     async def _bind2(self) -> binding.Bound | None:
         """Bind a resource if it was asked for together with authentication (XEP-0386).

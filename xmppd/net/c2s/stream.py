@@ -17,7 +17,7 @@ from xmppd.net.c2s.negotiation import Negotiation
 from xmppd.net.stream import FAREWELL, XmlStream
 from xmppd.wire import ns, stream
 from xmppd.wire.errors import StreamCondition, StreamError
-from xmppd.wire.framing import Frame, Framer, Malformed
+from xmppd.wire.framing import Frame, Framer, IFramer, Malformed
 from xmppd.wire.jid import Jid, JidError
 from xmppd.wire.stanza import Iq, Message, Nonza, Presence, Stanza
 from xmppd.wire.xml import SEPARATOR, tag
@@ -44,13 +44,12 @@ class ClientStream(XmlStream):
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener) -> None:
-        limits = listener.limits
-        super().__init__(listener.clock, Framer(listener.limits_before, listener.parsers), limits.output_queue_octets)
         self.listener = listener
+        self.account: Jid | None = None
+        super().__init__(listener.clock, self.new_framer(), listener.limits.output_queue_octets)
         self.id = ""
         self.lang: str | None = None
         self.host: Host | None = None
-        self.account: Jid | None = None
         self.session: Session | None = None
         self.negotiation: Negotiation | None = None
         self.resumable = True  # whoever logged in can do so again
@@ -63,10 +62,15 @@ class ClientStream(XmlStream):
         return self.tls is not None
 
     @property
+    def can_start_tls(self) -> bool:
+        """Can encryption begin on the connection now (RFC 6120 section 5)?"""
+        return self.tls is None and self.listener.tls is not None
+
+    @property
     def confidential(self) -> bool:
         """May passwords be sent over it? Over loopback the settings can allow it without encryption."""
         plain = self.listener.server.settings.server.plain_without_tls
-        return self.tls is not None or (plain and self.peer in self.listener.loopback)
+        return self.secured or (plain and self.peer in self.listener.loopback)
 
     # The connection
 
@@ -234,13 +238,21 @@ class ClientStream(XmlStream):
     def restart(self) -> None:
         """A new stream begins on the same connection (RFC 6120 4.3.3)."""
         self.opened = False
+        self.framer = self.new_framer()
+
+    def new_framer(self) -> IFramer:
+        """Return what splits the stream that begins now."""
         listener = self.listener
-        self.framer = Framer(listener.limits_after if self.account else listener.limits_before, listener.parsers)
+        return Framer(listener.limits_after if self.account else listener.limits_before, listener.parsers)
 
     def header(self) -> bytes:
         """See XmlStream: any of our hosts will do, if the client named none."""
         host = self.host or self.listener.server.host_for(None)
-        return stream.header(secrets.token_urlsafe(12), str(host.jid) if host else "")
+        return self.header_for(secrets.token_urlsafe(12), str(host.jid) if host else "", None, None)
+
+    def header_for(self, stream_id: str, from_: str, to: str | None, lang: str | None) -> bytes:
+        """Return our header, which answers the client's; see :func:`xmppd.wire.stream.header`."""
+        return stream.header(stream_id, from_, to, lang)
 
     def lost_by(self, error: StreamError | None) -> bool:
         """See XmlStream."""
