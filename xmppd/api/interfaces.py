@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Table
+from twisted.internet.defer import Deferred
 
 from xmppd.api.accounts import IAccounts
 from xmppd.api.components import IExternal
@@ -26,6 +28,8 @@ __all__ = ["USER_AGENT", "IClock", "IDelayedCall", "IHost", "ISession", "IStream
 #: The name under which a session remembers what its client said of itself when it logged in with SASL2 (XEP-0388 2.3):
 #: a mapping with any of ``id``, ``software`` and ``device``. It is for the user's eyes, and the operator's.
 USER_AGENT = "user_agent"
+
+T = TypeVar("T")
 
 
 class IDelayedCall(Protocol):
@@ -190,6 +194,16 @@ class IHost(Protocol):
     @property
     def network(self) -> INetwork:
         """Connections to elsewhere, for gateways."""
+
+    @property
+    def data_dir(self) -> Path:
+        """The server's folder. A plugin that keeps files makes a folder of its name in it."""
+
+    def in_thread(self, fn: Callable[[], T]) -> Deferred[T]:
+        """Run what blocks, such as work with files, in another thread. It touches nothing else that changes.
+
+        :param fn: its result, or what it raises, is that of the Deferred.
+        """
 
     @property
     def started_at(self) -> float:

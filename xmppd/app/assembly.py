@@ -112,5 +112,5 @@ def _assemble(
         if plugin.tables:
             migrate(engines.write, plugin.name, plugin.tables, plugin.migrations)
 
-    server = Server(settings, clock, db, accounts, sources, migrate_plugin, network)
+    server = Server(settings, clock, db, accounts, sources, migrate_plugin, network, run_in_thread)
     return Assembly(settings, engines, db, accounts, server)

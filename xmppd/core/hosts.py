@@ -18,6 +18,7 @@ from xmppd.api.waiting import settled
 from xmppd.core.acting import Acting
 from xmppd.core.delivery import Rule, row_for
 from xmppd.core.durable.storing import Storing
+from xmppd.core.machine import Machine
 from xmppd.core.operations.catalogue import HostOperations
 from xmppd.core.plugins.described import Described
 from xmppd.core.plugins.dispatch import Handler, Tables, decide, error_for, unavailable
@@ -42,7 +43,7 @@ _log = Logger()
 Onward = Callable[[Stanza], Awaitable[None] | None]
 
 
-class Host(Described, Storing, Acting):
+class Host(Described, Storing, Acting, Machine):
     """One domain whose accounts live here. Implements :class:`xmppd.api.IHost`; owner of its domain in the router."""
 
     registry: Registry

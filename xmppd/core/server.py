@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred, succeed
 from twisted.logger import Logger
 
 from xmppd.api.accounts import IAccounts
@@ -15,6 +15,7 @@ from xmppd.api.interfaces import IClock
 from xmppd.api.limits import TokenBucket
 from xmppd.api.network import INetwork
 from xmppd.api.waiting import settled
+from xmppd.core.accounts.accounts import RunInThread
 from xmppd.core.arrivals import handle
 from xmppd.core.components.external import Components
 from xmppd.core.components.uplinks import Uplinks
@@ -45,6 +46,7 @@ from xmppd.wire.stanza import Presence, Stanza
 __all__ = ["BindRefused", "Server"]
 
 _log = Logger()
+T = TypeVar("T")
 
 
 class BindRefused(Exception):
@@ -62,6 +64,7 @@ class Server:
     :param sources: where plugins come from.
     :param migrate: brings a plugin's tables up to date.
     :param network: how plugins connect to elsewhere; they can't, if it is None.
+    :param run_in_thread: runs what blocks; at once, unless given.
     """
 
     def __init__(
@@ -73,8 +76,10 @@ class Server:
         sources: Iterable[Source],
         migrate: Migrate,
         network: INetwork | None = None,
+        run_in_thread: RunInThread | None = None,
     ) -> None:
         self.network = network or NoNetwork()
+        self.run_in_thread = run_in_thread or _run_here
         self.settings = settings
         self.clock = clock
         self.db = db
@@ -357,6 +362,10 @@ class Server:
             unavailable = Presence(from_=session.jid, type="unavailable")
             await settled(host.notify(AvailabilityChanged(session, unavailable, previous)))
         await settled(host.notify(SessionEnded(session)))
+
+
+def _run_here(fn: Callable[[], T], /) -> Deferred[T]:
+    return succeed(fn())
 
 
 def _tell(outcome: object, waiting: Deferred[None]) -> None:
