@@ -34,6 +34,7 @@ class Options(BaseModel):
     public: bool = True
     limits: Limits = Limits()
     rooms: dict[str, Limits] = {}
+    past: tuple[Limits, ...] = ()
 
 
 class PluginOptionTests(unittest.TestCase):
@@ -72,6 +73,10 @@ class PluginOptionTests(unittest.TestCase):
         self.assertEqual(
             self.problems(rooms={"a b": {"histori": 3}}),
             (f'{WHERE}: [rooms."a b"]: there is no option "histori"; did you mean "history"?',),
+        )
+        self.assertEqual(
+            self.problems(past=[{}, {"histori": 3}]),
+            (f'{WHERE}: past[1]: there is no option "histori"; did you mean "history"?',),
         )
 
     def test_known_key_in_the_wrong_table(self) -> None:

@@ -42,8 +42,16 @@ def rows(model: type[BaseModel]) -> str:
 
 
 def tables(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Return the tables inside a model, by name."""
-    return ((key, field.annotation) for key, field in fields(model) if _is_model(field.annotation))  # type: ignore[misc]
+    """Return the tables inside a model, by name; also those of which there may be several."""
+    for key, field in fields(model):
+        for annotation in (field.annotation, *_items(field.annotation)):
+            if _is_model(annotation):
+                yield key, annotation
+
+
+def _items(annotation: Any) -> tuple[Any, ...]:
+    """Return what is in a list."""
+    return get_args(annotation)[:1] if get_origin(annotation) in (tuple, list) else ()
 
 
 def _is_model(annotation: Any) -> bool:

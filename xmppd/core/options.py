@@ -96,7 +96,9 @@ def _problem(
     place = f"{where}: {table_name(tables)}" if tables else where
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return f"{place}: {_unknown(model, inner, str(loc[-1]), detail['input'])}"
+        entry = key.rpartition(".")[0] if "[" in key else ""  # of a list of tables
+        names = [str(part) for part in loc[:-1]] if entry else inner
+        return f"{place}: {entry and entry + ': '}{_unknown(model, names, str(loc[-1]), detail['input'])}"
     if kind == "missing":
         return f'{place}: "{key}" is missing'
     if kind in _TABLE_TYPES:
@@ -147,12 +149,15 @@ def _unknown(model: type[BaseModel], tables: Sequence[str], key: str, value: obj
 
 
 def _models_in(annotation: Any) -> Iterator[tuple[type[BaseModel], bool]]:
-    """Yield the models an annotation holds, and whether they sit behind the keys of a mapping."""
+    """Yield the models an annotation holds, and whether they sit behind the keys of a mapping, or in a list."""
     origin = get_origin(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, False
     elif origin in (dict, Mapping):
         for inner, _ in _models_in(get_args(annotation)[1]):
+            yield inner, True
+    elif origin in (list, tuple):
+        for inner, _ in _models_in(get_args(annotation)[0]):
             yield inner, True
     elif origin in (Union, types.UnionType, Annotated):
         for argument in get_args(annotation):
@@ -173,5 +178,7 @@ def _tables_with(model: type[BaseModel], key: str, path: tuple[str, ...]) -> Ite
     if path and key in model.model_fields:
         yield path
     for name, field in model.model_fields.items():
+        if get_origin(field.annotation) in (list, tuple):
+            continue  # which of the tables is not known
         for inner, keyed in _models_in(field.annotation):
             yield from _tables_with(inner, key, (*path, name, "NAME") if keyed else (*path, name))
