@@ -19,6 +19,7 @@ from xmppd.api.components import IExternal
 from xmppd.api.network import INetwork
 from xmppd.api.operations import IOperations
 from xmppd.api.storage import IDatabase, Row
+from xmppd.api.web import IWeb
 from xmppd.wire.errors import StreamError
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Iq, Presence, Stanza
@@ -194,6 +195,10 @@ class IHost(Protocol):
     @property
     def network(self) -> INetwork:
         """Connections to elsewhere, for gateways."""
+
+    @property
+    def web(self) -> IWeb:
+        """Where its HTTP is reached by clients."""
 
     @property
     def data_dir(self) -> Path:

@@ -23,6 +23,7 @@ from xmppd.core.operations.catalogue import HostOperations
 from xmppd.core.plugins.described import Described
 from xmppd.core.plugins.dispatch import Handler, Tables, decide, error_for, unavailable
 from xmppd.core.routing import iq_key
+from xmppd.core.web import Web
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
 from xmppd.wire.rules import iq_fault, presence_fault
@@ -60,6 +61,7 @@ class Host(Described, Storing, Acting, Machine):
         self.started_at = server.started_at
         self.operations = HostOperations(server.operations, jid.domain, lambda: self.admins)
         self.network = server.network
+        self.web = Web(jid.domain, lambda: server.settings)
         self._directory = server.directory
         self._router = server.router
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from xmppd.core.settings.components import Component, Delegation, Privileges, Uplink
+from xmppd.core.settings.http import Http, Listen
 from xmppd.core.settings.network import Domain, S2s
 from xmppd.core.settings.section import LOOPBACK, Section
 
@@ -55,55 +56,6 @@ class Server(Section):
     and load generators. The same goes for servers and components that connect from there."""
     drain_seconds: Annotated[float, Field(gt=0)] = 10.0
     """On SIGTERM, how long clients may take to receive what is queued for them before they are cut off."""
-
-
-class Listen(Section):
-    """Where the server listens: lists of endpoint strings, as Twisted's `serverFromString` takes them.
-
-    `tcp:5222` is every IPv4 address, `tcp6:5222` every IPv6 address (and on most systems IPv4 too),
-    `tcp:5222:interface=127.0.0.1` one address, `systemd:domain=INET6:name=xmppd-c2s` a socket that systemd has
-    opened. Without this table it is `c2s = ["tcp:5222"]`, `c2s_tls = ["tcp:5223"]` and `s2s = ["tcp:5269"]`;
-    with it, what is not written is not served."""
-
-    c2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Clients, with STARTTLS (RFC 6120)."""
-    c2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Clients, with TLS from the first octet (XEP-0368). The endpoint stays plain TCP: the server adds TLS."""
-    s2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Other servers, with STARTTLS (RFC 6120)."""
-    s2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Other servers, with TLS from the first octet (XEP-0368)."""
-    component: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """External components (XEP-0114), with STARTTLS for those that want it; see `[components]`."""
-    component_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """External components, with TLS from the first octet. The endpoint stays plain TCP: the server adds TLS."""
-    http: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """HTTP: figures for Prometheus, and what supervisors ask; see `[http]`. Not encrypted: give it a loopback
-    address, `tcp:5280:interface=127.0.0.1`, or one in a private network."""
-
-
-class Http(Section):
-    """The HTTP server behind `[listen] http`. Its pages `/metrics`, `/health` and `/ready` are for an operator's
-    programs; docs/operations.md tells about them."""
-
-    operator_networks: Annotated[tuple[str, ...], Field(strict=False)] = LOOPBACK
-    """Networks (as `192.0.2.0/24`) that may ask for these pages; others get 403. What a reverse proxy passes on
-    comes from the proxy's address: let it not pass these pages on."""
-    connections: Annotated[int, Field(ge=1)] = 200
-    """HTTP connections in total. More get 503."""
-    connections_per_address: Annotated[int, Field(ge=1)] = 20
-    """HTTP connections from one IPv4 address or one IPv6 /64 network, unless it is in `exempt_networks` of
-    `[limits]`. More get 503."""
-    header_octets: Annotated[int, Field(ge=1_024)] = 16_384
-    """Largest head of a request: the request line and the header fields. A larger one gets 414 or 431."""
-    body_octets: Annotated[int, Field(ge=0)] = 65_536
-    """Largest body of a request. A larger one gets 413."""
-    request_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """How long a request may take to arrive, counted from when the connection was opened or the answer before was
-    sent. A slower one gets 408, an idle connection is closed."""
-    database_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """How long the small write may take with which `/ready` tries the database; and how long one that went well is
-    believed."""
 
 
 class Database(Section):
@@ -262,6 +214,11 @@ class Host(Section):
     """SASL mechanisms of this host, instead of those under `[accounts]`."""
     federate: bool = True
     """Do the users of this host talk with users of other servers?"""
+    http_url: Annotated[
+        str, Field(pattern=r"^(https?://[^/?#@\s]+(/[^?#\s]*[^/?#\s])?)?$", examples=["https://chat.example.org"])
+    ] = ""
+    """Where clients reach the HTTP of this host: the address of the reverse proxy, if there is one, without a slash at
+    the end. Empty: the domain itself and the first port of `https` under `[listen]`."""
     plugin_options: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True)
     """The tables of plugins, by name, as they are written."""
 
