@@ -50,3 +50,19 @@ def resident_kib(pid: int) -> int:
         if "VmRSS:" in status:
             total += int(status.split("VmRSS:")[1].split()[0])
     return total
+
+
+def forget_peak(pid: int) -> None:
+    """Have :func:`peak_kib` count from now on (proc(5), clear_refs)."""
+    for member in family(pid):
+        Path(f"/proc/{member}/clear_refs").write_text("5")
+
+
+def peak_kib(pid: int) -> int:
+    """Return the most resident memory there was, summed."""
+    total = 0
+    for member in family(pid):
+        status = Path(f"/proc/{member}/status").read_text("ascii", "replace")
+        if "VmHWM:" in status:
+            total += int(status.split("VmHWM:")[1].split()[0])
+    return total
