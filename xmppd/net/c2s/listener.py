@@ -79,6 +79,11 @@ class ClientListener:
             if stream.host is not None and stream.host not in self.server.hosts.values():
                 stream.close(StreamError(StreamCondition.HOST_GONE))
 
+    def needs_tls(self, peer: str) -> bool:
+        """Must a connection from this network address be encrypted before somebody logs in over it?"""
+        settings = self.server.settings
+        return settings.tls.required and not (settings.server.plain_without_tls and peer in self.loopback)
+
     def start(self) -> None:
         """Begin to look after the streams."""
         self._next_look = self.clock.callLater(_LOOK, self._look)

@@ -176,10 +176,7 @@ class Negotiation:
 
     def _needs_tls(self) -> bool:
         """Must this stream be encrypted before anything else? (RFC 6120 5.3.1)"""
-        of, settings = self._stream, self._listener.server.settings
-        if of.secured or not settings.tls.required:
-            return False
-        return not (settings.server.plain_without_tls and of.peer in self._listener.loopback)
+        return not self._stream.secured and self._listener.needs_tls(self._stream.peer)
 
     # Nonzas
 
