@@ -49,11 +49,16 @@ STATE = "carbons"
 _RECEIVED, _SENT, _PRIVATE = (f"{NS}{SEPARATOR}{name}" for name in ("received", "sent", "private"))
 _NO_COPY = f"urn:xmpp:hints{SEPARATOR}no-copy"
 _BODY = f"{ns.CLIENT}{SEPARATOR}body"
+#: A piece of a bytestream, which is for one device (XEP-0047).
+_DATA = f"http://jabber.org/protocol/ibb{SEPARATOR}data"
 _MUC_USER = "http://jabber.org/protocol/muc#user"
 _ROOM = f"{_MUC_USER}{SEPARATOR}x"
 _INVITATION = f"jabber:x:conference{SEPARATOR}x"  # XEP-0249
-#: Payloads of instant messaging, whatever the type: receipts, chat states and markers.
-_PAYLOADS = ("urn:xmpp:receipts", "http://jabber.org/protocol/chatstates", "urn:xmpp:chat-markers:0")
+#: Payloads of instant messaging, whatever the type: receipts, chat states, markers and calls.
+_PAYLOADS = (
+    "urn:xmpp:receipts", "http://jabber.org/protocol/chatstates", "urn:xmpp:chat-markers:0",
+    "urn:xmpp:jingle-message:0", "urn:xmpp:call-invites:0",
+)  # fmt: skip
 
 #: Of how many copied messages an account is remembered that they were, for the errors that may answer them.
 _REMEMBERED = 30
@@ -225,7 +230,7 @@ class Carbons(Plugin):
             other = message.recipient if sender is None else sender
             return (other.bare, message.id) in self._copied.get(account, ())
         names = message.raw_names
-        if _PRIVATE in names or _NO_COPY in names:
+        if _PRIVATE in names or _NO_COPY in names or _DATA in names:
             return False
         if _ROOM in names and _invites(message):
             return True

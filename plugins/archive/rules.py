@@ -17,6 +17,7 @@ __all__ = ["GROUPS", "KEPT", "RETRACTS", "Group", "Rules"]
 HINTS = "urn:xmpp:hints"
 RETRACT = "urn:xmpp:message-retract:1"
 _ROOMS = "http://jabber.org/protocol/muc#user"
+_BYTESTREAM = "http://jabber.org/protocol/ibb"  # XEP-0047: a piece of a file, without the rest of it
 
 #: Kinds of messages that an operator can choose from.
 Group = Literal[
@@ -85,6 +86,7 @@ class Rules:
         self._meanings[f"{HINTS}{SEPARATOR}store"] = KEPT
         self._meanings[f"{HINTS}{SEPARATOR}no-store"] = REFUSED
         self._meanings[f"{HINTS}{SEPARATOR}no-permanent-store"] = REFUSED
+        self._meanings[f"{_BYTESTREAM}{SEPARATOR}data"] = REFUSED
         retract = f"{RETRACT}{SEPARATOR}retract"
         self._meanings[retract] = self._meanings.get(retract, 0) | RETRACTS
 

@@ -44,7 +44,7 @@ from xmppd.api.offline import FETCHES, IOfflineStore, StoredMessage
 from xmppd.api.waiting import as_deferred
 from xmppd.api.words import plural
 from xmppd.plugins.offline import store
-from xmppd.plugins.offline.rules import is_passing, is_stored, stamps
+from xmppd.plugins.offline.rules import is_data, is_passing, is_stored, stamps
 from xmppd.plugins.offline.waiting import Waiting
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay, without
@@ -127,6 +127,8 @@ class Offline(Plugin):
     def keep(self, event: Undeliverable) -> Verdict | None:
         """Store the message, together with all else that handling it leaves behind."""
         message, account = event.stanza, event.account
+        if is_data(message):
+            return Bounce(StanzaError(Condition.RECIPIENT_UNAVAILABLE))  # XEP-0047 2.2
         if not is_stored(message):
             # Nobody wants to hear, an hour later, that "is typing" was not seen.
             return Handled() if message.again and is_passing(message) else None

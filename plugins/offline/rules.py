@@ -28,9 +28,14 @@ def is_stored(message: Message) -> bool:
     # RFC 6121 5.2.2: a type nobody knows is "normal".
     if message.type in ("groupchat", "headline", "error"):
         return False
-    if message.has(HINTS, "no-store"):
+    if message.has(HINTS, "no-store") or is_data(message):
         return False
     return message.type != "chat" or message.has(HINTS, "store") or not is_passing(message)
+
+
+def is_data(message: Message) -> bool:
+    """Is it a piece of a bytestream, which one device and nobody else can do something with (XEP-0047)?"""
+    return message.has("http://jabber.org/protocol/ibb", "data")
 
 
 def is_passing(message: Message) -> bool:

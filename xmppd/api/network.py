@@ -6,7 +6,7 @@ A plugin has it as ``self.host.network``. Addresses are Twisted's endpoint strin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from xmppd.api.http import Response
@@ -43,6 +43,18 @@ class INetwork(Protocol):
         """Open a port; who opened it closes it.
 
         :param factory: one of Twisted's, that makes a protocol for each connection.
+        :raises NoConnection: it can't be opened.
+        """
+
+    async def accept(self, endpoint: str, make: Callable[[str], Any | None]) -> IPort:
+        """Open a port for much data, by TCP; who opened it closes it.
+
+        What is written goes out at once as far as the kernel takes it, and up to 256 KiB are read at once.
+
+        :param make: is given the address that a connection comes from, and returns a protocol for it, as for
+            :meth:`connect`; None closes it. The protocol has `readConnectionLost()` as well: the other side has sent
+            all that it will. Our side stays open: `transport.loseWriteConnection()` says the same to them, and
+            `transport.loseConnection()` is due when both have.
         :raises NoConnection: it can't be opened.
         """
 

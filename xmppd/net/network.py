@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from xmppd.api.http import Headers, Response
 from xmppd.api.network import IPort, NoConnection
+from xmppd.net.accepting import Door, make_direct
 
 __all__ = ["Network"]
 
@@ -47,6 +48,12 @@ class Network:
             port: IPort = await serverFromString(self._reactor, endpoint).listen(factory)
         except Exception as error:  # whatever an endpoint's parser or the system has to say
             raise NoConnection(f"{endpoint} can't be opened: {error}") from None
+        return port
+
+    async def accept(self, endpoint: str, make: Callable[[str], Any | None]) -> IPort:
+        """See INetwork."""
+        port = await self.listen(endpoint, Door(make))
+        make_direct(port)
         return port
 
     async def fetch(

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from xmppd.api.http import Headers, Request, Response
 from xmppd.api.network import IPort, NoConnection
+from xmppd.testing.visitor import Visitor
 
 __all__ = ["Link", "MemoryNetwork"]
 
@@ -108,6 +109,7 @@ class MemoryNetwork:
     """A network of a test. Implements :class:`xmppd.api.network.INetwork`.
 
     :ivar peers: by endpoint: makes the protocol that a connection meets there. Other endpoints refuse connections.
+    :ivar doors: ports that plugins have opened by `accept`, by endpoint.
     :ivar web: answers HTTP requests; None: nobody does. It may raise :class:`NoConnection`.
     :ivar links: of all connections, the plugin's ends, in order.
     :ivar requests: all HTTP requests, in order; their path is the whole URL.
@@ -117,6 +119,7 @@ class MemoryNetwork:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.peers: dict[str, Peer] = {}
+        self.doors: dict[str, Callable[[str], Any | None]] = {}
         self.web: Web | None = None
         self.links: list[Link] = []
         self.requests: list[Request] = []
@@ -140,7 +143,22 @@ class MemoryNetwork:
     async def listen(self, endpoint: str, factory: Any) -> IPort:
         """See INetwork: what listens is connected to by other plugins only."""
         self.peers[endpoint] = lambda: factory.buildProtocol(None)
-        return _Port(self, endpoint)
+        return _Port(self.peers, endpoint)
+
+    async def accept(self, endpoint: str, make: Callable[[str], Any | None]) -> IPort:
+        """See INetwork: tests connect to it by :meth:`visit`."""
+        self.doors[endpoint] = make
+        return _Port(self.doors, endpoint)
+
+    def visit(self, endpoint: str, host: str = "192.0.2.1") -> Visitor:
+        """Connect to a port that a plugin has opened for much data.
+
+        :param host: the address that the visitor comes from.
+        :raises NoConnection: the port is not open.
+        """
+        if endpoint not in self.doors:
+            raise NoConnection(f"{endpoint} can't be reached: refused")
+        return Visitor(self._clock, self.doors[endpoint](host), host)
 
     async def fetch(
         self,
@@ -176,11 +194,12 @@ class MemoryNetwork:
 
 
 class _Port:
-    def __init__(self, network: MemoryNetwork, endpoint: str) -> None:
-        self._network, self._endpoint = network, endpoint
+    def __init__(self, places: dict[str, Any], endpoint: str) -> None:
+        self._places, self._endpoint = places, endpoint
 
-    def getHost(self) -> str:
-        return self._endpoint
+    def getHost(self) -> IPv4Address:
+        number = self._endpoint.split(":")[1]
+        return IPv4Address("TCP", "127.0.0.1", int(number) if number.isdecimal() else 0)
 
     def stopListening(self) -> None:
-        self._network.peers.pop(self._endpoint, None)
+        self._places.pop(self._endpoint, None)
