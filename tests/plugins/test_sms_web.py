@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.plugins.sms_kit import NUMBER, SmsCase
 from xmppd.api.http import Headers, HttpError, Request, Response
 from xmppd.api.network import NoConnection
-from xmppd.net.http.server import Answer
+from xmppd.net.http.answers import Answer
 from xmppd.plugins.sms.options import Http, Webhook
 from xmppd.plugins.sms.web import at, filled
 from xmppd.plugins.sms.webhook import Guard, incoming_in, reports_in, signature

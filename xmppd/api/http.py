@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl
 
 from xmppd.api.hooks import HttpMark, mark
 
-__all__ = ["Headers", "HttpError", "Request", "Response", "http", "http_get", "http_post"]
+__all__ = ["BodyLost", "Headers", "HttpError", "Request", "Response", "http", "http_get", "http_post"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _JSON = "application/json"
@@ -60,7 +60,8 @@ class Request:
     :ivar path: decoded, beginning with ``/``, without the query; no part of it is ``.`` or ``..``.
     :ivar query: what stood behind the question mark, not decoded.
     :ivar host: the Host field without a port, in lower case; or "".
-    :ivar peer: the network address it came from: of the reverse proxy, if there is one.
+    :ivar peer: the network address it came from; behind reverse proxies that the settings trust, the client's.
+    :ivar secure: does TLS protect it on its way from the client, as far as the server, or a trusted proxy, can tell?
     """
 
     method: str
@@ -70,6 +71,7 @@ class Request:
     body: bytes = b""
     host: str = ""
     peer: str = ""
+    secure: bool = False
 
     @property
     def type(self) -> str:
@@ -133,6 +135,10 @@ class HttpError(Exception):
         super().__init__(text or HTTPStatus(status).phrase)
         self.status = status
         self.headers = Headers(headers)
+
+
+class BodyLost(Exception):
+    """A client went away, or was too slow, in the middle of a body."""
 
 
 def http(method: str, path: str) -> Callable[[F], F]:

@@ -15,7 +15,8 @@ from xmppd.core.server import Server
 from xmppd.net.http.metrics import Figures, registry_of
 from xmppd.net.http.operator_pages import operator_pages
 from xmppd.net.http.plugin_pages import PluginPages
-from xmppd.net.http.server import HttpServer, Tree
+from xmppd.net.http.routes import Routes
+from xmppd.net.http.server import HttpServer
 from xmppd.net.peers import Networks
 
 __all__ = ["WebServer"]
@@ -26,7 +27,7 @@ class WebServer:
 
     :param server: whose figures are shown, and whose settings count.
     :param clock: the time; the reactor, or a fake one in tests.
-    :ivar root: the resources; what has one to offer puts it here.
+    :ivar routes: who answers; what has a door to offer puts it here.
     :ivar site: what ports are made with.
     """
 
@@ -36,12 +37,16 @@ class WebServer:
         self._ports: list[Any] = []
         limits = server.settings.http
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
-        self.root = Tree(PluginPages(lambda: server.hosts))
-        self.site = HttpServer(self.root, clock, limits, Networks(server.settings.limits.exempt_networks))
+        self.routes = Routes(self._most, PluginPages(lambda: server.hosts, self._most))
+        self.site = HttpServer(self.routes, clock, limits, Networks(server.settings.limits.exempt_networks))
         self.figures = Figures(server, self._lateness, self.site.peers)
         self.reconfigure()
-        for name, page in operator_pages(registry_of(self.figures), self.readiness, lambda: self._operators).items():
-            self.root.putChild(name, page)  # type: ignore[arg-type]  # zope's classes are unknown to mypy
+        registry = registry_of(self.figures)
+        self.routes.doors |= operator_pages(registry, self.readiness, lambda: self._operators, self._most)
+
+    def _most(self) -> int:
+        """Octets that a body may have, if nobody says otherwise."""
+        return self._server.settings.http.body_octets
 
     def reconfigure(self) -> None:
         """Take the limits from the server's settings as they are now."""

@@ -33,8 +33,8 @@ from xmppd.core.settings import Settings
 from xmppd.core.settings_file import from_table
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
 from xmppd.net.components.listener import ComponentFactory, ComponentListener
+from xmppd.net.http.answers import Answer
 from xmppd.net.http.plugin_pages import answer_of, choose
-from xmppd.net.http.server import Answer
 from xmppd.net.tls.transport import ServerTls
 from xmppd.testing.client import Client
 from xmppd.testing.component import ComponentClient

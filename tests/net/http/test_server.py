@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.fetching import Connection, Response, fetch
 from xmppd.core.settings import LOOPBACK, Http
-from xmppd.net.http.server import Answer, HttpServer, Page, Tree, text
+from xmppd.net.http.answers import Answer, text
+from xmppd.net.http.routes import Page, Routes
+from xmppd.net.http.server import HttpServer
 from xmppd.net.peers import Networks
 
 GET = "GET /page HTTP/1.1\nHost: localhost\n\n"
@@ -28,15 +29,15 @@ class HttpCase(SynchronousTestCase):
         self.networks = Networks(LOOPBACK)
         self.answers: list[Any] = []
         self.asked = 0
-        self.root = Tree()
-        self.put("page", Page(self.make, lambda: self.networks))
-        self.server = HttpServer(self.root, self.clock, Http(**self.limits), Networks(()))
+        self.routes = Routes(self.most)
+        self.routes.doors["/page"] = Page(self.make, lambda: self.networks, self.most)
+        self.server = HttpServer(self.routes, self.clock, Http(**self.limits), Networks(()))
         self.addCleanup(self.server.doStop)
         self.server.doStart()
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
-    def put(self, name: str, resource: Any) -> None:
-        self.root.putChild(name.encode(), resource)
+    def most(self) -> int:
+        return self.server.limits.body_octets
 
     def make(self, request: Any) -> Any:
         self.asked += 1
@@ -78,7 +79,6 @@ class Pages(HttpCase):
         self.assertEqual(self.asked, 0)
 
     def test_what_is_not_there(self) -> None:
-        self.put("folder", Tree())
         for path in ("/", "/other", "/page/", "/page/more", "/folder", "/folder/", "//page", "/Page", "/%00"):
             for method in ("GET", "HEAD", "POST"):
                 self.assertEqual(self.fetch(path, method=method).code, 404, path)
@@ -144,26 +144,20 @@ class Pages(HttpCase):
             connection.send(GET)
             self.assertEqual(connection.response().code, 200)
 
-    def test_a_resource_that_fails(self) -> None:
-        """Whatever somebody put into the tree."""
+    def test_a_door_that_fails(self) -> None:
+        """Whatever somebody put there."""
 
-        class Broken(Tree):
-            def getChild(self, path: bytes, request: Any) -> Any:
+        class Broken:
+            most = 0
+            cors = False
+
+            def enter(self, exchange: Any) -> None:
                 raise ZeroDivisionError
 
-        self.put("broken", Broken())
-        found = self.fetch("/broken/x")
+        self.routes.doors["/broken"] = Broken()
+        found = self.fetch("/broken")
         self.assertEqual((found.code, found.headers["x-content-type-options"]), (500, "nosniff"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-    def test_the_log(self) -> None:
-        seen: list[LogEvent] = []
-        observer = cast(ILogObserver, seen.append)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-        self.fetch()
-        (event,) = [event for event in seen if event.get("log_namespace") == "xmppd.net.http.server"]
-        self.assertEqual((event["log_level"].name, event["uri"], event["code"]), ("debug", b"/page", 200))
 
 
 class Requests(HttpCase):
@@ -208,12 +202,18 @@ class Requests(HttpCase):
         self.assertEqual(self.fetch("*", method="OPTIONS").code, 200)
 
     def test_garbage(self) -> None:
-        for garbage in ("GET\n\n", "GET /page HTTP/3.0\n\n", "GET /page HTTP/1.1\nHost localhost\n\n", "\x16\x03\n\n"):
+        for garbage in ("GET\n\n", "GET /page HTTP/1.1\nHost localhost\n\n", "\x16\x03\n\n"):
             connection = self.connect()
             connection.send(garbage)
             self.assertTrue(connection.value().startswith(b"HTTP/1.1 400 "), garbage)
             self.assertTrue(connection.ended)
         self.assertEqual(self.asked, 0)
+
+    def test_versions(self) -> None:
+        for version in ("0.9", "1.2", "2.0", "3.0"):
+            connection = self.connect()
+            connection.send(f"GET /page HTTP/{version}\nHost: localhost\n\n")
+            self.assertEqual((connection.response().code, connection.ended), (505, True), version)
 
     @example(b"GET\r\nHost: x\r\n\r\n")
     @example(b"0\n\n")
@@ -285,11 +285,10 @@ class Sizes(HttpCase):
         self.assertRefused(connection, 413)
 
     def test_other_limits(self) -> None:
-        before = self.connect()
         self.server.reconfigure(Http(body_octets=20), Networks(()))
-        after = self.connect()
-        for connection, code in ((before, 413), (after, 405)):
-            connection.send(POST + "Content-Length: 20\n\n01234567890123456789")
+        for octets, code in ((20, 405), (21, 413)):
+            connection = self.connect()
+            connection.send(POST + f"Content-Length: {octets}\n\n{'0' * octets}")
             self.assertEqual(connection.response().code, code)
 
 

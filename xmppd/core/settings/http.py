@@ -60,6 +60,9 @@ class Http(Section):
     request_seconds: Annotated[float, Field(gt=0)] = 60.0
     """How long a request may take to arrive, counted from when the connection was opened or the answer before was
     sent. A slower one gets 408, an idle connection is closed."""
+    body_idle_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long nothing may come of a large body (of a file that is uploaded), or be taken of an answer, before the
+    connection is ended."""
     database_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How long the small write may take with which `/ready` tries the database; and how long one that went well is
     believed."""

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from twisted.web.server import Request
 
 from xmppd.core.readiness import Readiness
-from xmppd.net.http.server import Answer, Make, Page, text
+from xmppd.net.http.answers import Answer, text
+from xmppd.net.http.exchange import Exchange
+from xmppd.net.http.routes import Make, Page
 from xmppd.net.peers import Networks
 
 __all__ = ["operator_pages"]
@@ -19,41 +20,42 @@ _JSON = b"application/json"
 
 
 def operator_pages(
-    registry: CollectorRegistry, readiness: Readiness, networks: Callable[[], Networks]
-) -> dict[bytes, Page]:
-    """Return the pages by name.
+    registry: CollectorRegistry, readiness: Readiness, networks: Callable[[], Networks], most: Callable[[], int]
+) -> dict[str, Page]:
+    """Return the pages by path.
 
     :param registry: the figures.
     :param networks: tells who may read them.
+    :param most: octets that a body may have.
     """
 
-    def metrics(request: Request) -> Answer:
+    def metrics(exchange: Exchange) -> Answer:
         """Everything, in Prometheus' text format or in OpenMetrics, as the client likes."""
-        encode, type_ = choose_encoder(_accept(request))
+        encode, type_ = choose_encoder(_accept(exchange))
         return Answer(encode(registry), type=type_.encode())
 
-    def health(request: Request) -> Answer:
+    def health(exchange: Exchange) -> Answer:
         """That this page is made at all says that the process lives and its reactor turns."""
-        return _answer(request, "alive", {"alive": True})
+        return _answer(exchange, "alive", {"alive": True})
 
-    async def ready(request: Request) -> Answer:
+    async def ready(exchange: Exchange) -> Answer:
         """Should clients be sent here? 503 if not, with the reasons."""
         problems = await readiness.problems()
         words = "; ".join(problems) or "ready"
-        return _answer(request, words, {"ready": not problems, "problems": problems}, 503 if problems else 200)
+        return _answer(exchange, words, {"ready": not problems, "problems": problems}, 503 if problems else 200)
 
-    pages: dict[bytes, Make] = {b"metrics": metrics, b"health": health, b"ready": ready}
-    return {name: Page(make, networks) for name, make in pages.items()}
+    pages: dict[str, Make] = {"/metrics": metrics, "/health": health, "/ready": ready}
+    return {path: Page(make, networks, most) for path, make in pages.items()}
 
 
-def _answer(request: Request, words: str, content: dict[str, object], code: int = 200) -> Answer:
-    if _quality(_accept(request), "application/json") > _quality(_accept(request), "text/plain"):
+def _answer(exchange: Exchange, words: str, content: dict[str, object], code: int = 200) -> Answer:
+    if _quality(_accept(exchange), "application/json") > _quality(_accept(exchange), "text/plain"):
         return Answer(json.dumps(content).encode() + b"\n", code, _JSON)
     return text(words, code)
 
 
-def _accept(request: Request) -> str:
-    return ",".join(value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(b"Accept", []))
+def _accept(exchange: Exchange) -> str:
+    return exchange.header("accept") or ""
 
 
 def _quality(accept: str, type_: str) -> float:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-from urllib.parse import unquote
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
-from twisted.web.server import Request as WebRequest
 
-from xmppd.api.http import Headers, HttpError, Request, Response
+from xmppd.api.http import HttpError, Request, Response
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.hosts import Host
 from xmppd.core.plugins.dispatch import Handler
-from xmppd.net.http.server import METHODS, Answer, peer_of, send, text
+from xmppd.net.http.answers import Answer, text
+from xmppd.net.http.exchange import Door, Exchange
+from xmppd.net.http.routes import METHODS, Fixed, spawn
 
 __all__ = ["PluginPages", "choose"]
 
@@ -27,63 +23,52 @@ _LEADS_OUT = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)|[\x00-\x1f\x7f]")
 Table = Mapping[tuple[str, str], Handler]
 
 
-class PluginPages(Resource):
-    """The resource of all requests that are for plugins.
+class PluginPages:
+    """Finds the doors of all requests that are for plugins.
 
     :param hosts: the hosts that are served, by domain.
+    :param most: octets that a body may have.
     """
 
-    isLeaf = True
-
-    def __init__(self, hosts: Callable[[], Mapping[str, Host]]) -> None:
-        super().__init__()
+    def __init__(self, hosts: Callable[[], Mapping[str, Host]], most: Callable[[], int]) -> None:
         self._hosts = hosts
+        self._most = most
 
-    def render(self, request: WebRequest) -> int:
-        """See IResource."""
-        asked = request_of(request)
-        found = choose(asked, self._hosts())
-        if isinstance(found, Answer):
-            send(request, found)
-        else:
-            Deferred.fromCoroutine(self._respond(request, asked, found))
-        return NOT_DONE_YET
-
-    async def _respond(self, request: WebRequest, asked: Request, handler: Handler) -> None:
-        gone: list[object] = []
-        request.notifyFinish().addErrback(gone.append)
-        answer = await answer_of(asked, handler)
-        if not gone:
-            send(request, answer)
+    def find(self, exchange: Exchange) -> Door:
+        """Return what answers a request."""
+        found = choose(request_of(exchange), self._hosts())
+        return Fixed(found, self._most()) if isinstance(found, Answer) else _PluginDoor(found, self._most())
 
 
-def request_of(request: WebRequest) -> Request:
+class _PluginDoor:
+    """A plugin's handler that takes requests whole."""
+
+    cors = False
+
+    def __init__(self, handler: Handler, most: int) -> None:
+        self._handler = handler
+        self.most = most
+
+    def enter(self, exchange: Exchange) -> None:
+        """See Door."""
+        spawn(self._respond(exchange))
+
+    async def _respond(self, exchange: Exchange) -> None:
+        exchange.respond(await answer_of(request_of(exchange), self._handler))
+
+
+def request_of(exchange: Exchange) -> Request:
     """Return a request as plugins see it."""
-    path, _, query = request.uri.decode("latin-1").partition("?")
-    named = ""
-    if not path.startswith("/"):  # a whole URL, whose host counts (RFC 9112 3.2.2)
-        named, _, beneath = path.partition("://")[2].partition("/")
-        path = f"/{beneath}"
-    content: Any = request.content
-    method = request.method.decode("latin-1")
-    headers = {
-        name.decode("latin-1"): ", ".join(value.decode("latin-1") for value in values)
-        for name, values in request.requestHeaders.getAllRawHeaders()
-    }
     return Request(
-        method="GET" if method == "HEAD" else method,
-        path=unquote(path),
-        query=query,
-        headers=Headers(headers),
-        body=content.read(),
-        host=_without_port(named or headers.get("Host", "")),
-        peer=peer_of(request.getClientAddress()),
+        method="GET" if exchange.method == "HEAD" else exchange.method,
+        path=exchange.path,
+        query=exchange.query,
+        headers=exchange.headers,
+        body=exchange.body,
+        host=exchange.host,
+        peer=exchange.peer,
+        secure=exchange.secure,
     )
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
 
 
 def choose(asked: Request, hosts: Mapping[str, Host]) -> Handler | Answer:
@@ -105,7 +90,7 @@ def choose(asked: Request, hosts: Mapping[str, Host]) -> Handler | Answer:
     handler = table.get((asked.method, path))
     if handler is not None:
         return handler
-    if asked.method.encode() not in METHODS:
+    if asked.method not in METHODS:
         return text("This server does not know that method.", 501)
     allowed = {method for method, its_path in table if its_path == path}
     if "GET" in allowed:
