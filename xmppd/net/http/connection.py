@@ -1,14 +1,12 @@
 """HTTP/1.1 on one connection (RFC 9112): requests are taken apart, answered one after the other, or refused.
 
-httptools (llhttp) reads what comes, in its strict mode. It is given exactly a head, then exactly a body, so that
-what comes behind a request stays as it is until that request is answered.
+What comes behind a request stays as it is until that request is answered.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,6 +15,7 @@ from xmppd.net.http.body import StreamedBody
 from xmppd.net.http.exchange import Exchange
 from xmppd.net.http.heads import BadRequest, complete, unfinished
 from xmppd.net.http.origin import Origin
+from xmppd.net.http.parsing import Parser
 from xmppd.net.http.timed import Timed
 from xmppd.net.http.upgraded import Upgraded
 from xmppd.net.tls.info import TlsInfo
@@ -32,8 +31,6 @@ _FAREWELL = 5.0
 #: Octets of later requests that are taken in while one is answered; above it, the connection is not read.
 _AHEAD = 16_384
 _END = b"\r\n\r\n"
-#: What a parser is told in place of a head that asked for another protocol, for the body behind it.
-_AGAIN = b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n"
 
 
 class Connection(Timed):
@@ -45,9 +42,8 @@ class Connection(Timed):
     """
 
     __slots__ = (
-        "_answering", "_buffer", "_complete", "_fields", "_halted", "_incoming", "_left", "_most",
-        "_over", "_overhead", "_parser", "_pieces", "_running", "_searched", "_size", "_target", "clogged",
-        "peer", "server", "tls", "transport",
+        "_answering", "_buffer", "_halted", "_incoming", "_left", "_most", "_over", "_overhead", "_parser", "_running",
+        "_searched", "_size", "clogged", "peer", "server", "tls", "transport",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer, peer: str) -> None:
@@ -56,17 +52,13 @@ class Connection(Timed):
         self.peer = peer
         self.transport: Any = None
         self.tls: TlsInfo | None = None
-        self._parser: Any = None
+        self._parser: Parser | None = None
         self._buffer = b""  # what has come, and was not looked at
         self._searched = 0  # octets of it among which no head ends
-        self._fields: dict[bytes, bytes] | None = None  # of the head that is being read
-        self._target = b""
-        self._complete = False
         self._incoming: Exchange | None = None  # whose body is still coming
         self._left = 0  # octets of it; -1 if nobody knows
         self._most: int | None = None  # how many there may be
         self._size = self._overhead = 0
-        self._pieces: list[bytes] = []
         self._answering: Exchange | None = None
         self._running = self._over = self._halted = self.clogged = False
 
@@ -171,41 +163,27 @@ class Connection(Timed):
         return True
 
     def _begin(self, head: bytes) -> None:
-        """Begin with the request of a head. Raises BadRequest."""
-        fields: dict[bytes, bytes] = {}
-        self._fields = fields
-        self._complete = False
+        """Find out what is asked, who answers, and when. Raises BadRequest."""
         parser = self._parser
         if parser is None:
-            parser = self._parser = HttpRequestParser(self)
-        upgrade = False
-        try:
-            parser.feed_data(head)
-        except HttpParserUpgrade:
-            upgrade = True
-        except HttpParserError:
-            raise BadRequest.of(head) from None
-        self._fields = None
-        exchange = Exchange(self, parser.get_method(), self._target, fields)
+            parser = self._parser = Parser()
+        exchange = Exchange(self, parser.read_head(head), parser.target, parser.fields)
         complete(exchange, head)
-        if self._complete != (exchange.length == 0) and not upgrade:
+        length = exchange.length
+        if parser.upgrade:
+            if length != 0:
+                parser.expect_body(length)
+        elif parser.whole != (length == 0):
             raise BadRequest(400)  # two ways to read it, and who sent it has found a third
-        self._admit(exchange, upgrade)
-
-    def _admit(self, exchange: Exchange, upgrade: bool) -> None:
-        """Find out who answers, and when. Raises BadRequest."""
         door = self.server.routes.find(exchange)
         exchange.cors = door.cors
         exchange.began = self.server.clock.seconds()
-        length = exchange.length
         if length == 0:
             self._enter(exchange, door)
             return
         self._most = most = door.most
         if most is not None and length is not None and length > most:
             raise BadRequest(413)
-        if upgrade:
-            self._read_body_instead(length)
         self._incoming = exchange
         self._left = -1 if length is None else length
         self._size = self._overhead = 0
@@ -218,13 +196,6 @@ class Connection(Timed):
         else:
             exchange.door = door
             self._ask_for_body(exchange)
-
-    def _read_body_instead(self, length: int | None) -> None:
-        """Nobody has to change the protocol because a client would like to; its body is one like others."""
-        self._parser = HttpRequestParser(self)
-        self._parser.feed_data(
-            _AGAIN % (b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length)
-        )
 
     def _ask_for_body(self, exchange: Exchange) -> None:
         """Tell a client that waits for it to send the body (RFC 9110 section 10.1.1)."""
@@ -245,27 +216,33 @@ class Connection(Timed):
             self.rest()
             return False
         piece = self._piece()
-        if not piece:
+        if not piece or self._parser is None:
             return False
+        pieces = self._parser.pieces
+        had = len(pieces)
         try:
-            self._parser.feed_data(piece)
-        except HttpParserError:
-            self.refuse(400)
+            self._parser.read_body(piece)
+            self._check_size(len(piece), sum(map(len, pieces[had:])))
+        except BadRequest as bad:
+            self.refuse(bad.code)
             return False
-        self._overhead = 0 if self._pieces or self._left >= 0 else self._overhead + len(piece)
-        if self._overhead > self.server.limits.header_octets:  # chunk extensions, trailers
-            self.refuse(431)
-        elif self._most is not None and self._size > self._most:
-            self.refuse(413)
-        elif exchange.stream is not None:
-            self._pass_on(exchange.stream)
-        elif self._complete:
+        if exchange.stream is not None:
+            self._pass_on(exchange.stream, self._parser)
+        elif self._parser.whole:
             self._incoming = None
-            pieces = self._pieces
             exchange.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
             self._enter(exchange, exchange.door)
         return True
+
+    def _check_size(self, read: int, octets: int) -> None:
+        """Look at what was read of a body. Raises BadRequest."""
+        self._size += octets
+        self._overhead = 0 if octets or self._left >= 0 else self._overhead + read
+        if self._overhead > self.server.limits.header_octets:  # chunk extensions, trailers
+            raise BadRequest(431)
+        if self._most is not None and self._size > self._most:
+            raise BadRequest(413)
 
     def _piece(self) -> bytes:
         """Take from the buffer what is part of the body for certain."""
@@ -280,46 +257,19 @@ class Connection(Timed):
         self._buffer = buffer[end:]
         return buffer[:end]
 
-    def _pass_on(self, stream: StreamedBody) -> None:
-        whole, pieces = self._complete, b"".join(self._pieces)
-        self._pieces.clear()
-        if whole:
+    def _pass_on(self, stream: StreamedBody, parser: Parser) -> None:
+        octets = b"".join(parser.pieces)
+        parser.pieces.clear()
+        if parser.whole:
             self._incoming = None
             self.rest()
-        elif pieces:
+        elif octets:
             self.watch(self.server.limits.body_idle_seconds)
-        if pieces:
-            stream.feed(pieces)
+        whole = parser.whole
+        if octets:
+            stream.feed(octets)
         if whole:
             stream.end()
-
-    # What the parser calls
-
-    def on_url(self, url: bytes) -> None:
-        """The target of a request."""
-        self._target = url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header field; or a trailer field, which we have no use for."""
-        fields = self._fields
-        if fields is None:
-            return
-        name = name.lower()
-        if name not in fields:
-            fields[name] = value
-        elif name == b"host":  # there is one (RFC 9112 section 3.2)
-            raise BadRequest(400)
-        else:
-            fields[name] += (b"; " if name == b"cookie" else b", ") + value
-
-    def on_body(self, data: bytes) -> None:
-        """A part of the body."""
-        self._size += len(data)
-        self._pieces.append(data)
-
-    def on_message_complete(self) -> None:
-        """The end of a request."""
-        self._complete = True
 
     # Answering
 
