@@ -54,6 +54,8 @@ TRANSIENT = (
     "<origin-id xmlns='urn:xmpp:sid:0' id='1'/>",
     "<ringing xmlns='urn:xmpp:jingle-message:0' id='1'/>",
     "<unknown xmlns='urn:example:unknown'/>",
+    "<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>qANQ</data>",
+    f"{BODY}<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>qANQ</data>",
     "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='a@b.c'/></x>",
     f"{TYPING}<x xmlns='http://jabber.org/protocol/muc#user'/>",
 )

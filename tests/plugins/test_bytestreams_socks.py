@@ -1,4 +1,4 @@
-"""SOCKS5 as the proxy speaks it (RFC 1928; XEP-0065, sections 5.3.2 and 10.2), whatever comes and wherever it is cut."""
+"""SOCKS5 as the proxy speaks it (RFC 1928; XEP-0065, 5.3.2 and 10.2), whatever comes and wherever it is cut."""
 
 from __future__ import annotations
 
