@@ -11,15 +11,16 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from xmppd.core.settings.bosh import Bosh
 from xmppd.core.settings.components import Component, Delegation, Privileges, Uplink
 from xmppd.core.settings.http import Http, Listen
 from xmppd.core.settings.network import Domain, S2s
 from xmppd.core.settings.section import LOOPBACK, Section
 
 __all__ = [
-    "LOOPBACK", "MECHANISMS", "Accounts", "Component", "Database", "Delegation", "Domain", "Host", "Http", "Limits",
-    "Listen", "Mechanism", "Privileges", "S2s", "Section", "Server", "Settings", "StreamManagement", "Tls", "Uplink",
-    "needs_restart",
+    "LOOPBACK", "MECHANISMS", "Accounts", "Bosh", "Component", "Database", "Delegation", "Domain", "Host", "Http",
+    "Limits", "Listen", "Mechanism", "Privileges", "S2s", "Section", "Server", "Settings", "StreamManagement", "Tls",
+    "Uplink", "needs_restart",
 ]  # fmt: skip
 Mechanism = Literal[
     "SCRAM-SHA-512-PLUS",
@@ -229,6 +230,7 @@ class Settings(Section):
     server: Server = Server()
     listen: Listen = Listen(c2s=("tcp:5222",), c2s_tls=("tcp:5223",), s2s=("tcp:5269",))
     http: Http = Http()
+    bosh: Bosh = Bosh()
     database: Database = Database()
     tls: Tls = Tls()
     limits: Limits = Limits()

@@ -40,6 +40,7 @@ class ClientListener:
 
     :param secret: makes the keys of unknown accounts up; at least 32 octets, kept across restarts.
     :param tls: certificates and contexts; None serves no TLS.
+    :ivar draining: is the server about to stop? Then there are no new streams.
     """
 
     def __init__(self, server: Server, accounts: Accounts, secret: bytes, tls: ServerTls | None = None) -> None:
@@ -58,6 +59,7 @@ class ClientListener:
         self.login_results: Counter[str] = Counter()
         #: Who has logged in from where, lately: they are not held up by others' failures.
         self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
+        self.draining = False
         self._next_look: IDelayedCall | None = None
         self._to_look_at: list[ClientStream] = []
         self.reconfigure()
@@ -90,6 +92,7 @@ class ClientListener:
 
     async def drain(self) -> None:
         """Close every stream with system-shutdown and wait until all are gone, but no longer than the settings say."""
+        self.draining = True
         if self._next_look is not None and self._next_look.active():
             self._next_look.cancel()
         await self.streams.drain(self.server.settings.server.drain_seconds)
