@@ -70,7 +70,7 @@ _FORGED = StanzaError(Condition.FORBIDDEN, text="only the server of an account m
 class Carbons(Plugin):
     """Show every device of a user what the user writes and gets on the others."""
 
-    xep = ((280, "1.0.1"), (297, "1.0"), (334, "1.0.0"))
+    xep = ((280, "1.0.1"), (297, "1.0"), (334, "1.0.0"), (353, "0.8.0"), (482, "0.1.0"))
     features = (NS, RULES)
 
     archive = use(IArchive)

@@ -49,7 +49,7 @@ README, WRITING, TESTING, GATEWAYS = (
 #: Programs of others that the documents mention.
 FOREIGN = {
     "cp", "createdb", "createuser", "curl", "df", "install", "journalctl", "openssl", "pip", "slidge-whatsapp",
-    "sqlite3", "ss", "systemctl", "useradd",
+    "sqlite3", "ss", "systemctl", "turnutils_uclient", "useradd",
 }  # fmt: skip
 NO_MAKE = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VENV")}
 

@@ -58,7 +58,10 @@ _OTHERS = (ACCOUNT, NO_ACCOUNT)
 class Archive(Plugin):
     """Keep the messages of users, so that every device can see all of them, and find them again."""
 
-    xep = ((59, "1.0"), (313, "1.1.3"), (359, "0.7.0"), (424, "0.4.2"), (431, "0.2.0"), (441, "0.2.0"))
+    xep = (
+        (59, "1.0"), (313, "1.1.3"), (353, "0.8.0"), (359, "0.7.0"), (424, "0.4.2"), (431, "0.2.0"), (441, "0.2.0"),
+        (482, "0.1.0"),
+    )  # fmt: skip
     features = (RETRACT,)
     account_features = (
         mam.NS, f"{mam.NS}#extended", f"{mam.NS}#groupchat-field", stanza_id.NS, rsm.NS, RETRACT,

@@ -180,7 +180,7 @@ class PushTests(Case):
         return [element.attributes for element in services.elements()]
 
     def test_changes(self) -> None:
-        """Example 5, in parts: to who has asked, about what was asked for."""
+        """XEP-0215, example 5, in parts: to who has asked, about what was asked for."""
         juliet, nurse = self.login("juliet@example.org/balcony"), self.login("nurse@example.org/hall")
         self.services(self.romeo, "turn")
         self.services(juliet)

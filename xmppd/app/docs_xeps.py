@@ -96,6 +96,12 @@ XEPS: Mapping[int, tuple[str, str]] = {
     199: ("XMPP Ping", ""),
     202: ("Entity Time", ""),
     203: ("Delayed Delivery", "Stored messages are stamped; presence is not. XEP-0091 stamps are not written."),
+    215: (
+        "External Service Discovery",
+        "Services are those in the settings; credentials are made as TURN servers know how to check them. Who has asked"
+        " is told of changes in the settings, not of new credentials before the old ones expire. No extended"
+        " information.",
+    ),
     220: (
         "Server Dialback",
         "With errors and multiplexing. Who shows a certificate for its domain need not be asked about. An answer that"
@@ -130,6 +136,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Client State Indication",
         "Nothing is thrown away but what is replaced by something newer. The same is done for clients that have lost"
         " their connection.",
+    ),
+    353: (
+        "Jingle Message Initiation",
+        "Its messages are archived, copied, and wait for who is away; `ringing` is archived if it has the hint that the"
+        " text demands.",
     ),
     355: (
         "Namespace Delegation",
@@ -190,6 +201,10 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Stream Limits Advertisement",
         "Clients are told when they have logged in. What another server does not take comes back with"
         " policy-violation.",
+    ),
+    482: (
+        "Call Invites",
+        "Its messages are archived, copied, and wait for who is away; in rooms, the rooms archive them.",
     ),
     486: (
         "MUC Avatars",

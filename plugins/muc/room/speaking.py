@@ -34,7 +34,7 @@ _KEPT = frozenset(
         f"urn:xmpp:omemo:2{SEPARATOR}encrypted",
         f"urn:xmpp:openpgp:0{SEPARATOR}openpgp",
         f"jabber:x:encrypted{SEPARATOR}x",
-        f"urn:xmpp:call-invites:0{SEPARATOR}invite",
+        *(f"urn:xmpp:call-invites:0{SEPARATOR}{what}" for what in ("invite", "retract", "accept", "reject", "left")),
     }
 )
 
