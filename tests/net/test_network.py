@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from socket import SHUT_WR, SO_LINGER, SOL_SOCKET, create_connection, socket
+from struct import pack
 from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -85,6 +88,160 @@ class Connections(TestCase):
                 await self.network.connect(endpoint, Plain())
         with self.assertRaisesRegex(NoConnection, "can't be opened"):
             await self.network.listen("tcp:x", Factory.forProtocol(Echo))
+
+
+class Side:
+    """One side of a connection that keeps what it is sent, and says when the other side has sent all."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.made: Deferred[None] = Deferred()
+        self.ended: Deferred[None] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def makeConnection(self, transport: Any) -> None:
+        self.transport = transport
+        self.made.callback(None)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def readConnectionLost(self) -> None:
+        self.ended.callback(None)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.lost.callback(None)
+
+
+class Accepting(TestCase):
+    """Ports for much data."""
+
+    def setUp(self) -> None:
+        self.network = Network(reactor)
+
+    async def meet(self) -> tuple[Side, socket]:
+        """Return a side of ours, and a socket that is connected to it."""
+        side, hosts = Side(), list[str]()
+
+        def make(host: str) -> Side:
+            hosts.append(host)
+            return side
+
+        port = await self.network.accept("tcp:0:interface=127.0.0.1", make)
+        self.addCleanup(port.stopListening)
+        client = create_connection(("127.0.0.1", port.getHost().port))
+        self.addCleanup(client.close)
+        await side.made
+        self.assertEqual(hosts, ["127.0.0.1"])
+        return side, client
+
+    def test_each_direction_ends_for_itself(self) -> Deferred[None]:
+        return ensureDeferred(self._each_direction())
+
+    async def _each_direction(self) -> None:
+        side, client = await self.meet()
+        client.sendall(b"the file")
+        client.shutdown(SHUT_WR)
+        await side.ended
+        self.assertEqual(side.received, b"the file")
+        side.transport.write(b"thank")
+        side.transport.write(b"")
+        side.transport.write(b" you")
+        side.transport.loseWriteConnection()
+        self.assertFalse(side.lost.called)
+        self.assertEqual(await deferToThread(read_all, client), b"thank you")
+        side.transport.loseConnection()
+        await side.lost
+
+    def test_written_at_once(self) -> Deferred[None]:
+        return ensureDeferred(self._written_at_once())
+
+    async def _written_at_once(self) -> None:
+        side, client = await self.meet()
+        side.transport.write(b"now")
+        self.assertEqual(client.recv(10), b"now")  # the reactor has had no turn
+
+    def test_more_than_the_kernel_takes(self) -> Deferred[None]:
+        return ensureDeferred(self._more_than_the_kernel_takes())
+
+    async def _more_than_the_kernel_takes(self) -> None:
+        side, client = await self.meet()
+        producer = Producer()
+        side.transport.registerProducer(producer, True)
+        pieces = [bytes([number]) * 100_000 for number in range(200)]
+        at_the_pause = 0
+        for piece in pieces:
+            at_the_pause += not producer.paused
+            side.transport.write(piece)
+        self.assertLess(at_the_pause, 150)
+        side.transport.unregisterProducer()
+        side.transport.loseConnection()
+        self.assertEqual(await deferToThread(read_all, client), b"".join(pieces))
+        await side.lost
+
+    def test_goes_on_when_it_was_taken(self) -> Deferred[None]:
+        return ensureDeferred(self._goes_on())
+
+    async def _goes_on(self) -> None:
+        side, client = await self.meet()
+        producer = Producer()
+        side.transport.registerProducer(producer, True)
+        written = 0
+        while not producer.paused:
+            written += side.transport.write(bytes(100_000)) or 100_000
+        reading = deferToThread(read_all, client)
+        await producer.resumed
+        side.transport.unregisterProducer()
+        side.transport.loseConnection()
+        self.assertEqual(len(await reading), written)
+        await side.lost
+
+    def test_the_other_side_is_gone(self) -> Deferred[None]:
+        return ensureDeferred(self._gone())
+
+    async def _gone(self) -> None:
+        side, client = await self.meet()
+        client.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+        client.close()  # with a reset
+        side.transport.write(b"to nobody")
+        await side.lost
+        side.transport.write(b"to nobody")
+
+    def test_refused(self) -> Deferred[None]:
+        return ensureDeferred(self._refused())
+
+    async def _refused(self) -> None:
+        port = await self.network.accept("tcp:0:interface=127.0.0.1", lambda host: None)
+        self.addCleanup(port.stopListening)
+        with create_connection(("127.0.0.1", port.getHost().port)) as client:
+            self.assertEqual(await deferToThread(read_all, client), b"")
+        with self.assertRaisesRegex(NoConnection, "can't be opened"):
+            await self.network.accept("tcp:x", lambda host: None)
+
+
+class Producer:
+    """Notes whether it is to pause."""
+
+    def __init__(self) -> None:
+        self.paused = False
+        self.resumed: Deferred[None] = Deferred()
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.resumed.callback(None)
+
+    def stopProducing(self) -> None:
+        """The connection is lost."""
+
+
+def read_all(client: socket) -> bytes:
+    """Read until the end, in a thread."""
+    client.settimeout(30)
+    return b"".join(iter(lambda: client.recv(65_536), b""))
 
 
 class Page(Resource):

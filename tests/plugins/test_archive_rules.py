@@ -54,8 +54,6 @@ TRANSIENT = (
     "<origin-id xmlns='urn:xmpp:sid:0' id='1'/>",
     "<ringing xmlns='urn:xmpp:jingle-message:0' id='1'/>",
     "<unknown xmlns='urn:example:unknown'/>",
-    "<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>qANQ</data>",
-    f"{BODY}<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>qANQ</data>",
     "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='a@b.c'/></x>",
     f"{TYPING}<x xmlns='http://jabber.org/protocol/muc#user'/>",
 )
@@ -82,6 +80,12 @@ class Table(SynchronousTestCase):
 
     def test_transient(self) -> None:
         for inside in TRANSIENT:
+            self.assertFalse(kept(inside), inside)
+
+    def test_data_of_bytestreams(self) -> None:
+        """XEP-0047: a piece of a file is of no use to anybody, whatever else is said of it."""
+        data = "<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>qANQ</data>"
+        for inside in (data, BODY + data, data + STORE):
             self.assertFalse(kept(inside), inside)
 
     def test_store_hint(self) -> None:

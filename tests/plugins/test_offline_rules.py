@@ -48,7 +48,7 @@ class Types(SynchronousTestCase):
         self.check("chat", THREAD, True)
 
     def test_data_of_bytestreams(self) -> None:
-        data = "<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>qANQ</data>"
+        data = b"<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>qANQ</data>"
         for type_ in ("chat", "normal"):
             self.check(type_, data, False)
             self.check(type_, data + hint("store"), False)

@@ -42,6 +42,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "For archives and lists of rooms: before, after, index, count. A page of an archive that is not reached from"
         " the first one has no index.",
     ),
+    65: (
+        "SOCKS5 Bytestreams",
+        "The proxy, for TCP; off by default, see [file-transfer.md](file-transfer.md). There is no UDP mode (section"
+        " 8). Requesters and targets are clients: what they say to each other passes.",
+    ),
     77: (
         "In-Band Registration",
         "Username and password are all that is asked for. There is no key element (obsolete).",
