@@ -105,10 +105,16 @@ class BoundMark:
 
 @dataclass(frozen=True)
 class HttpMark:
-    """Answers HTTP requests of that method and path; see :mod:`xmppd.api.http`."""
+    """Answers HTTP requests of that method and path; see :mod:`xmppd.api.http`.
+
+    :ivar cors: may pages of other origins ask, from within browsers?
+    :ivar streamed: does it take the body while it comes?
+    """
 
     method: str
     path: str
+    cors: bool = False
+    streamed: bool = False
 
 
 Mark = IqMark | FilterMark | ObserveMark | NonzaMark | StreamFeatureMark | BindFeatureMark | BoundMark | HttpMark

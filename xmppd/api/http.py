@@ -15,15 +15,18 @@ server's limits on sizes, times and connections hold for all (``[http]`` in the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from xmppd.api.hooks import HttpMark, mark
 
-__all__ = ["BodyLost", "Headers", "HttpError", "Request", "Response", "http", "http_get", "http_post"]
+__all__ = [
+    "Body", "BodyLost", "Headers", "HttpError", "Request", "Response", "http", "http_get", "http_post", "http_stream",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 _JSON = "application/json"
@@ -107,12 +110,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is answered, or what came back from another server (:meth:`xmppd.api.network.INetwork.fetch`)."""
+    """What is answered, or what came back from another server (:meth:`xmppd.api.network.INetwork.fetch`).
+
+    :ivar path: the file that is sent as the body; see :meth:`file`.
+    """
 
     status: int = 200
     body: bytes = b""
     type: str = _TEXT
     headers: Headers = field(default_factory=Headers)
+    path: Path | None = None
 
     @classmethod
     def text(cls, line: str, status: int = 200) -> Response:
@@ -123,6 +130,15 @@ class Response:
     def json(cls, content: Any, status: int = 200) -> Response:
         """Data as JSON."""
         return cls(status, json.dumps(content).encode() + b"\n", _JSON)
+
+    @classmethod
+    def file(cls, path: Path, type: str, headers: Mapping[str, str] | None = None) -> Response:
+        """A file, sent as fast as the client reads it; a part of it, or only that it has not changed, if the client
+        asks for that (RFC 9110 sections 13 and 14). If there is no such file, it is 404.
+
+        :param type: its media type.
+        """
+        return cls(type=type, headers=Headers(headers), path=path)
 
 
 class HttpError(Exception):
@@ -141,27 +157,61 @@ class BodyLost(Exception):
     """A client went away, or was too slow, in the middle of a body."""
 
 
-def http(method: str, path: str) -> Callable[[F], F]:
+class Body(Protocol):
+    """The body of a request, while it comes; to be read once.
+
+    :ivar length: how many octets it will have, as the client says; None if it doesn't say. The server sees to it that
+        there are no more, and no fewer.
+    """
+
+    length: int | None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate over the octets, in pieces of any size. The client can send only as fast as they are taken.
+
+        :raises BodyLost: the client has gone before the end, or was silent for too long.
+        """
+
+
+def http(method: str, path: str, cors: bool = False) -> Callable[[F], F]:
     """Answer requests: the marked method takes the :class:`Request` and returns a :class:`Response`, or raises.
 
     :param method: in capitals.
     :param path: beginning with ``/``; ending with it, it stands for everything beneath.
+    :param cors: pages of other origins may ask from within a browser, as far as the settings say (``cors_origins``);
+        the server answers what browsers ask before they ask.
     :raises ValueError: if it is no such method, or no such path, or one that the server has a page at.
     """
-    if method not in _METHODS:
-        raise ValueError(f"{method} is no method that plugins answer")
-    if not path.startswith("/") or "//" in path or "?" in path:
-        raise ValueError(f"{path} is no path")
-    if f"/{path.split('/')[1]}" in _OURS:
-        raise ValueError(f"{path} is the server's own")
-    return mark(HttpMark(method, path))
+    return _marked(HttpMark(method, path, cors))
 
 
-def http_get(path: str) -> Callable[[F], F]:
+def http_get(path: str, cors: bool = False) -> Callable[[F], F]:
     """Answer GET, and HEAD; see :func:`http`."""
-    return http("GET", path)
+    return http("GET", path, cors)
 
 
-def http_post(path: str) -> Callable[[F], F]:
+def http_post(path: str, cors: bool = False) -> Callable[[F], F]:
     """Answer POST; see :func:`http`."""
-    return http("POST", path)
+    return http("POST", path, cors)
+
+
+def http_stream(method: str, path: str, cors: bool = False) -> Callable[[F], F]:
+    """Answer requests with a body of any size: the marked method takes the :class:`Request`, whose body is empty, and
+    a :class:`Body` to be read while it comes.
+
+    It is called when the head is there. As long as it has not begun to read, a client that asks first (``Expect:
+    100-continue``) sends nothing: who raises :class:`HttpError`, or answers, before that spares both sides the body.
+
+    :raises ValueError: see :func:`http`.
+    """
+    return _marked(HttpMark(method, path, cors, streamed=True))
+
+
+def _marked(new: HttpMark) -> Callable[[F], F]:
+    if new.method not in _METHODS:
+        raise ValueError(f"{new.method} is no method that plugins answer")
+    if not new.path.startswith("/") or "//" in new.path or "?" in new.path:
+        raise ValueError(f"{new.path} is no path")
+    if f"/{new.path.split('/')[1]}" in _OURS:
+        raise ValueError(f"{new.path} is the server's own")
+    return mark(new)

@@ -12,6 +12,7 @@ from xmppd.api.interfaces import IClock
 from xmppd.core.lateness import Lateness
 from xmppd.core.readiness import Readiness
 from xmppd.core.server import Server
+from xmppd.net.http.cors import Origins
 from xmppd.net.http.metrics import Figures, registry_of
 from xmppd.net.http.operator_pages import operator_pages
 from xmppd.net.http.plugin_pages import PluginPages
@@ -37,7 +38,8 @@ class WebServer:
         self._ports: list[Any] = []
         limits = server.settings.http
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
-        self.routes = Routes(self._most, PluginPages(lambda: server.hosts, self._most))
+        pages = PluginPages(lambda: server.hosts, lambda: server.settings, self._origins)
+        self.routes = Routes(self._most, self._origins, pages)
         self.site = HttpServer(self.routes, clock, limits, Networks(server.settings.limits.exempt_networks))
         self.figures = Figures(server, self._lateness, self.site.peers)
         self.reconfigure()
@@ -47,6 +49,10 @@ class WebServer:
     def _most(self) -> int:
         """Octets that a body may have, if nobody says otherwise."""
         return self._server.settings.http.body_octets
+
+    def _origins(self) -> Origins:
+        """The origins whose pages may ask from within browsers."""
+        return self.site.origins
 
     def reconfigure(self) -> None:
         """Take the limits from the server's settings as they are now."""

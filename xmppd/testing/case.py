@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -39,6 +39,7 @@ from xmppd.net.tls.transport import ServerTls
 from xmppd.testing.client import Client
 from xmppd.testing.component import ComponentClient
 from xmppd.testing.disk import Disk
+from xmppd.testing.http import PlayedBody
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.network import MemoryNetwork
 from xmppd.testing.xml import fill_in
@@ -273,9 +274,20 @@ class ServerTestCase(SynchronousTestCase):
         return plugin
 
     def ask_http(self, request: Request) -> Answer:
-        """Return what a plugin answers to an HTTP request."""
-        found = choose(request, self.server.server.hosts)
-        return found if isinstance(found, Answer) else self.wait(answer_of(request, found))
+        """Return what a plugin answers to an HTTP request; all of it, if it is a file."""
+        return self.put_http(request, [request.body] if request.body else [])
+
+    def put_http(self, request: Request, chunks: Iterable[bytes | Exception]) -> Answer:
+        """Return what a plugin answers to a request whose body it reads while it comes.
+
+        :param chunks: of the body; at an exception among them the client goes away.
+        """
+        found = choose(request, self.server.server.hosts, self._settings)
+        if isinstance(found, Answer):
+            return found
+        body = (PlayedBody(request, chunks),) if found.mark.streamed else ()
+        answer = self.wait(answer_of(request, found.handler, *body))
+        return answer if isinstance(answer, Answer) else answer.whole()
 
     # Clients
 

@@ -104,7 +104,6 @@ class FiguresTests(ServerTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.web = WebServer(self.server.server, self.clock)
         self.figures = self.web.figures
         self.figures.clients = self._listener
         assert self._listener is not None

@@ -10,7 +10,6 @@ from tests.net.fetching import Connection, Response, fetch
 from xmppd.api import Plugin, StorageUnavailable
 from xmppd.api.http import Headers, HttpError, Request, http, http_get, http_post
 from xmppd.api.http import Response as Answer
-from xmppd.app.web import WebServer
 from xmppd.core.plugins.sources import PluginError
 from xmppd.testing import ServerTestCase
 
@@ -68,10 +67,6 @@ class Pen(Plugin):
 
 class WebCase(ServerTestCase):
     plugins: ClassVar = (Paper,)
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.web = WebServer(self.server.server, self.clock)
 
     def fetch(self, path: str, body: str = "", method: str = "GET", **headers: str) -> Response:
         fields = "".join(f"{name.replace('_', '-')}: {value}\n" for name, value in headers.items())

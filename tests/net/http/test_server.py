@@ -29,7 +29,7 @@ class HttpCase(SynchronousTestCase):
         self.networks = Networks(LOOPBACK)
         self.answers: list[Any] = []
         self.asked = 0
-        self.routes = Routes(self.most)
+        self.routes = Routes(self.most, lambda: self.server.origins)
         self.routes.doors["/page"] = Page(self.make, lambda: self.networks, self.most)
         self.server = HttpServer(self.routes, self.clock, Http(**self.limits), Networks(()))
         self.addCleanup(self.server.doStop)

@@ -70,8 +70,8 @@ class Heads:
     def get(self, code: int, type_: bytes, headers: Fields, more: Fields) -> bytes:
         """Return the head of an answer, without a length and without the empty line at its end.
 
-        :param headers: what the answer says; in place of what is sent otherwise.
-        :param more: what the server adds.
+        :param headers: what the answer says, in place of what is sent otherwise.
+        :param more: what the server adds to it, in place of what it sends otherwise.
         """
         second = int(self._clock.seconds())
         if second != self._second:
@@ -88,7 +88,9 @@ class Heads:
 
     def _render(self, code: int, type_: bytes, headers: Fields, more: Fields) -> bytes:
         own = {name.lower() for name, _ in headers}
-        fields = [(b"Date", self._stamp), *(field for field in (*_DEFAULTS, *more) if field[0].lower() not in own)]
+        added = [field for field in more if field[0].lower() not in own]
+        own.update(name.lower() for name, _ in added)
+        fields = [(b"Date", self._stamp), *(field for field in _DEFAULTS if field[0].lower() not in own), *added]
         if type_ and code not in NO_BODY and b"content-type" not in own:
             fields.append((b"Content-Type", type_))
         return b"HTTP/1.1 %d %b\r\n%b" % (code, _REASONS.get(code, b"Unknown"), _lines((*fields, *headers)))

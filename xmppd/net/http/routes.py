@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from xmppd.net.http.answers import Answer, text
+from xmppd.net.http.cors import Origins, is_preflight
 from xmppd.net.http.exchange import Door, Exchange
 from xmppd.net.peers import Networks
 
@@ -30,20 +31,27 @@ class Otherwise(Protocol):
 class Routes:
     """Doors by path.
 
+    :param origins: the origins whose pages may ask from within browsers.
     :param otherwise: what is asked for everything else.
     :param most: octets of a body that is read before it is refused for another reason.
     :ivar doors: by exact path, decoded, beginning with ``/``.
     """
 
-    def __init__(self, most: Callable[[], int], otherwise: Otherwise | None = None) -> None:
+    def __init__(
+        self, most: Callable[[], int], origins: Callable[[], Origins], otherwise: Otherwise | None = None
+    ) -> None:
         self.doors: dict[str, Door] = {}
         self._most = most
+        self._origins = origins
         self.otherwise = otherwise
 
     def find(self, exchange: Exchange) -> Door:
         """Return what answers a request."""
         door = self.doors.get(exchange.path)
         if door is not None:
+            if exchange.method == "OPTIONS" and door.cors and is_preflight(exchange):
+                wanted = exchange.header("access-control-request-method") or ""
+                return Fixed(self._origins().preflight(exchange, METHODS & {wanted}), self._most(), cors=True)
             return door
         if exchange.target == "*":  # RFC 9110 section 9.3.7
             return Fixed(
@@ -57,11 +65,10 @@ class Routes:
 class Fixed:
     """Answers the same, whatever was asked."""
 
-    cors = False
-
-    def __init__(self, answer: Answer, most: int) -> None:
+    def __init__(self, answer: Answer, most: int, cors: bool = False) -> None:
         self._answer = answer
         self.most = most
+        self.cors = cors
 
     def enter(self, exchange: Exchange) -> None:
         """See Door."""

@@ -11,6 +11,7 @@ from xmppd.api.interfaces import IClock
 from xmppd.core.settings import Http
 from xmppd.net.http.answers import Fields, Heads, last_words
 from xmppd.net.http.connection import Connection
+from xmppd.net.http.cors import Origins
 from xmppd.net.http.exchange import Exchange
 from xmppd.net.http.origin import Origin, host_of
 from xmppd.net.http.routes import Routes
@@ -44,6 +45,7 @@ class HttpServer:
     :param clock: times requests, and dates answers.
     :param exempt: from the limit on connections from one address.
     :ivar limits: the settings in force.
+    :ivar origins: the origins whose pages may ask from within browsers.
     :ivar heads: renders heads of answers.
     :ivar peers: counts connections.
     """
@@ -53,6 +55,7 @@ class HttpServer:
         self.clock = clock
         self.heads = Heads(clock)
         self.peers = PeerCounter()
+        self.limits, self.origins = limits, Origins(())
         self.reconfigure(limits, exempt)
 
     def reconfigure(self, limits: Http, exempt: Networks) -> None:
@@ -61,6 +64,7 @@ class HttpServer:
         :param exempt: from the limit on connections from one address.
         """
         self.limits = limits
+        self.origins = Origins(limits.cors_origins)
         self.peers.set_limits(limits.connections, limits.connections_per_address, exempt)
 
     # The factory of connections
@@ -92,7 +96,7 @@ class HttpServer:
 
     def additions(self, exchange: Exchange) -> Fields:
         """Return header fields that the server adds to an answer."""
-        return ()
+        return self.origins.fields(exchange.fields.get(b"origin")) if exchange.cors else ()
 
     def origin_of(self, exchange: Exchange, peer: str, secure: bool) -> Origin:
         """Return where a request comes from, and whom it is for.
