@@ -15,7 +15,6 @@ from xmppd.testing import ServerTestCase
 class WebCase(ServerTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.web = WebServer(self.server.server, self.clock)
         self.web.readiness.phase = Phase.SERVING
 
     def fetch(self, path: str, accept: str = "*/*", peer: str = "127.0.0.1") -> Response:

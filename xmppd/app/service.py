@@ -108,7 +108,6 @@ class XmppdService(MultiService):
             _log.info("listening for {what} on {address}", what="HTTP", address=_address(host))
         self._listener = listener = await assembly.start()
         listener.tls = web.figures.tls = self._tls
-        web.figures.clients = listener
         self._components = web.figures.components = components = ComponentListener(assembly.server, self._tls)
         assembly.server.begin_stop = self._reactor.stop
         assembly.server.reload = self._reload
@@ -120,6 +119,7 @@ class XmppdService(MultiService):
         await self._listen(settings, listener, components)
         await assembly.server.federation.start()
         listener.start()
+        web.serve_clients(listener)
         components.start()
         if self._servers is not None:
             self._servers.network.start()
@@ -230,6 +230,8 @@ class XmppdService(MultiService):
             signal.signal(number, self._stopping_already)
         for port in self._ports:
             await port.stopListening()
+        if self._web is not None:
+            self._web.serve_clients(None)
         if self._listener is not None:
             await self._listener.drain()
         if self._assembly is not None:

@@ -12,13 +12,17 @@ from xmppd.api.interfaces import IClock
 from xmppd.core.lateness import Lateness
 from xmppd.core.readiness import Readiness
 from xmppd.core.server import Server
+from xmppd.core.settings import Http
+from xmppd.net.c2s.listener import ClientListener
 from xmppd.net.http.cors import Origins
+from xmppd.net.http.exchange import Door
 from xmppd.net.http.metrics import Figures, registry_of
 from xmppd.net.http.operator_pages import operator_pages
 from xmppd.net.http.plugin_pages import PluginPages
 from xmppd.net.http.routes import Routes
 from xmppd.net.http.server import HttpServer
 from xmppd.net.peers import Networks
+from xmppd.net.websocket.door import WebSocketDoor
 
 __all__ = ["WebServer"]
 
@@ -36,15 +40,17 @@ class WebServer:
         self._server = server
         self._lateness = Lateness(clock)
         self._ports: list[Any] = []
+        self._clients: ClientListener | None = None
+        self._doors: dict[str, Door] = {}  # of clients
         limits = server.settings.http
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
         pages = PluginPages(lambda: server.hosts, lambda: server.settings, self._origins)
         self.routes = Routes(self._most, self._origins, pages)
         self.site = HttpServer(self.routes, clock, limits, Networks(server.settings.limits.exempt_networks))
         self.figures = Figures(server, self._lateness, self.site.peers)
-        self.reconfigure()
         registry = registry_of(self.figures)
         self.routes.doors |= operator_pages(registry, self.readiness, lambda: self._operators, self._most)
+        self.reconfigure()
 
     def _most(self) -> int:
         """Octets that a body may have, if nobody says otherwise."""
@@ -59,6 +65,25 @@ class WebServer:
         settings = self._server.settings
         self._operators = Networks(settings.http.operator_networks)
         self.site.reconfigure(settings.http, Networks(settings.limits.exempt_networks))
+        for path in self._doors:
+            del self.routes.doors[path]
+        self._doors = self._doors_of_clients(settings.http)
+        self.routes.doors |= self._doors
+
+    def _doors_of_clients(self, settings: Http) -> dict[str, Door]:
+        doors: dict[str, Door] = {}
+        if settings.websocket:
+            doors[settings.websocket] = WebSocketDoor(lambda: self._clients, settings.cors_origins)
+        return doors
+
+    def serve_clients(self, listener: ClientListener | None) -> None:
+        """Let clients in.
+
+        :param listener: what their streams share; None: nobody is let in any more.
+        """
+        self._clients = listener
+        if listener is not None:
+            self.figures.clients = listener
 
     async def listen(self, reactor: Any, endpoints: Iterable[str]) -> list[Any]:
         """Open ports; return their addresses. Raises CannotListenError.

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -27,8 +26,9 @@ from xmppd.api.http import Request
 from xmppd.api.plugin import Plugin
 from xmppd.api.waiting import as_deferred
 from xmppd.app.assembly import Assembly, assemble_on
+from xmppd.app.web import WebServer
 from xmppd.core.hosts import Host
-from xmppd.core.plugins.sources import PluginError, Source, find_sources
+from xmppd.core.plugins.sources import Source
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import from_table
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
@@ -42,40 +42,21 @@ from xmppd.testing.disk import Disk
 from xmppd.testing.http import PlayedBody
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.network import MemoryNetwork
+from xmppd.testing.sources import ClassSource, installed_sources
+from xmppd.testing.websocket import WebSocketClient
 from xmppd.testing.xml import fill_in
 from xmppd.wire.framing import Framer
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Stanza
 
-__all__ = ["ClassSource", "Remote", "ServerTestCase", "installed_sources"]
+__all__ = ["Over", "Remote", "ServerTestCase"]
 
 T = TypeVar("T")
+Over = Literal["tcp", "websocket"]
 #: When tests begin: 2026-01-01T12:00:00Z.
 _NOON = 1_767_268_800.0
 _SECTIONS = frozenset(Settings.model_fields) - {"hosts", "components"}
 _HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
-
-
-class ClassSource:
-    """A source of plugins that holds classes a test defines. A class without a ``name`` is called as the class is."""
-
-    name = "the test"
-    bundled = False
-
-    def __init__(self, *classes: type[Plugin]) -> None:
-        for cls in classes:
-            cls.name = cls.name or cls.__name__.lower()
-        self._classes = {cls.name: cls for cls in classes}
-
-    def names(self) -> list[str]:
-        """See :class:`~xmppd.core.plugins.sources.Source`."""
-        return sorted(self._classes)
-
-    def load(self, name: str) -> type[Plugin]:
-        """See :class:`~xmppd.core.plugins.sources.Source`."""
-        if name not in self._classes:
-            raise PluginError(f"the test has no plugin {name}")
-        return self._classes[name]
 
 
 class Remote(Mailbox):
@@ -117,6 +98,7 @@ class ServerTestCase(SynchronousTestCase):
     :cvar components: external components and the settings of each; the secret is "secret" unless they say otherwise.
     :cvar uplinks: the same for uplinks.
     :cvar hosts: domains that are served, or a mapping of them to further tables of each.
+    :cvar over: how clients connect unless they say otherwise.
     :ivar clock: the server's time; see :meth:`pump`.
     :ivar names: what ``{name}`` stands for in XML.
     :ivar network: what plugins connect to.
@@ -129,6 +111,7 @@ class ServerTestCase(SynchronousTestCase):
     uplinks: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     sources: ClassVar[tuple[Source, ...]] = ()
     hosts: ClassVar[tuple[str, ...] | Mapping[str, Mapping[str, Any]]] = ("example.org",)
+    over: ClassVar[Over] = "tcp"
 
     def setUp(self) -> None:
         """Start the server."""
@@ -137,6 +120,7 @@ class ServerTestCase(SynchronousTestCase):
         self.names: dict[str, str] = {}
         self._listener: ClientListener | None = None
         self._component_listener: ComponentListener | None = None
+        self._web: WebServer | None = None
         self._clients: list[Client] = []
         self._failures: list[Failure] = []
         classes = [plugin for plugin in self.plugins or () if isinstance(plugin, type)]
@@ -189,6 +173,9 @@ class ServerTestCase(SynchronousTestCase):
 
     def _stop(self) -> None:
         self.disk.go_on()
+        if self._web is not None:
+            self._web.serve_clients(None)
+            self._web = None
         if self._listener is not None:
             listener, self._listener = self._listener, None
             # It takes time if a client doesn't read what it is sent, or a plugin has something to do at the end.
@@ -197,6 +184,8 @@ class ServerTestCase(SynchronousTestCase):
 
     def _end(self) -> None:
         self._stop()
+        for client in self._clients:
+            client.transport.hang_up()
         self.server.engines.dispose()
         for failure in self._failures:
             failure.raiseException()
@@ -246,7 +235,7 @@ class ServerTestCase(SynchronousTestCase):
 
         What was not committed is gone. All clients lose their connections.
         """
-        engines, self._listener = self.server.engines, None
+        engines, self._listener, self._web = self.server.engines, None, None
         self.disk.stopped = True  # whatever still comes of it
         for client in self._clients:
             client.transport.vanish()
@@ -289,6 +278,14 @@ class ServerTestCase(SynchronousTestCase):
         answer = self.wait(answer_of(request, found.handler, *body))
         return answer if isinstance(answer, Answer) else answer.whole()
 
+    @property
+    def web(self) -> WebServer:
+        """The HTTP server."""
+        if self._web is None:
+            self._web = WebServer(self.server.server, self.clock)
+            self._web.serve_clients(self._listener)
+        return self._web
+
     # Clients
 
     def account(self, jid: str, password: str = "secret") -> None:
@@ -297,14 +294,22 @@ class ServerTestCase(SynchronousTestCase):
         if not self.wait(self.server.accounts.exists(address)):
             self.wait(self.server.server.hosts[address.domain].create_account(address, password))
 
-    def connect(self, peer: str = "127.0.0.1", name: str = "the client", direct_tls: bool = False) -> Client:
+    def connect(
+        self, peer: str = "127.0.0.1", name: str = "the client", direct_tls: bool = False, over: Over | None = None
+    ) -> Client:
         """Return a client that is connected and has sent nothing yet.
 
         :param peer: the network address it comes from.
         :param direct_tls: to a port where TLS comes first (XEP-0368); needs :attr:`tls`.
         :param name: what errors call it.
+        :param over: how it connects: "tcp", or "websocket" (RFC 7395); :attr:`over` unless given.
         """
         assert self._listener is not None
+        if (over or self.over) == "websocket":
+            socket = WebSocketClient(self.clock, self.names, name, peer, path=self._settings.http.websocket)
+            self.connect_http(socket, direct_tls)
+            socket.shake_hands()
+            return socket
         client = Client(self.clock, self.names, name, peer)
         self._clients.append(client)
         factory = ClientFactory(self._listener, direct_tls)
@@ -313,9 +318,22 @@ class ServerTestCase(SynchronousTestCase):
             client.encrypt()
         return client
 
+    def connect_http(self, client: Client, tls: bool = False) -> None:
+        """Connect a client with the HTTP server.
+
+        :param tls: as over HTTPS; needs :attr:`tls`.
+        """
+        assert self._listener is not None
+        self._clients.append(client)
+        connection = self.web.site.buildProtocol(cast(Any, client.transport.getPeer()))
+        certificates = self._listener.tls
+        client.transport.connect(certificates.wrap(connection) if tls and certificates is not None else connection)
+        if tls:
+            client.encrypt()
+
     def login(
         self, jid: str, password: str = "secret", *, presence: bool = False, name: str | None = None,
-        peer: str = "127.0.0.1", tls: bool = False,
+        peer: str = "127.0.0.1", tls: bool = False, over: Over | None = None,
     ) -> Client:  # fmt: skip
         """Return a client that has bound a resource; its account is made if need be.
 
@@ -325,10 +343,11 @@ class ServerTestCase(SynchronousTestCase):
             resource, ``romeo_phone``, if that is another client's name by now.
         :param peer: the network address it comes from.
         :param tls: with STARTTLS; needs :attr:`tls`.
+        :param over: how it connects; see :meth:`connect`.
         """
         address = Jid.parse(jid)
         self.account(jid, password)
-        client = self.connect(peer, str(address))
+        client = self.connect(peer, str(address), over=over)
         client.open(address.domain)
         if tls:
             client.start_tls(address.domain)
@@ -383,9 +402,3 @@ def _result(deferred: Any) -> Any:
     if hasattr(results[0], "raiseException"):
         results[0].raiseException()
     return results[0]
-
-
-@cache
-def installed_sources() -> tuple[Source, ...]:
-    """The sources of plugins that are installed, xmppd's own first."""
-    return tuple(find_sources())

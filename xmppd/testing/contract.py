@@ -18,7 +18,8 @@ from xmppd.api.operations import operations_of
 from xmppd.api.plugin import Component, Dependency, Plugin
 from xmppd.core.plugins.sources import Source
 from xmppd.core.storage import migrate, open_engines, schema_differences
-from xmppd.testing.case import ServerTestCase, installed_sources
+from xmppd.testing.case import ServerTestCase
+from xmppd.testing.sources import installed_sources
 from xmppd.wire.jid import Jid
 
 __all__ = ["PluginContract", "contracts"]

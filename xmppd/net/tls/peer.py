@@ -73,7 +73,7 @@ class InitiatingTransport(TlsTransport):
 
     def established(self) -> None:
         """The handshake is complete: the protocol may speak."""
-        self._protocol.secured()
+        self.protocol.secured()
 
 
 class PeerTls:

@@ -57,12 +57,12 @@ class TlsTransport:
     """
 
     __slots__ = (
-        "_connection", "_error", "_established", "_gathered", "_position", "_protocol", "_tcp", "_unanswered",
+        "_connection", "_error", "_established", "_gathered", "_position", "protocol", "_tcp", "_unanswered",
         "_waiting",
     )  # fmt: skip
 
     def __init__(self, protocol: Securable, context: HostContext) -> None:
-        self._protocol = protocol
+        self.protocol = protocol
         self._tcp: Any = None
         self._established = False
         self._error: SSL.Error | None = None
@@ -78,13 +78,13 @@ class TlsTransport:
     def makeConnection(self, transport: Any) -> None:
         """See IProtocol: direct TLS."""
         self._tcp = transport
-        self._protocol.makeConnection(self)
+        self.protocol.makeConnection(self)
 
     def take_over(self, transport: Any) -> None:
         """Begin TLS on a connection that the protocol has talked on before: STARTTLS."""
         self._tcp = transport
         transport.protocol = self
-        self._protocol.transport = self
+        self.protocol.transport = self
 
     def dataReceived(self, data: bytes) -> None:
         """See IProtocol."""
@@ -113,7 +113,7 @@ class TlsTransport:
 
     def _deliver(self, plain: list[bytes]) -> None:
         if plain:
-            self._protocol.dataReceived(plain[0] if len(plain) == 1 else b"".join(plain))
+            self.protocol.dataReceived(plain[0] if len(plain) == 1 else b"".join(plain))
 
     def _handshake(self, connection: SSL.Connection) -> bool:
         try:
@@ -122,7 +122,7 @@ class TlsTransport:
             return False
         self._established = True
         self._flush(connection)
-        self._protocol.tls = TlsInfo(connection)
+        self.protocol.tls = TlsInfo(connection)
         self.established()
         return self._connection is not None
 
@@ -140,7 +140,7 @@ class TlsTransport:
         """See IProtocol."""
         self._connection = None
         self._tcp = None
-        self._protocol.connectionLost(reason if self._error is None else Failure(self._error))
+        self.protocol.connectionLost(reason if self._error is None else Failure(self._error))
 
     # The transport of the protocol
 
