@@ -103,7 +103,7 @@ class EjabberdDoors(Doored, Ejabberd):
         files = f'put_url: "http://localhost:{self.http}/upload", max_size: {MOST}, docroot: "{self.run}/files"'
         modules = f"""\
   mod_bosh: {{max_inactivity: {LONGEST} s}}
-  mod_http_upload: {{host: {SERVICE}, {files}}}
+  mod_http_upload: {{host: {SERVICE}, access: all, {files}}}
 """
         text = config.read_text("utf-8").replace("auth_method:", f"{listeners}auth_method:")
         config.write_text(text + modules, "utf-8")

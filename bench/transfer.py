@@ -21,8 +21,9 @@ from bench.process import cpu_seconds, forget_peak, peak_kib, resident_kib
 from bench.talk import Talk
 
 _TALKERS = 20
-_TIMES = 3
-"""How often a file is sent, and fetched, in a row."""
+_LONG_ENOUGH = 3.0
+_MOST = {"put": 6, "get": 60}
+"""How often a file is sent, and fetched, in a row, unless it has taken longer than that before."""
 _QUIET = 5.0
 _BLOCK = os.urandom(1 << 16)
 _TYPE = "application/octet-stream"
@@ -102,12 +103,26 @@ def get(port: int, context: ssl.SSLContext | None, where: Slot, size: int) -> No
         raise RuntimeError(f"not what was sent: {answer.status}, {got} of {size} octets")
 
 
+async def some_times(server: Doored, what: str, tls: bool, slots: Sequence[Slot], size: int) -> int:
+    """Send or fetch, again and again, for some seconds; return how often. What can be fetched is in the first slot."""
+    context = trusting() if tls else None
+    port = server.https if tls else server.http
+    began, number = time.perf_counter(), 0
+    while number < _MOST[what] and time.perf_counter() - began < _LONG_ENOUGH:
+        if what == "put":
+            await asyncio.to_thread(put, port, context, slots[number], size)
+        else:
+            await asyncio.to_thread(get, port, context, slots[0], size)
+        number += 1
+    return number
+
+
 async def one_run(server: Doored, size: int) -> dict[str, Transfer]:
     """Transfer files, one after another, while some talk; return what each kind costs, less what the talk costs."""
     session = await logged_in(server.port, f"u{_TALKERS}", None)
     await asyncio.sleep(1)
     session.take()
-    spans: dict[str, tuple[float, float, float, float]] = {}
+    spans: dict[str, tuple[float, float, float, float, int]] = {}
     async with Talk(server.port, _TALKERS, True) as talk:
         await asyncio.sleep(1)
         quiet, used = time.perf_counter(), cpu_seconds(server.pid)
@@ -115,22 +130,21 @@ async def one_run(server: Doored, size: int) -> dict[str, Transfer]:
         until = time.perf_counter()
         talking = (cpu_seconds(server.pid) - used) / (until - quiet)
         for kind in _KINDS:
-            context = trusting() if kind.endswith("-tls") else None
-            port = server.https if context else server.http
-            if kind.startswith("put"):
-                slots = [await slot(session, size) for _ in range(_TIMES)]
-            forget_peak(server.pid)
+            what = kind.removesuffix("-tls")
+            if what == "put":
+                slots = [await slot(session, size) for _ in range(_MOST[what])]
             before, began, used = resident_kib(server.pid), time.perf_counter(), cpu_seconds(server.pid)
-            for where in slots:
-                await asyncio.to_thread(put if kind.startswith("put") else get, port, context, where, size)
+            forget_peak(server.pid)
+            number = await some_times(server, what, what != kind, slots, size)
             ended, cpu = time.perf_counter(), cpu_seconds(server.pid) - used
-            spans[kind] = (began, ended, cpu - talking * (ended - began), peak_kib(server.pid) - before)
+            grown = peak_kib(server.pid) - before
+            spans[kind] = (began, ended, cpu - talking * (ended - began), grown, number)
     session.transport.abort()
     calm = talk.latencies(quiet, until)
     found = {}
-    for kind, (began, ended, cpu, grown) in spans.items():
+    for kind, (began, ended, cpu, grown, number) in spans.items():
         during = talk.latencies(began, ended)
-        megabytes = size * _TIMES / 1e6
+        megabytes = size * number / 1e6
         found[kind] = Transfer(
             cpu / megabytes * 1e3, megabytes / (ended - began), _ms(during, 0.5), _ms(during, 0.99), _ms(calm, 0.5),
             _ms(calm, 0.99), grown,
