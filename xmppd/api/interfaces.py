@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from xmppd.api.accounts import IAccounts
 from xmppd.api.components import IExternal
+from xmppd.api.listening import IListening
 from xmppd.api.network import INetwork
 from xmppd.api.operations import IOperations
 from xmppd.api.storage import IDatabase, Row
@@ -199,6 +200,10 @@ class IHost(Protocol):
     @property
     def web(self) -> IWeb:
         """Where its HTTP is reached by clients."""
+
+    @property
+    def listening(self) -> IListening:
+        """The ports where it is reached with direct TLS."""
 
     @property
     def data_dir(self) -> Path:

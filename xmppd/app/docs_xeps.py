@@ -74,6 +74,10 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Blacklist and whitelist (4.11, 4.12), welcome messages (4.27, 4.28), editing the list of administrators (4.29)"
         " and restarting (4.30). No e-mail addresses, names, or counts of stanzas and log-ins are kept.",
     ),
+    156: (
+        "Discovering Alternative XMPP Connection Methods",
+        "Of WebSocket and BOSH; other links by an option. No record `_xmppconnect`, which the text took out.",
+    ),
     157: ("Contact Addresses for XMPP Services", ""),
     160: ("Best Practices for Handling Offline Messages", ""),
     163: (
@@ -215,6 +219,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "MUC Avatars",
         "Owners and admins may set them. The hash is in presence from the room as well (section 6), for clients that"
         " look for it there.",
+    ),
+    487: (
+        "Host Meta 2",
+        "Once an option names the addresses. Pins of keys are those of the settings: a new key has to be told of long"
+        " before it is used. QUIC and WebSockets between servers are not spoken; links to those of others can be told.",
     ),
     488: (
         "MUC Token Invite",

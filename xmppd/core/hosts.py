@@ -18,6 +18,7 @@ from xmppd.api.waiting import settled
 from xmppd.core.acting import Acting
 from xmppd.core.delivery import Rule, row_for
 from xmppd.core.durable.storing import Storing
+from xmppd.core.listening import Listening
 from xmppd.core.machine import Machine
 from xmppd.core.operations.catalogue import HostOperations
 from xmppd.core.plugins.described import Described
@@ -62,6 +63,7 @@ class Host(Described, Storing, Acting, Machine):
         self.operations = HostOperations(server.operations, jid.domain, lambda: self.admins)
         self.network = server.network
         self.web = Web(jid.domain, lambda: server.settings)
+        self.listening = Listening(jid.domain, lambda: server.settings)
         self._directory = server.directory
         self._router = server.router
 
