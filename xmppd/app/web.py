@@ -13,6 +13,7 @@ from xmppd.core.lateness import Lateness
 from xmppd.core.readiness import Readiness
 from xmppd.core.server import Server
 from xmppd.core.settings import Http
+from xmppd.net.bosh.door import BoshDoor
 from xmppd.net.c2s.listener import ClientListener
 from xmppd.net.http.cors import Origins
 from xmppd.net.http.exchange import Door
@@ -41,6 +42,7 @@ class WebServer:
         self._lateness = Lateness(clock)
         self._ports: list[Any] = []
         self._clients: ClientListener | None = None
+        self._bosh = BoshDoor(lambda: self._clients, lambda: server.settings.bosh.body_octets)
         self._doors: dict[str, Door] = {}  # of clients
         limits = server.settings.http
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
@@ -74,6 +76,8 @@ class WebServer:
         doors: dict[str, Door] = {}
         if settings.websocket:
             doors[settings.websocket] = WebSocketDoor(lambda: self._clients, settings.cors_origins)
+        if settings.bosh:
+            doors[settings.bosh] = self._bosh
         return doors
 
     def serve_clients(self, listener: ClientListener | None) -> None:

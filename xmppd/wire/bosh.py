@@ -174,30 +174,33 @@ class _Opening:
         self.declared: dict[str, str] = {}
         self.name = ""
         self.attributes: dict[str, str] = {}
+        self.at = 0
+        parser = self.parser = expat.ParserCreate("UTF-8", SEPARATOR)
+        parser.StartDoctypeDeclHandler = parser.CommentHandler = parser.ProcessingInstructionHandler = _refuse
+        parser.XmlDeclHandler = _check_declaration
+        parser.StartNamespaceDeclHandler = self.declare
+        parser.StartElementHandler = self.start
 
     def declare(self, prefix: str | None, uri: str | None) -> None:
         self.declared[prefix or ""] = uri or ""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        self.name, self.attributes = name, attributes
+        self.name, self.attributes, self.at = name, attributes, self.parser.CurrentByteIndex
         raise _Found
 
 
 def _read_any(data: bytes, limits: Limits) -> Body:
     """Read a start tag in any way that XML allows."""
     opening = _Opening()
-    parser = expat.ParserCreate("UTF-8", SEPARATOR)
-    parser.StartDoctypeDeclHandler = parser.CommentHandler = parser.ProcessingInstructionHandler = _refuse
-    parser.XmlDeclHandler = _check_declaration
-    parser.StartNamespaceDeclHandler = opening.declare
-    parser.StartElementHandler = opening.start
     try:
-        parser.Parse(data, True)
+        opening.parser.Parse(data, True)
     except _Found:
         pass
     except expat.ExpatError as error:
         raise BindingError("bad-request", expat.ErrorString(error.code)) from None
-    match = _START_TAG.match(data, parser.CurrentByteIndex)
+    finally:
+        del opening.parser  # which knows it as well
+    match = _START_TAG.match(data, opening.at)
     if opening.name != f"{NS}{SEPARATOR}body" or match is None:
         raise BindingError("bad-request", f"a body is expected, <body xmlns='{NS}'>")
     tag = match[0]
