@@ -41,8 +41,6 @@ class XmppdDoors(Doored, Xmppd):
 [http]
 connections = 50000
 
-[hosts.localhost.http_upload]
-max_file_octets = {MOST}
 """
         config.write_text(config.read_text("utf-8").replace("[listen]\n", listen) + web, "utf-8")
 

@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("what", nargs="*", help=f"from {', '.join(MODES)} (all)")
     available = [name for name, kind in SERVERS.items() if kind.installed()]
     parser.add_argument("--servers", default=",".join(available), help="names, with commas between (those installed)")
+    parser.add_argument("--plain", action="store_true", help="nothing with TLS, where loads take turns")
     parser.add_argument("--users", type=int, default=100, help="of each load but idle (100)")
     parser.add_argument("--window", type=int, default=4, help="messages in flight from each user, for chat (4)")
     parser.add_argument("--rounds", type=int, default=7, help="of slices; runs of upload (7)")
@@ -90,7 +91,7 @@ def lanes_for(what: str, servers: Sequence[Doored], options: argparse.Namespace)
                 over, tls = name.removesuffix("-tls"), name.endswith("-tls")
                 chat = Chat(server, users(number), options.window, over, tls)
                 lanes.append(Lane(f"{what} {name}", server.name, server.pid, chat))
-    return lanes
+    return [lane for lane in lanes if not (options.plain and lane.name.endswith("-tls"))]
 
 
 def show(lanes: Sequence[Lane]) -> None:
