@@ -178,6 +178,10 @@ class IHost(Protocol):
         """Bare addresses of its administrators."""
 
     @property
+    def mechanisms(self) -> Sequence[str]:
+        """SASL mechanisms that clients may log in with, best first; which ones they are offered depends on the stream."""
+
+    @property
     def accounts(self) -> IAccounts:
         """The accounts of the server (all hosts)."""
 

@@ -21,6 +21,12 @@ class Described:
 
     registry: Registry
     server: Server
+    jid: Jid
+
+    @property
+    def mechanisms(self) -> Sequence[str]:
+        """See :class:`xmppd.api.IHost`."""
+        return self.server.settings.mechanisms(self.jid.domain)
 
     def features(self) -> Sequence[str]:
         """See :class:`xmppd.api.IHost`."""
