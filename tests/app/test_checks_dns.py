@@ -9,6 +9,7 @@ from twisted.names import dns
 from twisted.names.error import DNSNameError, DNSQueryTimeoutError, DNSServerError
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.app.checks import Finding
 from xmppd.app.checks_dns import check_dns
 from xmppd.core.settings import Host, Listen, Settings
 
@@ -30,6 +31,9 @@ class FakeResolver:
     def lookupService(self, name: str, timeout: Any = None) -> Deferred[Any]:
         return self._answer("SRV", name, dns.SRV)
 
+    def lookupText(self, name: str, timeout: Any = None) -> Deferred[Any]:
+        return self._answer("TXT", name, dns.TXT)
+
     def lookupAddress(self, name: str, timeout: Any = None) -> Deferred[Any]:
         return self._answer("A", name, dns.A)
 
@@ -50,9 +54,12 @@ class DnsTests(SynchronousTestCase):
         self, records: Records, host: str = "example.org", **listen: tuple[str, ...]
     ) -> list[tuple[str, str, str]]:
         settings = Settings(hosts={host: Host()}, listen=Listen(**(listen or {"c2s": ("tcp:5222",)})))
-        work = check_dns(settings, FakeResolver(records))
-        found = self.successResultOf(Deferred.fromCoroutine(work))
-        return [(finding.level, finding.text, finding.advice) for finding in found]
+        found = self.findings(settings, records)
+        self.zone = [line for finding in found[-1:] for line in finding.text.splitlines()]
+        return [(finding.level, finding.text, finding.advice) for finding in found[:-1]]
+
+    def findings(self, settings: Settings, records: Records) -> list[Finding]:
+        return self.successResultOf(Deferred.fromCoroutine(check_dns(settings, FakeResolver(records))))
 
     def test_all_is_well(self) -> None:
         records = {C2S: srv(5222, "xmpp.example.org"), ("AAAA", "xmpp.example.org"): AAAA}
@@ -107,8 +114,15 @@ class DnsTests(SynchronousTestCase):
         }
         settings = Settings.model_validate(tables)
         records = {("SRV", "_xmpp-server._tcp.irc.example.org"): srv(5269, "a.example"), ("A", "a.example"): A}
-        [finding] = self.successResultOf(Deferred.fromCoroutine(check_dns(settings, FakeResolver(records))))
-        self.assertEqual((finding.level, finding.subject), ("ok", "DNS irc.example.org"))
+        found = self.findings(settings, records)
+        self.assertEqual(
+            [(finding.level, finding.subject) for finding in found],
+            [("ok", "zone of example.org"), ("ok", "DNS irc.example.org"), ("ok", "zone of irc.example.org")],
+        )
+        self.assertEqual(
+            found[-1].text.splitlines()[1:],
+            ["_xmpp-server._tcp.irc.example.org. 3600 IN SRV 0 5 5269 a.example."],
+        )
 
     def test_no_answer(self) -> None:
         for error in (DNSQueryTimeoutError(1), DNSServerError()):
@@ -119,3 +133,55 @@ class DnsTests(SynchronousTestCase):
         name = "_xmpp-client._tcp.xn--rm-fka.example"
         records = {("SRV", name): srv(5222, "xn--rm-fka.example"), ("A", "xn--rm-fka.example"): A}
         self.assertEqual(self.check(records, "röm.example")[0][0], "ok")
+
+    def test_records_to_paste(self) -> None:
+        """With the machine that some of them name already."""
+        records = {C2S: srv(5222, "xmpp.example.org"), ("A", "xmpp.example.org"): A, ("A", "example.org"): A}
+        listen = {"c2s": ("tcp:5222",), "c2s_tls": ("tcp:443",), "s2s": ("tcp:5269",), "s2s_tls": ("tcp6:port=5270",)}
+        self.check(records, **listen)
+        self.assertEqual(
+            self.zone,
+            [
+                "these records lead here:",
+                "_xmpp-client._tcp.example.org. 3600 IN SRV 0 5 5222 xmpp.example.org.",
+                "_xmpps-client._tcp.example.org. 3600 IN SRV 0 5 443 xmpp.example.org.",
+                "_xmpp-server._tcp.example.org. 3600 IN SRV 0 5 5269 xmpp.example.org.",
+                "_xmpps-server._tcp.example.org. 3600 IN SRV 0 5 5270 xmpp.example.org.",
+            ],
+        )
+
+    def test_records_of_who_has_no_others(self) -> None:
+        """RFC 6120 section 3.2.1: what is not served can be said."""
+        self.check({("A", "xn--rm-fka.example"): A}, "röm.example")
+        self.assertEqual(
+            self.zone[1:],
+            [
+                "_xmpp-client._tcp.xn--rm-fka.example. 3600 IN SRV 0 5 5222 xn--rm-fka.example.",
+                "_xmpp-server._tcp.xn--rm-fka.example. 3600 IN SRV 0 0 0 .",
+            ],
+        )
+        none = {("SRV", "_xmpp-server._tcp.xn--rm-fka.example"): srv(0, ""), ("A", "xn--rm-fka.example"): A}
+        self.assertEqual(len(self.check(none, "röm.example")), 1)
+
+    def test_a_record_for_nothing(self) -> None:
+        records = {("SRV", "_xmpps-client._tcp.example.org"): srv(5223, "example.org"), ("A", "example.org"): A}
+        (level, found, advice) = self.check(records)[1]
+        self.assertEqual((level, "where nothing of ours listens" in found), ("hint", True))
+        self.assertEqual(advice, "Remove that record, unless another program serves it.")
+
+    def test_another_port(self) -> None:
+        [(level, found, advice)] = self.check({C2S: srv(443, "example.org"), ("A", "example.org"): A})
+        self.assertEqual(level, "hint")
+        self.assertEqual(found, "_xmpp-client._tcp.example.org: example.org port 443; we listen at 5222")
+        self.assertIn("passes port 443 on to us", advice)
+        two = {C2S: srv(5222, "example.org"), ("A", "example.org"): A}
+        self.assertEqual(self.check(two, c2s=("tcp:5333", "tcp:5222"))[0][0], "ok")
+
+    def test_what_was_taken_out_of_the_specification(self) -> None:
+        old = [dns.Record_TXT(b"_xmpp-client-xbosh=https://web.example.org/bosh")]
+        for name, count in (("_xmppconnect.example.org", 1), ("_xmppconnect.example.net", 0)):
+            records = {C2S: srv(5222, "example.org"), ("A", "example.org"): A, ("TXT", name): old}
+            warnings = [text for level, text, _ in self.check(records) if level == "warning"]
+            self.assertEqual(len(warnings), count)
+        records = {("A", "example.org"): A, ("TXT", "_xmppconnect.example.org"): DNSServerError()}
+        self.assertEqual([level for level, _, _ in self.check(records)], ["hint"])

@@ -81,7 +81,8 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
             "there are components in the settings, but no port that they could connect to",
             'Add component = ["tcp:5347:interface=127.0.0.1"] to [listen].',
         )
-    if settings.listen.http and any(network.endswith("/0") for network in settings.http.operator_networks):
+    ports = settings.listen.http or settings.listen.https
+    if ports and any(network.endswith("/0") for network in settings.http.operator_networks):
         yield Finding(
             "warning",
             "settings",
@@ -234,7 +235,7 @@ async def check_ports(settings: Settings, reactor: Any) -> list[Finding]:
     """Try the ports the server is to listen on. If it runs, they must be taken, else free."""
     running = is_locked(settings.server.data_dir)
     findings = []
-    for key in ("c2s", "c2s_tls", "s2s", "s2s_tls", "component", "component_tls", "http"):
+    for key in ("c2s", "c2s_tls", "s2s", "s2s_tls", "component", "component_tls", "http", "https"):
         for endpoint in getattr(settings.listen, key):
             findings.append(await _check_port(key, endpoint, running, reactor))
     return findings

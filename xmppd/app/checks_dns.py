@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from twisted.names import dns
 from twisted.names.error import AuthoritativeDomainError, DNSNameError, DomainError, ResolverError
 
 from xmppd.app.checks import Finding
+from xmppd.core.listening import port_of
 from xmppd.core.settings import Settings
 from xmppd.net.tls.certificates import a_label
 
@@ -47,53 +48,76 @@ class LookupFailed(Exception):
 async def check_dns(settings: Settings, resolver: Any) -> list[Finding]:
     """Look up the SRV and address records of every host, and of the components that other servers may talk to.
 
+    For each there is a finding more, whose text has the records that should be there, as a zone file has them.
+
     :param resolver: an IResolver of twisted.names.
     """
-    return [
-        await _check_service(resolver, domain, service, _port_number(ports[0], service.port))
-        for domain, service, ports in _services(settings)
-        if ports
-    ]
+    findings: list[Finding] = []
+    for domain, services in _services(settings).items():
+        records = []
+        for service, ports in services.items():
+            name = f"{service.name}._tcp.{a_label(domain)}"
+            numbers = [str(port_of(endpoint) or service.port) for endpoint in ports]
+            finding, target = await _check_service(resolver, domain, name, service, numbers)
+            findings += [finding] if finding is not None else []
+            records.append((name, numbers, target))
+        if domain in settings.hosts:
+            findings += await _check_old_records(resolver, domain)
+        findings.append(_zone(domain, records))
+    return findings
 
 
-def _services(settings: Settings) -> Iterator[tuple[str, _Service, Sequence[str]]]:
-    """Yield domains, what may be looked for there, and the ports that serve it."""
+def _services(settings: Settings) -> Mapping[str, Mapping[_Service, Sequence[str]]]:
+    """Return what may be looked for at each domain, and the endpoints that serve it; none if it is not served."""
     listen = settings.listen
-    for domain in settings.hosts:
-        yield domain, _C2S, listen.c2s
-        yield domain, _C2S_TLS, listen.c2s_tls
-    open_to_others = [domain for domain, host in settings.hosts.items() if host.federate]
-    open_to_others += [domain for domain, component in settings.components.items() if component.federate]
-    for domain in open_to_others:
-        yield domain, _S2S, listen.s2s
-        yield domain, _S2S_TLS, listen.s2s_tls
+    found: dict[str, dict[_Service, Sequence[str]]] = {
+        domain: {_C2S: listen.c2s, _C2S_TLS: listen.c2s_tls} for domain in settings.hosts
+    }
+    federated = {domain: host.federate for domain, host in settings.hosts.items()}
+    federated |= {domain: True for domain, component in settings.components.items() if component.federate}
+    for domain, federate in federated.items():
+        servers = {_S2S: listen.s2s if federate else (), _S2S_TLS: listen.s2s_tls if federate else ()}
+        found.setdefault(domain, {}).update(servers)
+    return found
 
 
-async def _check_service(resolver: Any, domain: str, service: _Service, port: str) -> Finding:
-    name = f"{service.name}._tcp.{a_label(domain)}"
+async def _check_service(
+    resolver: Any, domain: str, name: str, service: _Service, ports: Sequence[str]
+) -> tuple[Finding | None, str]:
+    """Return what is found, and the machine that is named, or ""."""
     subject = f"DNS {domain}"
     try:
         targets = [record.payload for record in await _look_up(resolver.lookupService, name, dns.SRV)]
     except LookupFailed as error:
-        return Finding("warning", subject, f"{name} could not be looked up: {error}", "Try again later.")
+        return Finding("warning", subject, f"{name} could not be looked up: {error}", "Try again later."), ""
     if not targets:
-        return await _without_record(resolver, domain, name, service, port)
+        return (await _without_record(resolver, domain, name, service, ports[0]) if ports else None), ""
+    shown = ", ".join(f"{p.target.name.decode()} port {p.port}" for p in targets)
     for payload in targets:
         target = payload.target.name.decode()
         if target in ("", "."):
-            return Finding("error", subject, f"{name} says that there is no such service", "Remove that record.")
+            if not ports:
+                return None, ""  # so it says
+            return Finding("error", subject, f"{name} says that there is no such service", "Remove that record."), ""
         if not await _has_address(resolver, target):
-            return Finding(
-                "error", subject, f"{name} names {target}, which has no address", f"Give {target} an A or AAAA record."
-            )
-    shown = ", ".join(f"{p.target.name.decode()} port {p.port}" for p in targets)
-    return Finding("ok", subject, f"{name}: {shown}")
+            advice = f"Give {target} an A or AAAA record."
+            return Finding("error", subject, f"{name} names {target}, which has no address", advice), ""
+    finding = Finding("ok", subject, f"{name}: {shown}")
+    elsewhere = [str(p.port) for p in targets if str(p.port) not in ports]
+    if not ports:
+        advice = "Remove that record, unless another program serves it."
+        finding = Finding("hint", subject, f"{name}: {shown}, where nothing of ours listens", advice)
+    elif elsewhere:
+        text = f"{name}: {shown}; we listen at {', '.join(ports)}"
+        advice = f"See that something passes port {elsewhere[0]} on to us, or correct the record."
+        finding = Finding("hint", subject, text, advice)
+    return finding, targets[0].target.name.decode()
 
 
 async def _without_record(resolver: Any, domain: str, name: str, service: _Service, port: str) -> Finding:
     """There is no SRV record: then the usual port of the domain itself is tried (RFC 6120 section 3.2.2)."""
     subject, whose = f"DNS {domain}", service.whose
-    advice = f"Add to the zone: {name}. 3600 IN SRV 0 5 {port} {a_label(domain)}."
+    advice = f"Add to the zone: {_srv(name, port, a_label(domain))}"
     if not service.findable:
         return Finding("hint", subject, f"{name} has no record: {whose} won't find direct TLS", advice)
     if not await _has_address(resolver, a_label(domain)):
@@ -101,6 +125,32 @@ async def _without_record(resolver: Any, domain: str, name: str, service: _Servi
     if port != service.port:
         return Finding("error", subject, f"{name} has no record: {whose} try port {service.port}, not {port}", advice)
     return Finding("hint", subject, f"{name} has no record: {whose} try port {service.port} of {domain} itself", advice)
+
+
+async def _check_old_records(resolver: Any, domain: str) -> list[Finding]:
+    """Look for what XEP-0156 had before version 1.4, and took out because nothing proves that it is true."""
+    name = f"_xmppconnect.{a_label(domain)}"
+    try:
+        found = await _look_up(resolver.lookupText, name, dns.TXT)
+    except LookupFailed:
+        return []
+    if not found:
+        return []
+    advice = "Remove that record: clients look into https://DOMAIN/.well-known/host-meta."
+    return [Finding("warning", f"DNS {domain}", f"{name} has a TXT record, which clients can't trust", advice)]
+
+
+def _zone(domain: str, records: Sequence[tuple[str, Sequence[str], str]]) -> Finding:
+    """Return the records that should be there: names of services, our ports, and machines that are named already."""
+    known = next((target for _, _, target in records if target), a_label(domain))
+    lines = [_srv(name, ports[0], target or known) for name, ports, target in records if ports]
+    if not any(ports for name, ports, _ in records if name.startswith(_S2S.name)):
+        lines.append(f"{_S2S.name}._tcp.{a_label(domain)}. 3600 IN SRV 0 0 0 .")  # RFC 6120 3.2.1: there is none
+    return Finding("ok", f"zone of {domain}", "\n".join(["these records lead here:", *lines]))
+
+
+def _srv(name: str, port: str, target: str) -> str:
+    return f"{name}. 3600 IN SRV 0 5 {port} {target}."
 
 
 async def _has_address(resolver: Any, name: str) -> bool:
@@ -122,9 +172,3 @@ async def _look_up(look_up: Any, name: str, kind: int) -> Sequence[Any]:
     except (DomainError, ResolverError, TimeoutError) as error:
         raise LookupFailed(type(error).__name__) from None
     return [record for record in answers if record.type == kind]
-
-
-def _port_number(endpoint: str, usual: str) -> str:
-    """Return the port in an endpoint string such as ``tcp:5222``, or the usual one if it isn't told there."""
-    parts = endpoint.split(":")
-    return parts[1] if len(parts) > 1 and parts[1].isdigit() else usual

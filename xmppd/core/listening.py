@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from xmppd.core.settings import Settings
 
-__all__ = ["Listening", "ports_of"]
+__all__ = ["Listening", "port_of", "ports_of"]
 
 _PORT = re.compile(r"(?:[a-z]+:)*tcp6?:(?:port=)?(\d+)(?::|\Z)")
 _INTERFACE = re.compile(r":interface=((?:[^:\\]|\\.)+)")
@@ -44,8 +44,14 @@ def ports_of(endpoints: Iterable[str]) -> tuple[int, ...]:
     >>> ports_of(["tcp:5223", "tcp6:port=5223", "tcp:443:interface=127.0.0.1", "systemd:domain=INET:name=c2s"])
     (5223,)
     """
-    found = {int(match[1]): None for match in map(_PORT.match, endpoints) if match and not _inside(match.string)}
+    found = {port_of(endpoint): None for endpoint in endpoints if not _inside(endpoint)}
     return tuple(port for port in found if port)
+
+
+def port_of(endpoint: str) -> int:
+    """Return the port in an endpoint string; 0 if it isn't told there."""
+    match = _PORT.match(endpoint)
+    return int(match[1]) if match is not None else 0
 
 
 def _inside(endpoint: str) -> bool:

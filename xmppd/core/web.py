@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import idna
 
+from xmppd.core.listening import port_of
 from xmppd.core.settings import Settings
 
 __all__ = ["Web", "base_url", "named"]
 
 T = TypeVar("T")
-_PORT = re.compile(r"(?:[a-z]+:)*tcp6?:(?:port=)?(\d+)(?::|\Z)")
 _HTTPS = 443
 
 
@@ -63,9 +62,8 @@ def base_url(settings: Settings, domain: str) -> str:
     if host.http_url:
         return host.http_url
     for endpoint in settings.listen.https:
-        found = _PORT.match(endpoint)
-        if found is not None and int(found[1]):
-            port = int(found[1])
+        port = port_of(endpoint)
+        if port:
             return f"https://{_ascii(domain)}" + (f":{port}" if port != _HTTPS else "")
     return ""
 

@@ -25,13 +25,16 @@ from xmppd.app.checks import (
 )
 from xmppd.app.checks_certificates import check_certificates
 from xmppd.app.checks_dns import check_dns
+from xmppd.app.checks_web import check_host_meta, check_web
 from xmppd.app.cli.backend import run_in_reactor
 from xmppd.app.cli.settings import find_settings
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
+from xmppd.net.network import Network
 
 __all__ = ["check_command", "findings_for"]
 
+_PATIENCE = 10.0  # seconds for an answer by HTTP
 _MARKS = {
     "ok": ("ok     ", "green"),
     "hint": ("hint   ", "cyan"),
@@ -42,6 +45,7 @@ _CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
     check_settings,
     check_plugins,
     check_certificates,
+    check_host_meta,
     check_data_dir,
     check_database,
 )
@@ -50,7 +54,7 @@ _CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
 def findings_for(config: Path | None, dns: bool) -> list[Finding]:
     """Look at everything and return what was found.
 
-    :param dns: ask the DNS as well.
+    :param dns: ask the DNS as well, and for host-meta.
     """
     try:
         settings = find_settings(config)
@@ -62,13 +66,16 @@ def findings_for(config: Path | None, dns: bool) -> list[Finding]:
         found = await check_ports(settings, reactor)
         if dns:
             found += await check_dns(settings, Resolver(resolv="/etc/resolv.conf", reactor=reactor))
+            network = Network(reactor)
+            found += await check_web(settings, lambda url: network.fetch("GET", url, timeout=_PATIENCE))
+            await network.close()
         return found
 
     return findings + run_in_reactor(with_reactor)
 
 
 @click.command("check")
-@click.option("--dns", is_flag=True, help="Also ask the DNS whether clients can find the hosts.")
+@click.option("--dns", is_flag=True, help="Also ask the DNS, and for host-meta, whether others find the hosts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def check_command(context: click.Context, dns: bool, as_json: bool) -> None:
@@ -94,7 +101,10 @@ def _print(findings: list[Finding]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=10_000)
     for finding in findings:
         word, colour = _MARKS[finding.level]
-        console.print(Text.assemble((word, colour), "  ", (finding.subject, "bold"), ": ", finding.text))
+        text, *lines = finding.text.splitlines()
+        console.print(Text.assemble((word, colour), "  ", (finding.subject, "bold"), ": ", text))
+        for line in lines:  # to be copied from here, so not indented
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         if finding.advice:
             console.print(Text.assemble("         -> ", finding.advice))
     errors = sum(finding.level == "error" for finding in findings)
