@@ -7,17 +7,19 @@ would take something. For a relay that is four system calls for each piece more 
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EAGAIN, EWOULDBLOCK
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 __all__ = ["Door", "make_direct"]
 
-_PIECE = 262_144  # octets
+_LEAST, _MOST = 16_384, 262_144  # octets that are read at once
 
 
 class Door(Factory):
@@ -61,8 +63,24 @@ class _Accepted(Protocol):
 class _Direct(tcp.Server):
     """A connection that was accepted. What is written goes out at once, as far as the kernel takes it."""
 
-    bufferSize = _PIECE
-    SEND_LIMIT = _PIECE
+    SEND_LIMIT = _MOST
+    _size = _LEAST
+
+    def doRead(self) -> Any:
+        """Read what is there. Python allocates in advance what it asks the kernel for, so that is what comes usually."""
+        size = self._size
+        try:
+            data = self.socket.recv(size)
+        except OSError as error:
+            return None if error.args[0] in (EAGAIN, EWOULDBLOCK) else CONNECTION_LOST
+        if not data:
+            return CONNECTION_DONE
+        if len(data) == size:
+            self._size = min(size * 4, _MOST)
+        elif len(data) * 8 < size:
+            self._size = max(size // 4, _LEAST)
+        self.protocol.dataReceived(data)
+        return None
 
     def write(self, data: bytes) -> None:
         """See ITransport."""
