@@ -10,8 +10,19 @@ from hypothesis import strategies as st
 
 from xmppd.wire import ns
 from xmppd.wire.bosh import (
-    EMPTY, NS, RECOVERABLE, RESTART, BindingError, ContentFramer, Unreadable, boolean, number, read_body, terminal,
-    write_attributes, write_body,
+    EMPTY,
+    NS,
+    RECOVERABLE,
+    RESTART,
+    BindingError,
+    ContentFramer,
+    Unreadable,
+    boolean,
+    number,
+    read_body,
+    terminal,
+    write_attributes,
+    write_body,
 )  # fmt: skip
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.frames import Limits
@@ -138,8 +149,8 @@ class ContentTests(unittest.TestCase):
         self.assertEqual((auth.namespace, auth.name, auth.text), (ns.SASL, "auth", "abc"))
 
     def test_prefixes_of_the_body(self) -> None:
-        text = f"{HEAD} xmlns:j='http://json.org/' xmlns:c='jabber:client'><j:json>1</j:json><c:message><j:x/></c:message>"
-        json, message = frames(text + "</body>")
+        text = f"{HEAD} xmlns:j='http://json.org/' xmlns:c='jabber:client'>"
+        json, message = frames(text + "<j:json>1</j:json><c:message><j:x/></c:message></body>")
         assert isinstance(json, Nonza)
         self.assertEqual((json.namespace, json.name), ("http://json.org/", "json"))
         assert isinstance(message, Message)
@@ -171,7 +182,8 @@ class ContentTests(unittest.TestCase):
             "<message>", "<message></x>", "</message>", "</body>", "<message/></body><body>", "<message/>x", "x",
             "<!-- --><message/>", "<message><!-- --></message>", "<?a?>", "<![CDATA[ ]]>", "<message/>&amp;",
             "<message>&x;</message>", "<x:message/>", "<message", "<message a='1' a='2'/>", "</stream:stream>",
-            "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>", "<!DOCTYPE x>", "<message>\x01</message>",
+            "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>", "<!DOCTYPE x>",
+            "<message>\x01</message>",
             "<message/></stream:stream><message/>", "<?xml version='1.0'?><message/>", "&#10;",
         ):  # fmt: skip
             with self.subTest(content):
@@ -215,7 +227,7 @@ class WritingTests(unittest.TestCase):
         self.assertEqual(terminal(), b" type='terminate'")
         self.assertEqual(terminal("item-not-found"), b" type='terminate' condition='item-not-found'")
 
-    @given(st.lists(st.sampled_from((b"<message/>", b"<iq id='a'><b xmlns='c'/></iq>", b"<presence><show>x</show></presence>"))))
+    @given(st.lists(st.sampled_from((b"<message/>", b"<iq id='a'><b xmlns='c'/></iq>", b"<presence><a/></presence>"))))
     def test_what_is_written_can_be_read(self, elements: list[bytes]) -> None:
         self.assertEqual(len(frames(write_body(elements))), len(elements))
 

@@ -57,6 +57,23 @@ class Line:
             self._answered(self, int(head.split()[1]), head.decode(), rest[:size])
 
 
+class _Lines(MemoryTransport):
+    """Stands for all connections of a client, as far as there are one."""
+
+    def __init__(self, client: BoshClient, peer: Peer) -> None:
+        super().__init__(client._clock, peer, lambda data: None)
+        self._client = client
+
+    def vanish(self) -> None:
+        """See MemoryTransport."""
+        super().vanish()
+        self._client.vanish()
+
+    def hang_up(self) -> None:
+        """See MemoryTransport."""
+        self._client.break_lines()
+
+
 class BoshClient(Client):
     """One session.
 
@@ -76,6 +93,7 @@ class BoshClient(Client):
         *, dial: Callable[[MemoryTransport], None], path: str = "/http-bind",
     ) -> None:  # fmt: skip
         super().__init__(clock, known, name, peer)
+        self.transport = _Lines(self, Peer(peer))
         self.rid = 1_573_741_819
         self.sid = ""
         self.waiting: dict[int, bytes] = {}
@@ -140,7 +158,9 @@ class BoshClient(Client):
             line.transport.cut()
 
     def _answered(self, line: Line, code: int, head: str, body: bytes) -> None:
-        rid = self._of.pop(id(line))
+        rid = self._of.pop(id(line), None)
+        if rid is None:
+            return
         if code != 200:
             self.refused = code, body.decode()
             self._over()
@@ -224,19 +244,22 @@ class BoshClient(Client):
         self._settle()
 
     def disconnect(self) -> None:
-        """Go without a word, and wait until the server has noticed."""
-        self.polls = False
+        """Go without a word. The server misses it when `inactivity` is over."""
+        self._leave()
         self.break_lines()
-        self.transport.vanish()
-        self._clock.advance(float(self.terms.get("inactivity", 0)) + 2)
         self._settle()
 
     def vanish(self) -> None:
-        """Lose all connections without the server noticing: as when it is killed."""
-        self.polls = False
+        """Be gone without the server noticing: as when it is killed."""
+        self._leave()
         for line in self._lines:
             line.transport.vanish()
         self._lines.clear()
+
+    def _leave(self) -> None:
+        self.polls = False
+        self.waiting.clear()
+        self._of.clear()
 
 
 class _Reading:

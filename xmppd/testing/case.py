@@ -36,6 +36,7 @@ from xmppd.net.components.listener import ComponentFactory, ComponentListener
 from xmppd.net.http.answers import Answer
 from xmppd.net.http.plugin_pages import answer_of, choose
 from xmppd.net.tls.transport import ServerTls
+from xmppd.testing.bosh import BoshClient
 from xmppd.testing.client import Client
 from xmppd.testing.component import ComponentClient
 from xmppd.testing.disk import Disk
@@ -43,6 +44,7 @@ from xmppd.testing.http import PlayedBody
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.network import MemoryNetwork
 from xmppd.testing.sources import ClassSource, installed_sources
+from xmppd.testing.transport import MemoryTransport
 from xmppd.testing.websocket import WebSocketClient
 from xmppd.testing.xml import fill_in
 from xmppd.wire.framing import Framer
@@ -52,7 +54,7 @@ from xmppd.wire.stanza import Stanza
 __all__ = ["Over", "Remote", "ServerTestCase"]
 
 T = TypeVar("T")
-Over = Literal["tcp", "websocket"]
+Over = Literal["tcp", "websocket", "bosh"]
 #: When tests begin: 2026-01-01T12:00:00Z.
 _NOON = 1_767_268_800.0
 _SECTIONS = frozenset(Settings.model_fields) - {"hosts", "components"}
@@ -302,9 +304,13 @@ class ServerTestCase(SynchronousTestCase):
         :param peer: the network address it comes from.
         :param direct_tls: to a port where TLS comes first (XEP-0368); needs :attr:`tls`.
         :param name: what errors call it.
-        :param over: how it connects: "tcp", or "websocket" (RFC 7395); :attr:`over` unless given.
+        :param over: how it connects: "tcp", "websocket" (RFC 7395) or "bosh" (XEP-0206); :attr:`over` unless given.
         """
         assert self._listener is not None
+        if (over or self.over) == "bosh":
+            bosh = BoshClient(self.clock, self.names, name, peer, dial=self._dial, path=self._settings.http.bosh)
+            self._clients.append(bosh)
+            return bosh
         if (over or self.over) == "websocket":
             socket = WebSocketClient(self.clock, self.names, name, peer, path=self._settings.http.websocket)
             self.connect_http(socket, direct_tls)
@@ -317,6 +323,9 @@ class ServerTestCase(SynchronousTestCase):
         if direct_tls:
             client.encrypt()
         return client
+
+    def _dial(self, transport: MemoryTransport) -> None:
+        transport.connect(self.web.site.buildProtocol(cast(Any, transport.getPeer())))
 
     def connect_http(self, client: Client, tls: bool = False) -> None:
         """Connect a client with the HTTP server.

@@ -115,7 +115,9 @@ class Lone:
 
     def deliver(self, exchange: Any, content: str = "", **attributes: str) -> None:
         text = "".join(f" {key}='{value}'" for key, value in attributes.items())
-        data = f"<body xmlns='http://jabber.org/protocol/httpbind' rid='{exchange.rid}' sid='sid'{text}>{content}</body>"
+        data = (
+            f"<body xmlns='http://jabber.org/protocol/httpbind' rid='{exchange.rid}' sid='sid'{text}>{content}</body>"
+        )
         self.session.enter(exchange, exchange.rid, read_body(data.encode(), Limits()))
 
     def say(self, number: int) -> None:
