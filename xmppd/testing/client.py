@@ -19,7 +19,7 @@ from xmppd.testing.transport import MemoryTransport, Peer
 from xmppd.testing.xml import difference, fill_in, pretty, read
 from xmppd.wire import ns
 
-__all__ = ["Client"]
+__all__ = ["Client", "split"]
 
 _START_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 
@@ -190,10 +190,19 @@ class Client(Mailbox):
         self._settle()
 
 
+def split(xml: str) -> list[str]:
+    """Return the elements of a sequence, each as it is written. :raises FailTest: it is not well-formed."""
+    found = Mailbox({}, "")
+    problem = _Splitter(found).feed(f"<stream xmlns:stream='{ns.STREAM}'>{xml}".encode())
+    if problem is not None:
+        raise FailTest(problem)
+    return found.received
+
+
 class _Splitter:
     """The server's bytes to first-level elements, each as the XML it was written as."""
 
-    def __init__(self, owner: Client) -> None:
+    def __init__(self, owner: Mailbox) -> None:
         self._owner = owner
         self._data = b""
         self._depth = 0
@@ -214,14 +223,14 @@ class _Splitter:
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth == 1:
+        if self._depth == 1 and isinstance(self._owner, Client):
             self._owner.header = attributes
         elif self._depth == 2:
             self._start = self._parser.CurrentByteIndex
 
     def _end(self, name: str) -> None:
         self._depth -= 1
-        if self._depth == 0:
+        if self._depth == 0 and isinstance(self._owner, Client):
             self._owner.ended = True
         elif self._depth == 1:
             at = self._parser.CurrentByteIndex

@@ -105,7 +105,7 @@ class FederatedTestCase(ServerTestCase):
         life.end()
         (self.of or self)._dead.append((life, self.server, self._listener))
         self.disk.stopped = True  # whatever still comes of it
-        self._listener = None
+        self._listener = self._web = None
         for client in self._clients:
             client.transport.vanish()
         for cable in self.internet.cables:

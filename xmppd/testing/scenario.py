@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 from twisted.trial.unittest import FailTest
 
 from xmppd.testing.authority import self_signed
-from xmppd.testing.case import Remote, ServerTestCase
+from xmppd.testing.case import Over, Remote, ServerTestCase
 from xmppd.testing.client import Client
 from xmppd.testing.federation import FederatedTestCase
 from xmppd.testing.peer import ScriptedPeer, ScriptedServer
@@ -117,14 +117,21 @@ def _error(scenario: Scenario, number: int, line: str, what: str) -> SyntaxError
     return SyntaxError(what, (scenario.where, number, None, line))
 
 
-def scenario_tests(folder: Path, module: str) -> type[ServerTestCase]:
+def scenario_tests(
+    folder: Path, module: str, over: Over = "tcp", but: Container[str] = (), name: str = "Scenarios"
+) -> type[ServerTestCase]:
     """Return a test case with one test for every ``*.txt`` in a folder.
 
     :param module: ``__name__`` of the module that holds it, so that trial finds the tests by name.
+    :param over: how clients connect.
+    :param but: names of files, without ``.txt``, that are left out.
+    :param name: of the test case.
     """
-    files = {f"test_{path.stem.replace('-', '_')}": path for path in sorted(folder.glob("*.txt"))}
+    paths = [path for path in sorted(folder.glob("*.txt")) if path.stem not in but]
+    files = {f"test_{path.stem.replace('-', '_')}": path for path in paths}
     methods: dict[str, Any] = {name: lambda self: self.play() for name in files}
-    return type("Scenarios", (_Player,), methods | {"files": files, "__module__": module, "__qualname__": "Scenarios"})
+    about = {"files": files, "over": over, "__module__": module, "__qualname__": name}
+    return type(name, (_Player,), methods | about)
 
 
 class _Player(FederatedTestCase):

@@ -14,7 +14,7 @@ from websockets.protocol import State
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
-from xmppd.testing.client import Client
+from xmppd.testing.client import Client, split
 from xmppd.testing.xml import fill_in
 from xmppd.wire.websocket import NS, qualified
 
@@ -113,13 +113,16 @@ class WebSocketClient(Client):
                 self.transport.receive(chunk)
 
     def _write(self, data: bytes) -> None:
-        """Send a message."""
-        self.socket.send_text(data)
-        self._flush()
+        """Send a message, if there is still a WebSocket to send it over."""
+        if self.socket.state is State.OPEN:
+            self.socket.send_text(data)
+            self._flush()
 
     def send(self, xml: str) -> None:
-        """See Client: one element."""
-        self.send_raw(qualified(fill_in(xml, self._known).strip().encode()))
+        """See Client; each element is a message of its own."""
+        for element in split(fill_in(xml, self._known)):
+            self._write(qualified(element.encode()))
+        self._settle()
 
     def send_frames(self, *frames: Frame) -> None:
         """Send exactly these frames."""
