@@ -1,6 +1,7 @@
 """A WebSocket (RFC 6455) as the transport of a client's stream: a message each element, pings, the closing handshake.
 
-Frames are read and made by the library ``websockets``, which does no input and output of its own.
+Frames are read and made by the library ``websockets``, which does no input and output of its own; all but those that
+hold a whole message, which take a shorter way.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from zope.interface import implementer
 
+from xmppd.net.websocket.frames import MASKED, WHOLE_TEXT, extent, framed, unmasked
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.websocket import qualified
 
@@ -41,7 +43,7 @@ class Socket:
     :param peer: the network address of the client, behind reverse proxies.
     """
 
-    __slots__ = ("_fragments", "_frames", "_parting", "_peer", "_stream", "_tcp")
+    __slots__ = ("_begun", "_fragments", "_frames", "_parting", "_peer", "_stream", "_tcp", "_wanted")
 
     def __init__(self, stream: WebSocketStream, peer: str) -> None:
         self._stream = stream
@@ -49,6 +51,8 @@ class Socket:
         self._tcp: Any = None
         self._frames = ServerProtocol(state=State.OPEN)
         self._fragments: list[bytes] | None = None  # of a message that is not complete
+        self._begun = bytearray()  # of a frame that is not complete
+        self._wanted = 0  # octets of it, before it is worth another look
         self._parting = False  # our Close frame is sent, or the stream knows that it can't go on
 
     # The protocol of the connection
@@ -59,9 +63,39 @@ class Socket:
         self._stream.makeConnection(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """See IProtocol."""
-        stream, frames = self._stream, self._frames
+        """See IProtocol. A whole message takes the short way through here."""
+        stream = self._stream
         stream.heard = True
+        if self._begun:
+            self._begun += data
+            if len(self._begun) < self._wanted:
+                return
+            data, self._begun = bytes(self._begun), bytearray()
+        at, end, beside, frames = 0, len(data), 0, self._frames
+        while at < end and frames.state is State.OPEN:
+            found = extent(data, at)
+            payload, stop = found or (end, end + 1)
+            if found and not (data[at + 1] & MASKED and stop - payload <= stream.framer.limits.stanza + _SPARE):
+                break  # nobody waits for the end of what is refused
+            if stop > end:
+                self._begun += data[at:]
+                self._wanted = stop - at
+                at = end
+            elif data[at] == WHOLE_TEXT and self._fragments is None:
+                stream.dataReceived(unmasked(data, payload, stop))
+                beside += payload - at
+                at = stop
+            else:
+                self._take(data[at:stop])
+                at = stop
+        if beside:
+            stream.spend(beside)
+        if at < end:
+            self._take(data[at:])
+
+    def _take(self, data: bytes) -> None:
+        """Take frames that are not on the short way: fragments, control frames, broken ones, and what follows them."""
+        stream, frames = self._stream, self._frames
         frames.max_message_size = stream.framer.limits.stanza + _SPARE  # more once somebody has logged in
         frames.receive_data(data)
         taken = 0
@@ -115,9 +149,8 @@ class Socket:
 
     def write(self, data: bytes) -> None:
         """Send one element."""
-        if self._frames.state is State.OPEN:
-            self._frames.send_text(qualified(data))
-            self._flush()
+        if self._frames.state is State.OPEN and self._tcp is not None:
+            self._tcp.write(framed(qualified(data)))
 
     def writeSequence(self, elements: Iterable[bytes]) -> None:
         """Send several elements, each in a message of its own."""
