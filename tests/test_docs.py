@@ -349,10 +349,10 @@ class FirstSteps(unittest.TestCase):
         first_start(self.folder / "xmppd-data", datetime.now(UTC))
 
     def test_readme(self) -> None:
-        ports = [free_port(), free_port()]
         text = re.sub(r"tcp6?:\d+:interface=[^\"']*", "X", self.settings.read_text("utf-8"))
-        text = re.sub(r"^c2s = .*$", f'c2s = ["tcp:{ports[0]}:interface=127.0.0.1"]', text, flags=re.M)
-        text = re.sub(r"^c2s_tls = .*$", f'c2s_tls = ["tcp:{ports[1]}:interface=127.0.0.1"]', text, flags=re.M)
+        for kind in ("c2s", "c2s_tls", "http", "https"):
+            line = f'{kind} = ["tcp:{free_port()}:interface=127.0.0.1"]'
+            text = re.sub(rf"^{kind} = .*$", line, text, flags=re.M)
         self.settings.write_text(text, "utf-8")
         plugin, conversation = self.commands("A first plugin"), self.commands("A first conversation")
         self.assertEqual([len(conversation), len(plugin)], [4, 2])

@@ -48,7 +48,9 @@ class FirstStartTests(unittest.TestCase):
             with mock.patch.object(firststart, "_has_ipv6", return_value=has_ipv6):
                 path, _ = first_start(self.folder / str(has_ipv6), NOW)
             listen = load(path).listen
-            for endpoints, port in ((listen.c2s, 5222), (listen.c2s_tls, 5223)):
+            for endpoints, port in (
+                (listen.c2s, 5222), (listen.c2s_tls, 5223), (listen.http, 5280), (listen.https, 5281),
+            ):  # fmt: skip
                 reactor = MemoryReactor()
                 for endpoint in endpoints:
                     serverFromString(reactor, endpoint).listen(None)

@@ -7,7 +7,6 @@ import json
 from twisted.internet.testing import MemoryReactor
 
 from tests.net.fetching import Connection, Response, fetch
-from xmppd.app.web import WebServer
 from xmppd.core.readiness import Phase
 from xmppd.testing import ServerTestCase
 

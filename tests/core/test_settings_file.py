@@ -24,6 +24,8 @@ class GoodTests(unittest.TestCase):
         found = settings(HOST)
         self.assertEqual(found.listen.c2s, ("tcp:5222",))
         self.assertEqual(found.listen.c2s_tls, ("tcp:5223",))
+        self.assertEqual(found.listen.http, ("tcp:5280:interface=127.0.0.1",))
+        self.assertEqual(found.listen.https, ("tcp:5281",))
         self.assertEqual(found.server.data_dir, FOLDER / "xmppd-data")
         self.assertEqual(found.server.admin_socket, FOLDER / "xmppd-data/admin.sock")
         self.assertEqual(found.tls.certificate_dir, FOLDER / "xmppd-data/certs")
@@ -93,9 +95,8 @@ class GoodTests(unittest.TestCase):
         old = settings(HOST)
         new = settings(HOST + '[listen]\nc2s = ["tcp:1"]\n[limits]\nelement_depth = 9\n[database]\nurl = "sqlite:///y"')
         self.assertEqual(needs_restart(old, old), [])
-        self.assertEqual(
-            needs_restart(old, new), ["[listen] c2s", "[listen] c2s_tls", "[listen] s2s", "[database] url"]
-        )
+        listen = [f"[listen] {kind}" for kind in ("c2s", "c2s_tls", "s2s", "http", "https")]
+        self.assertEqual(needs_restart(old, new), [*listen, "[database] url"])
 
     def test_settings_do_not_change(self) -> None:
         with self.assertRaises(ValueError):

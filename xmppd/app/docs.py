@@ -30,6 +30,8 @@ _WRITTEN = {
     ("listen", "c2s"): '["tcp:5222"]',
     ("listen", "c2s_tls"): '["tcp:5223"]',
     ("listen", "s2s"): '["tcp:5269"]',
+    ("listen", "http"): '["tcp:5280:interface=127.0.0.1"]',
+    ("listen", "https"): '["tcp:5281"]',
     ("hosts", "admins"): '["you@example.org"]',
 }
 

@@ -15,6 +15,7 @@ from xmppd.core.settings_file import load
 from xmppd.net.tls.certificates import CertificateError, ensure
 
 SETTINGS_FILE = "xmppd.toml"
+_PORTS = {"c2s": 5222, "c2s_tls": 5223, "http": 5280, "https": 5281}
 
 _SETTINGS = """\
 # Settings of xmppd, written by its first start. A server with this file serves the domain "localhost", to programs
@@ -26,6 +27,8 @@ data_dir = "."  # the database and the certificates are beside this file
 [listen]
 c2s = [{c2s}]
 c2s_tls = [{c2s_tls}]
+http = [{http}]
+https = [{https}]
 
 [hosts.localhost]
 # admins = ["you@localhost"]
@@ -37,7 +40,8 @@ No settings file was named (-c FILE), so xmppd made what it needs in {folder}:
   certs        a certificate for "localhost" that the server signed itself
   The database (SQLite) will be there too.
 
-It serves the domain "localhost", to programs on this machine only: on port 5222 (STARTTLS) and 5223 (TLS).
+It serves the domain "localhost", to programs on this machine only: on port 5222 (STARTTLS) and 5223 (TLS),
+and by WebSocket and BOSH on port 5280 (HTTP) and 5281 (HTTPS).
 
 To make a user, type this in another terminal:
   {xmppctl} user add you@localhost
@@ -88,7 +92,7 @@ def first_start(folder: Path, now: datetime) -> tuple[Path, str]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(_SETTINGS.format(c2s=_endpoints(5222), c2s_tls=_endpoints(5223)))
+            file.write(_SETTINGS.format(**{name: _endpoints(port) for name, port in _PORTS.items()}))
         settings = load(path)
         for host in settings.hosts:
             ensure(settings, host, now)

@@ -104,8 +104,9 @@ class XmppdService(MultiService):
             _log.warn("{notice}", notice=notice)
         self._assembly = assembly = assemble_live(settings, self._reactor)
         self._web = web = WebServer(assembly.server, self._reactor)
-        for host in await web.listen(self._reactor, settings.listen.http):
-            _log.info("listening for {what} on {address}", what="HTTP", address=_address(host))
+        for what, endpoints, tls in (("HTTP", settings.listen.http, None), ("HTTPS", settings.listen.https, self._tls)):
+            for host in await web.listen(self._reactor, endpoints, tls):
+                _log.info("listening for {what} on {address}", what=what, address=_address(host))
         self._listener = listener = await assembly.start()
         listener.tls = web.figures.tls = self._tls
         self._components = web.figures.components = components = ComponentListener(assembly.server, self._tls)

@@ -15,14 +15,16 @@ from xmppd.core.server import Server
 from xmppd.core.settings import Http
 from xmppd.net.bosh.door import BoshDoor
 from xmppd.net.c2s.listener import ClientListener
+from xmppd.net.eager import make_eager
 from xmppd.net.http.cors import Origins
 from xmppd.net.http.exchange import Door
 from xmppd.net.http.metrics import Figures, registry_of
 from xmppd.net.http.operator_pages import operator_pages
 from xmppd.net.http.plugin_pages import PluginPages
 from xmppd.net.http.routes import Routes
-from xmppd.net.http.server import HttpServer
+from xmppd.net.http.server import HttpServer, Secure
 from xmppd.net.peers import Networks
+from xmppd.net.tls.transport import ServerTls
 from xmppd.net.websocket.door import WebSocketDoor
 
 __all__ = ["WebServer"]
@@ -48,8 +50,8 @@ class WebServer:
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
         pages = PluginPages(lambda: server.hosts, lambda: server.settings, self._origins)
         self.routes = Routes(self._most, self._origins, pages)
-        self.site = HttpServer(self.routes, clock, limits, Networks(server.settings.limits.exempt_networks))
-        self.figures = Figures(server, self._lateness, self.site.peers)
+        self.site = HttpServer(self.routes, clock, limits, server.settings.limits.exempt_networks)
+        self.figures = Figures(server, self._lateness, self.site)
         registry = registry_of(self.figures)
         self.routes.doors |= operator_pages(registry, self.readiness, lambda: self._operators, self._most)
         self.reconfigure()
@@ -66,7 +68,7 @@ class WebServer:
         """Take the limits from the server's settings as they are now."""
         settings = self._server.settings
         self._operators = Networks(settings.http.operator_networks)
-        self.site.reconfigure(settings.http, Networks(settings.limits.exempt_networks))
+        self.site.reconfigure(settings.http, settings.limits.exempt_networks)
         for path in self._doors:
             del self.routes.doors[path]
         self._doors = self._doors_of_clients(settings.http)
@@ -89,19 +91,26 @@ class WebServer:
         if listener is not None:
             self.figures.clients = listener
 
-    async def listen(self, reactor: Any, endpoints: Iterable[str]) -> list[Any]:
+    async def listen(self, reactor: Any, endpoints: Iterable[str], tls: ServerTls | None = None) -> list[Any]:
         """Open ports; return their addresses. Raises CannotListenError.
 
         :param endpoints: as Twisted's `serverFromString` takes them. Without any, nothing is measured either.
+        :param tls: for ports of HTTPS.
         """
+        factory = self.site if tls is None else Secure(self.site, tls.wrap_http)
+        opened = []
         for description in endpoints:
-            self._ports.append(await serverFromString(reactor, description).listen(self.site))
+            port = await serverFromString(reactor, description).listen(factory)
+            make_eager(port, reactor)
+            opened.append(port)
+        self._ports += opened
         if self._ports:
             self._lateness.start()
-        return [port.getHost() for port in self._ports]
+        return [port.getHost() for port in opened]
 
     async def stop(self) -> None:
         """Close the ports."""
         self._lateness.stop()
         for port in self._ports:
             await maybeDeferred(port.stopListening)
+        self.site.access_log.close()

@@ -205,8 +205,12 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         for domain, host in settings.hosts.items()
     }
     s2s = settings.s2s.model_copy(update={"ca": beside(settings.s2s.ca)})
+    log = settings.http.access_log
+    http = settings.http.model_copy(update={"access_log": data_dir / log.expanduser() if log else None})
     database = settings.database.model_copy(update={"url": database_url(settings.database.url, data_dir)})
-    return settings.model_copy(update={"server": server, "tls": tls, "hosts": hosts, "s2s": s2s, "database": database})
+    return settings.model_copy(
+        update={"server": server, "tls": tls, "hosts": hosts, "s2s": s2s, "http": http, "database": database}
+    )
 
 
 def database_url(url: str, data_dir: Path) -> str:

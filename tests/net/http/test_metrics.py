@@ -50,6 +50,8 @@ EVERYTHING = {
     "xmppd_database_writes_total",
     "xmppd_dns_queries_total",
     "xmppd_dns_query_seconds",
+    "xmppd_http_request_seconds",
+    "xmppd_http_requests_total",
     "xmppd_ledger_bytes_total",
     "xmppd_ledger_commit_seconds",
     "xmppd_ledger_failures_total",

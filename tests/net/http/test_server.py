@@ -31,7 +31,7 @@ class HttpCase(SynchronousTestCase):
         self.asked = 0
         self.routes = Routes(self.most, lambda: self.server.origins)
         self.routes.doors["/page"] = Page(self.make, lambda: self.networks, self.most)
-        self.server = HttpServer(self.routes, self.clock, Http(**self.limits), Networks(()))
+        self.server = HttpServer(self.routes, self.clock, Http(**self.limits))
         self.addCleanup(self.server.doStop)
         self.server.doStart()
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
@@ -285,7 +285,7 @@ class Sizes(HttpCase):
         self.assertRefused(connection, 413)
 
     def test_other_limits(self) -> None:
-        self.server.reconfigure(Http(body_octets=20), Networks(()))
+        self.server.reconfigure(Http(body_octets=20))
         for octets, code in ((20, 405), (21, 413)):
             connection = self.connect()
             connection.send(POST + f"Content-Length: {octets}\n\n{'0' * octets}")
@@ -343,7 +343,7 @@ class Connections(HttpCase):
         self.assertEqual(Connection(self.server, "192.0.2.9").response().code, 503)
 
     def test_exempt_networks(self) -> None:
-        self.server.reconfigure(Http(**self.limits), Networks(["192.0.2.0/24"]))
+        self.server.reconfigure(Http(**self.limits), ("192.0.2.0/24",))
         for _ in range(4):
             self.assertFalse(self.connect("192.0.2.1").ended)
         self.assertEqual(Connection(self.server, "192.0.2.1").response().code, 503)

@@ -228,7 +228,10 @@ class Settings(Section):
     """Everything in a settings file, with paths made absolute by :mod:`xmppd.core.settings_file`."""
 
     server: Server = Server()
-    listen: Listen = Listen(c2s=("tcp:5222",), c2s_tls=("tcp:5223",), s2s=("tcp:5269",))
+    listen: Listen = Listen(
+        c2s=("tcp:5222",), c2s_tls=("tcp:5223",), s2s=("tcp:5269",), http=("tcp:5280:interface=127.0.0.1",),
+        https=("tcp:5281",),
+    )  # fmt: skip
     http: Http = Http()
     bosh: Bosh = Bosh()
     database: Database = Database()

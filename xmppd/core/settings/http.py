@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -18,8 +19,8 @@ class Listen(Section):
 
     `tcp:5222` is every IPv4 address, `tcp6:5222` every IPv6 address (and on most systems IPv4 too),
     `tcp:5222:interface=127.0.0.1` one address, `systemd:domain=INET6:name=xmppd-c2s` a socket that systemd has
-    opened. Without this table it is `c2s = ["tcp:5222"]`, `c2s_tls = ["tcp:5223"]` and `s2s = ["tcp:5269"]`;
-    with it, what is not written is not served."""
+    opened. Without this table it is `c2s = ["tcp:5222"]`, `c2s_tls = ["tcp:5223"]`, `s2s = ["tcp:5269"]`,
+    `http = ["tcp:5280:interface=127.0.0.1"]` and `https = ["tcp:5281"]`; with it, what is not written is not served."""
 
     c2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Clients, with STARTTLS (RFC 6120)."""
@@ -47,12 +48,12 @@ class Http(Section):
 
     operator_networks: Annotated[tuple[str, ...], Field(strict=False)] = LOOPBACK
     """Networks (as `192.0.2.0/24`) that may ask for these pages; others get 403. What a reverse proxy passes on
-    comes from the proxy's address: let it not pass these pages on."""
-    connections: Annotated[int, Field(ge=1)] = 200
+    comes from the proxy's address unless it is in `trusted_proxies`: let it not pass these pages on."""
+    connections: Annotated[int, Field(ge=1)] = 20_000
     """HTTP connections in total. More get 503."""
-    connections_per_address: Annotated[int, Field(ge=1)] = 20
+    connections_per_address: Annotated[int, Field(ge=1)] = 100
     """HTTP connections from one IPv4 address or one IPv6 /64 network, unless it is in `exempt_networks` of
-    `[limits]`. More get 503."""
+    `[limits]`, or a proxy's. More get 503."""
     header_octets: Annotated[int, Field(ge=1_024)] = 16_384
     """Largest head of a request: the request line and the header fields. A larger one gets 414 or 431."""
     body_octets: Annotated[int, Field(ge=0)] = 65_536
@@ -73,3 +74,16 @@ class Http(Section):
     cors_origins: Annotated[tuple[str, ...], Field(strict=False)] = ("*",)
     """Origins (as `https://chat.example.org`) whose pages may talk with this server from within a browser: over
     WebSocket and BOSH, with uploads and the like. `*`: any. What they may do is up to who logs in with them."""
+    trusted_proxies: Annotated[tuple[str, ...], Field(strict=False, examples=[["127.0.0.1", "192.0.2.0/24"]])] = ()
+    """Networks of reverse proxies. What they say of the client counts: `X-Forwarded-For`, `X-Forwarded-Proto` and
+    `X-Forwarded-Host`, or `Forwarded` (RFC 7239). They have to set the ones and take the other away, whatever the
+    client has sent; a request in which they contradict each other gets 400."""
+    proxy_protocol_networks: Annotated[tuple[str, ...], Field(strict=False, examples=[["192.0.2.7"]])] = ()
+    """Networks of proxies whose connections begin with a header of the PROXY protocol (version 1 or 2), beneath TLS if
+    there is any. Connections from there that don't are cut."""
+    hsts_seconds: Annotated[int, Field(ge=0)] = 0
+    """For how long browsers that have come by HTTPS are to come by nothing else (RFC 6797). That goes for the whole
+    host name, also for a web server on another port. 0: not at all."""
+    access_log: Annotated[Path | None, Field(strict=False, examples=["/var/log/xmppd/access.log"])] = None
+    """File that each request is written to, in the Combined Log Format; reopened at a reload. Relative to `data_dir`.
+    Without it requests are counted, and not logged."""

@@ -37,19 +37,22 @@ class Connection(Timed):
     """One connection of a client. Its time is for whole requests: octets that trickle in don't extend it.
 
     :param peer: the network address of the other end.
+    :param assured: does TLS protect the client's connection, to a proxy before us that has taken it off?
     :ivar tls: set when its TLS is there.
     :ivar clogged: does the client not read what it is sent?
     """
 
     __slots__ = (
-        "_answering", "_buffer", "_halted", "_incoming", "_left", "_most", "_over", "_overhead", "_parser", "_running",
-        "_searched", "_size", "clogged", "peer", "server", "tls", "transport",
+        "_answering", "_assured", "_buffer", "_halted", "_incoming", "_left", "_most", "_over", "_overhead", "_parser",
+        "_promoted", "_proxied", "_running", "_searched", "_size", "clogged", "peer", "server", "tls", "transport",
     )  # fmt: skip
 
-    def __init__(self, server: HttpServer, peer: str) -> None:
+    def __init__(self, server: HttpServer, peer: str, assured: bool = False) -> None:
         super().__init__(server.clock)
         self.server = server
         self.peer = peer
+        self._assured = assured
+        self._proxied = server.is_proxy(peer)
         self.transport: Any = None
         self.tls: TlsInfo | None = None
         self._parser: Parser | None = None
@@ -60,7 +63,7 @@ class Connection(Timed):
         self._most: int | None = None  # how many there may be
         self._size = self._overhead = 0
         self._answering: Exchange | None = None
-        self._running = self._over = self._halted = self.clogged = False
+        self._promoted = self._running = self._over = self._halted = self.clogged = False
 
     # The transport's protocol
 
@@ -169,6 +172,8 @@ class Connection(Timed):
             parser = self._parser = Parser()
         exchange = Exchange(self, parser.read_head(head), parser.target, parser.fields)
         complete(exchange, head)
+        if self._proxied:
+            exchange.origin  # noqa: B018  # what proxies say has to make sense
         length = exchange.length
         if parser.upgrade:
             if length != 0:
@@ -288,7 +293,8 @@ class Connection(Timed):
 
     def origin_of(self, exchange: Exchange) -> Origin:
         """Return where a request comes from."""
-        return self.server.origin_of(exchange, self.peer, self.tls is not None)
+        secure = self._assured or self.tls is not None
+        return self.server.origin_of(exchange, self.peer, secure, self._proxied)
 
     def head_for(self, exchange: Exchange, code: int, type_: bytes, headers: Fields) -> bytes:
         """Return the head of an answer, but for the length."""
@@ -312,10 +318,19 @@ class Connection(Timed):
         if not exchange.stays:
             self._close(linger=self._incoming is not None or bool(self._buffer))
             return
+        if not self._promoted:
+            self._promote()
         if not self.clogged:
             self.watch(self.server.limits.request_seconds)
         if self._buffer:
             self._go_on()
+
+    def _promote(self) -> None:
+        """Who was answered is no newcomer any more (:mod:`xmppd.net.eager`)."""
+        self._promoted = True
+        promote = getattr(self.transport, "promote", None)
+        if promote is not None:
+            promote()
 
     def refuse(self, code: int) -> None:
         """Answer what is not worth reading on; what still comes of it is thrown away (RFC 9112 section 9.6)."""

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 
 from xmppd.core.histogram import Histogram
 
-__all__ = ["counter", "counters", "gauge", "gauges", "histogram"]
+__all__ = ["counter", "counters", "gauge", "gauges", "histogram", "histograms"]
 
 
 def counter(name: str, text: str, value: float) -> Metric:
@@ -41,5 +41,16 @@ def gauges(name: str, text: str, labels: Iterable[str], found: Mapping[Any, floa
 
 def histogram(name: str, text: str, measured: Histogram) -> Metric:
     """Return measurements by size."""
-    buckets = [("+Inf" if bound == float("inf") else str(bound), count) for bound, count in measured.buckets()]
-    return HistogramMetricFamily(name, text, buckets, measured.sum)
+    return HistogramMetricFamily(name, text, _buckets(measured), measured.sum)
+
+
+def histograms(name: str, text: str, labels: Iterable[str], found: Mapping[Any, Histogram]) -> Metric:
+    """Return measurements by size, for each combination of labels."""
+    family = HistogramMetricFamily(name, text, labels=tuple(labels))
+    for values, measured in found.items():
+        family.add_metric(values, _buckets(measured), measured.sum)
+    return family
+
+
+def _buckets(measured: Histogram) -> list[tuple[str, float]]:
+    return [("+Inf" if bound == float("inf") else str(bound), count) for bound, count in measured.buckets()]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xmppd.core.server import Server
     from xmppd.net.c2s.listener import ClientListener
     from xmppd.net.components.listener import ComponentListener
+    from xmppd.net.http.server import HttpServer
     from xmppd.net.peers import PeerCounter
     from xmppd.net.s2s.network import ServerNetwork
     from xmppd.net.s2s.resolver import Resolver
@@ -48,7 +49,7 @@ class Figures(Collector):
     """What one server has to tell. Parts that are not there yet tell nothing.
 
     :param lateness: how late timers are.
-    :param http: counts HTTP connections.
+    :param http: the HTTP server.
     :ivar clients: what client ports share.
     :ivar components: what component ports share.
     :ivar servers: the streams with other servers.
@@ -56,7 +57,7 @@ class Figures(Collector):
     :ivar tls: the certificates.
     """
 
-    def __init__(self, server: Server, lateness: Lateness, http: PeerCounter) -> None:
+    def __init__(self, server: Server, lateness: Lateness, http: HttpServer) -> None:
         self._server = server
         self._lateness = lateness
         self._http = http
@@ -83,6 +84,7 @@ class Figures(Collector):
         yield from _ledger(server.ledger)
         if isinstance(server.db, Database):
             yield from database_figures(server.db)
+        yield from self._http.counts.figures()
         yield from self._plugins()
         yield from plugin_figures(self._server)
         yield histogram(
@@ -134,7 +136,7 @@ class Figures(Collector):
             self._counted_at = None  # other figures tell of it
 
     def _connections(self) -> Iterator[Metric]:
-        peers = {("http",): self._http}
+        peers: dict[tuple[str], PeerCounter] = {("http",): self._http.peers}
         if self.clients is not None:
             peers["client",] = self.clients.peers
         if self.components is not None:

@@ -19,12 +19,13 @@ from xmppd.wire.jid import Jid
 
 ALPN_CLIENT = b"xmpp-client"
 ALPN_SERVER = b"xmpp-server"
+ALPN_HTTP = b"http/1.1"
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 
 
 class WrongProtocol(SSL.Error):
-    """The other side asked by ALPN for protocols, but not for XMPP's."""
+    """The other side asked by ALPN for protocols, but not for the one that is spoken here."""
 
 
 class HostContext(SSL.Context):
@@ -45,16 +46,18 @@ class HostContext(SSL.Context):
 class Contexts:
     """The contexts of all hosts for one kind of port, which know each other for SNI (RFC 6066 section 3).
 
-    :param direct: for ports with direct TLS, where ALPN has to be `xmpp-client` (or `xmpp-server`) if it is used
-        (XEP-0368 section 4).
+    :param alpn: for ports with TLS from the first octet: what ALPN (RFC 7301) has to offer if it is used, as XEP-0368
+        section 4 says of XMPP.
     :param roots: for ports that other servers connect to: the authorities of their certificates.
     :raises SettingsError: the settings name ciphers or authorities that can't be used.
     """
 
     def __init__(
-        self, settings: Tls, credentials: Mapping[str, Credentials], *, direct: bool, roots: Roots | None = None
-    ) -> None:
-        authorities = _authorities(settings) if roots is None else []
+        self, settings: Tls, credentials: Mapping[str, Credentials], *, alpn: bytes | None = None,
+        roots: Roots | None = None,
+    ) -> None:  # fmt: skip
+        # Browsers would ask their users which certificate to show, whoever they are.
+        authorities = _authorities(settings) if roots is None and alpn != ALPN_HTTP else []
         self._contexts: dict[str, HostContext] = {}
         for host, found in credentials.items():
             context = make_context(settings, found)
@@ -63,8 +66,8 @@ class Contexts:
                 _ask_servers(context, roots)
             elif authorities:
                 _ask_clients(context, settings, authorities)
-            if direct:
-                context.set_alpn_select_callback(_selector(ALPN_CLIENT if roots is None else ALPN_SERVER))
+            if alpn is not None:
+                context.set_alpn_select_callback(_selector(alpn))
             self._contexts[a_label(host)] = context
         self._default = next(iter(self._contexts.values()))
 

@@ -40,7 +40,7 @@ class InitiatingTransport(TlsTransport):
     """
 
     __slots__ = ()
-    _protocol: Initiator
+    protocol: Initiator
 
     def __init__(
         self, protocol: Initiator, context: HostContext, server_name: bytes | None, alpn: bytes | None = None
@@ -94,8 +94,8 @@ class PeerTls:
         :raises SettingsError: see above.
         """
         roots = roots or Roots(settings.s2s.ca)
-        starttls = Contexts(settings.tls, credentials, direct=False, roots=roots)
-        direct = Contexts(settings.tls, credentials, direct=True, roots=roots)
+        starttls = Contexts(settings.tls, credentials, roots=roots)
+        direct = Contexts(settings.tls, credentials, alpn=ALPN_SERVER, roots=roots)
         self._initiating = {a_label(host): _initiating(settings, found, roots) for host, found in credentials.items()}
         self._starttls, self._direct = starttls, direct
 

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
 from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read, services
-from xmppd.net.tls.context import Contexts, HostContext
+from xmppd.net.tls.context import ALPN_CLIENT, ALPN_HTTP, Contexts, HostContext
 from xmppd.net.tls.info import TlsInfo
 from xmppd.net.tls.records import BEGINNING, count
 
@@ -57,8 +57,15 @@ class TlsTransport:
     """
 
     __slots__ = (
-        "_connection", "_error", "_established", "_gathered", "_position", "protocol", "_tcp", "_unanswered",
+        "_connection",
+        "_error",
+        "_established",
+        "_gathered",
+        "_position",
+        "_tcp",
+        "_unanswered",
         "_waiting",
+        "protocol",
     )  # fmt: skip
 
     def __init__(self, protocol: Securable, context: HostContext) -> None:
@@ -289,7 +296,8 @@ def _take(connection: SSL.Connection, out: list[bytes]) -> None:
 
 
 class ServerTls:
-    """The TLS of all client ports, by the certificates there are; certificates can be replaced while it serves.
+    """The TLS of all ports for clients and browsers, by the certificates there are, which can be replaced while it
+    serves.
 
     :ivar notices: what the operator should know of the certificates that were loaded last, in plain words.
     :ivar credentials: the certificates, by domain.
@@ -312,8 +320,9 @@ class ServerTls:
         """
         now = now or datetime.now(UTC)
         credentials, notices = load_credentials(settings, now)
-        starttls = Contexts(settings.tls, credentials, direct=False)
-        self._direct = Contexts(settings.tls, credentials, direct=True)
+        starttls = Contexts(settings.tls, credentials)
+        self._https = Contexts(settings.tls, credentials, alpn=ALPN_HTTP)
+        self._direct = Contexts(settings.tls, credentials, alpn=ALPN_CLIENT)
         self._starttls = starttls
         self.credentials = credentials
         self.notices = notices
@@ -327,6 +336,10 @@ class ServerTls:
     def wrap(self, protocol: Securable) -> TlsTransport:
         """Return what a factory builds in place of `protocol` for a port of direct TLS."""
         return TlsTransport(protocol, self._direct.get(None))
+
+    def wrap_http(self, protocol: Securable) -> TlsTransport:
+        """The same for a port of HTTPS."""
+        return TlsTransport(protocol, self._https.get(None))
 
 
 def load_credentials(settings: Settings, now: datetime) -> tuple[dict[str, Credentials], list[str]]:
