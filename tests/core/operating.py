@@ -38,6 +38,7 @@ class FakeStream:
 
     def __init__(self) -> None:
         self.written: list[str] = []
+        self.over = "TCP"
         self.closed: StreamError | None = None
 
     def write(self, data: bytes) -> None:

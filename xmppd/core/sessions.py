@@ -41,6 +41,8 @@ class Output(Protocol):
     @property
     def peer(self) -> str: ...
     @property
+    def over(self) -> str: ...
+    @property
     def secured(self) -> bool: ...
     @property
     def confidential(self) -> bool: ...
@@ -91,6 +93,11 @@ class Session(Keeping, InTurn[bytes]):
     def peer(self) -> str:
         """The client's network address; "" while it has no connection."""
         return self.stream.peer if self.stream else ""
+
+    @property
+    def over(self) -> str:
+        """What carries its stream, such as "TCP"; "" while it has no connection."""
+        return self.stream.over if self.stream else ""
 
     @property
     def secured(self) -> bool:

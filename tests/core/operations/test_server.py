@@ -29,13 +29,15 @@ class SessionTests(OperatingTestCase):
             self.run_operation("session list", host="example.org"),
             [
                 {
-                    "session": "romeo@example.org/laptop", "client": "", "address": "192.0.2.7", "encrypted": True,
-                    "presence": "unavailable", "since": "2023-11-14T22:13:20Z", "idle": "1 min 30 s", "received": 0,
+                    "session": "romeo@example.org/laptop", "client": "", "address": "192.0.2.7",
+                    "over": "TCP", "encrypted": True, "presence": "unavailable",
+                    "since": "2023-11-14T22:13:20Z", "idle": "1 min 30 s", "received": 0,
                     "sent": 0,
                 },
                 {
-                    "session": "romeo@example.org/phone", "client": "", "address": "192.0.2.7", "encrypted": True,
-                    "presence": "away (5)", "since": "2023-11-14T22:13:20Z", "idle": "1 min 30 s", "received": 1,
+                    "session": "romeo@example.org/phone", "client": "", "address": "192.0.2.7",
+                    "over": "TCP", "encrypted": True, "presence": "away (5)",
+                    "since": "2023-11-14T22:13:20Z", "idle": "1 min 30 s", "received": 1,
                     "sent": 0,
                 },
             ],

@@ -140,6 +140,13 @@ class Streams(WebSocketTestCase):
         juliet.send("<message to='{romeo}'><body>ay me</body></message>")
         romeo.expect("<message from='{juliet}'><body>ay me</body></message>")
 
+    def test_operators_see_it(self) -> None:
+        """Who has come how is in the list of sessions."""
+        self.come("romeo@example.org/orchard")
+        self.login("juliet@example.org/balcony", over="tcp")
+        rows = self.wait(self.server.server.operations.run("session list", {}))
+        self.assertEqual([row["over"] for row in rows], ["TCP", "WebSocket"])
+
     def test_errors_of_the_beginning(self) -> None:
         """RFC 7395 3.5: <open/> comes before the error, <close/> behind it."""
         for to, version, error in (

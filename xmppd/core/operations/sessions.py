@@ -127,6 +127,7 @@ def _row(session: Session, now: float) -> dict[str, Any]:
         "session": str(session.jid),
         "client": _client(session),
         "address": session.peer,
+        "over": session.over,
         "encrypted": session.secured,
         "presence": _presence(session),
         "since": format_datetime(session.bound_at),

@@ -44,6 +44,7 @@ class BoshStream(ClientStream):
     """
 
     __slots__ = ("_secured",)
+    over = "BOSH"
 
     def __init__(self, listener: ClientListener, secured: bool) -> None:
         super().__init__(listener)

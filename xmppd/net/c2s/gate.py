@@ -52,6 +52,11 @@ class Gate:
         return self._stream.peer
 
     @property
+    def over(self) -> str:
+        """See Output."""
+        return self._stream.over
+
+    @property
     def secured(self) -> bool:
         """See Output."""
         return self._stream.secured

@@ -7,7 +7,7 @@ to the :class:`~xmppd.core.sessions.Session`, which is the hot path of the serve
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from twisted.logger import Logger
 
@@ -55,6 +55,9 @@ class ClientStream(XmlStream):
         self.resumable = True  # whoever logged in can do so again
         self._bucket: TokenBucket | None = None
         self._counted = False
+
+    #: What carries streams of this kind.
+    over: ClassVar[str] = "TCP"
 
     @property
     def secured(self) -> bool:

@@ -27,6 +27,7 @@ class WebSocketStream(ClientStream):
     """
 
     __slots__ = ("_secured",)
+    over = "WebSocket"
 
     def __init__(self, listener: ClientListener, secured: bool, tls: TlsInfo | None) -> None:
         super().__init__(listener)
