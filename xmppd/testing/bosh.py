@@ -127,7 +127,7 @@ class BoshClient(Client):
         text = "".join(f" {k.rstrip('_').replace('__', ':')}='{v}'" for k, v in attributes.items() if v is not None)
         return f"<body xmlns='{NS}'{text}>{content}</body>".encode()
 
-    def post(self, content: str = "", **attributes: Any) -> int:
+    def post(self, content: str = "", **attributes: object) -> int:
         """Send a request, whatever else is under way; return its id.
 
         :param attributes: of the body; `__` stands for a colon.
@@ -221,7 +221,8 @@ class BoshClient(Client):
         else:
             self._opened_with = attributes
             begin = {"wait": "60", "hold": "1", "ver": "1.11", "xml__lang": "en", "xmpp__version": "1.0", **xbosh}
-            self.post(to=to, **{**begin, **attributes})
+            wanted: dict[str, Any] = {"to": to, **begin, **attributes}
+            self.post(**wanted)
         self._settle()
         if self._unread and self._unread[0].startswith("<stream:features"):
             self.features = self._unread.pop(0)
@@ -244,6 +245,14 @@ class BoshClient(Client):
         self._settle()
 
     def disconnect(self) -> None:
+        """Lose the session without closing the stream, so that the server knows it at once: by breaking the rules."""
+        if self.sid and not self.ended:
+            self.polls = False
+            self.rid += 1_000
+            self.post()
+        self.fade()
+
+    def fade(self) -> None:
         """Go without a word. The server misses it when `inactivity` is over."""
         self._leave()
         self.break_lines()

@@ -18,6 +18,12 @@ class BoshWalks(test_kills.Walks):
     def disturb(
         self, choice: random.Random, what: str, phone: test_kills.Phone, phones: Sequence[test_kills.Phone]
     ) -> None:
+        client = phone.client
+        assert isinstance(client, BoshClient)
+        if what == "cut" and choice.random() < 0.5:
+            client.fade()
+            phone.resumed = False
+            return
         super().disturb(choice, what, phone, phones)
         client = phone.client
         assert isinstance(client, BoshClient)
