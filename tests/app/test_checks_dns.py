@@ -53,7 +53,7 @@ class DnsTests(SynchronousTestCase):
     def check(
         self, records: Records, host: str = "example.org", **listen: tuple[str, ...]
     ) -> list[tuple[str, str, str]]:
-        settings = Settings(hosts={host: Host()}, listen=Listen(**(listen or {"c2s": ("tcp:5222",)})))
+        settings = Settings(hosts={host: Host(plugins=("-*",))}, listen=Listen(**(listen or {"c2s": ("tcp:5222",)})))
         found = self.findings(settings, records)
         self.zone = [line for finding in found[-1:] for line in finding.text.splitlines()]
         return [(finding.level, finding.text, finding.advice) for finding in found[:-1]]
@@ -105,7 +105,7 @@ class DnsTests(SynchronousTestCase):
 
     def test_components_have_to_be_found_by_other_servers(self) -> None:
         tables = {
-            "hosts": {"example.org": {"federate": False}},
+            "hosts": {"example.org": {"federate": False, "plugins": ["-*", "muc"]}},
             "components": {
                 "irc.example.org": {"secret": "x"},
                 "inside.example.org": {"secret": "x", "federate": False},
@@ -117,7 +117,7 @@ class DnsTests(SynchronousTestCase):
         found = self.findings(settings, records)
         self.assertEqual(
             [(finding.level, finding.subject) for finding in found],
-            [("ok", "zone of example.org"), ("ok", "DNS irc.example.org"), ("ok", "zone of irc.example.org")],
+            [("ok", "DNS irc.example.org"), ("ok", "zone of example.org"), ("ok", "zone of irc.example.org")],
         )
         self.assertEqual(
             found[-1].text.splitlines()[1:],
@@ -137,8 +137,13 @@ class DnsTests(SynchronousTestCase):
     def test_records_to_paste(self) -> None:
         """With the machine that some of them name already."""
         records = {C2S: srv(5222, "xmpp.example.org"), ("A", "xmpp.example.org"): A, ("A", "example.org"): A}
-        listen = {"c2s": ("tcp:5222",), "c2s_tls": ("tcp:443",), "s2s": ("tcp:5269",), "s2s_tls": ("tcp6:port=5270",)}
-        self.check(records, **listen)
+        listen: dict[str, Any] = {
+            "c2s": ("tcp:5222",),
+            "c2s_tls": ("tcp:443",),
+            "s2s": ("tcp:5269",),
+            "s2s_tls": ("tcp6:port=5270",),
+        }
+        self.check(records, "example.org", **listen)
         self.assertEqual(
             self.zone,
             [
@@ -183,5 +188,31 @@ class DnsTests(SynchronousTestCase):
             records = {C2S: srv(5222, "example.org"), ("A", "example.org"): A, ("TXT", name): old}
             warnings = [text for level, text, _ in self.check(records) if level == "warning"]
             self.assertEqual(len(warnings), count)
-        records = {("A", "example.org"): A, ("TXT", "_xmppconnect.example.org"): DNSServerError()}
-        self.assertEqual([level for level, _, _ in self.check(records)], ["hint"])
+        silent: Records = {("A", "example.org"): A, ("TXT", "_xmppconnect.example.org"): DNSServerError()}
+        self.assertEqual([level for level, _, _ in self.check(silent)], ["hint"])
+
+    def test_rooms_have_to_be_found_by_other_servers(self) -> None:
+        options = {"muc": {}, "email": {"domain": "mail.example.net"}}
+        host = Host(plugins=("-*", "muc", "email"), plugin_options=options)
+        settings = Settings(hosts={"example.org": host}, listen=Listen(s2s=("tcp:5269",), s2s_tls=("tcp:5270",)))
+        server = "_xmpp-server._tcp.example.org"
+        records = {("SRV", server): srv(5269, "xmpp.example.org"), ("A", "xmpp.example.org"): A}
+        *found, zone = self.findings(settings, records)
+        self.assertEqual(
+            [(finding.level, finding.subject) for finding in found],
+            [
+                ("ok", "DNS example.org"),
+                ("hint", "DNS example.org"),  # direct TLS
+                ("hint", "DNS conference.example.org"),
+                ("hint", "DNS mail.example.net"),
+            ],
+        )
+        record = "_xmpp-server._tcp.conference.example.org. 3600 IN SRV 0 5 5269 xmpp.example.org."
+        self.assertEqual(found[-2].advice, f"Add to the zone: {record}")
+        self.assertIn(record, zone.text.splitlines())
+        self.assertIn(record.replace("-server", "s-server").replace("69", "70"), zone.text.splitlines())
+
+    def test_settings_that_are_wrong_are_told_of_elsewhere(self) -> None:
+        for host in (Host(plugins=("mucc",)), Host(plugins=("-*", "muc"), plugin_options={"muc": {"x": 1}})):
+            settings = Settings(hosts={"example.org": host}, listen=Listen(s2s=("tcp:5269",)))
+            self.assertEqual(len(self.findings(settings, {})), 2)
