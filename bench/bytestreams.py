@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -110,7 +111,8 @@ async def streams(server: Proxied, count: int) -> list[tuple[socket.socket, sock
     pairs = []
     for number in range(count):
         digest = hashlib.sha1(f"s{number}{session.jid}u1@localhost/b".encode()).hexdigest()
-        target, requester = await asyncio.to_thread(lambda d=digest: (enter(server.proxy, d), enter(server.proxy, d)))
+        target = await asyncio.to_thread(enter, server.proxy, digest)
+        requester = await asyncio.to_thread(enter, server.proxy, digest)
         query = f"<query xmlns='{NS}' sid='s{number}'><activate>u1@localhost/b</activate></query>"
         iq = f"<iq type='set' id='a{number}' to='{PROXY}'>{query}</iq>"
         answer = await session.ask(iq.encode(), f"a{number}".encode())
@@ -143,10 +145,8 @@ class Flow:
 
 
 def _until_closed(work: Callable[[socket.socket], None], client: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):  # it was closed
         work(client)
-    except OSError:
-        pass  # it was closed
 
 
 def at_full_speed(client: socket.socket) -> None:

@@ -333,6 +333,17 @@ class Operators(ProxyTestCase):
         self.restart()
         self.assertTrue(requester.aborted and target.aborted and third.aborted)
 
+    def test_a_port_that_is_taken(self) -> None:
+        """Then it is closed, and says so; with other options it is there again."""
+        self.wait(self.network.accept("tcp:1080", lambda host: None))
+        with self.assertRaises(NoConnection):
+            self.wait(self.host.registry.reconfigure("bytestreams", {"listen": ["tcp:7778", "tcp:1080"]}))
+        self.assertEqual(list(self.network.doors), ["tcp:1080"])
+        self.romeo.send(QUERY)
+        self.expect_refusal("not-allowed", "cancel", id_="q")
+        self.wait(self.host.registry.reconfigure("bytestreams", {"listen": ["tcp:7777"]}))
+        self.visit()
+
     def test_other_ports(self) -> None:
         requester, target = self.stream()
         self.wait(self.host.registry.reconfigure("bytestreams", {"listen": ["tcp:1080", "tcp6:1080"]}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from xmppd.api.http import Response
@@ -19,6 +19,10 @@ class NoNetwork:
         raise NoConnection(f"{endpoint} can't be reached: there is no network")
 
     async def listen(self, endpoint: str, factory: Any) -> IPort:
+        """See INetwork."""
+        raise NoConnection(f"{endpoint} can't be opened: there is no network")
+
+    async def accept(self, endpoint: str, make: Callable[[str], Any | None]) -> IPort:
         """See INetwork."""
         raise NoConnection(f"{endpoint} can't be opened: there is no network")
 

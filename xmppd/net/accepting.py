@@ -64,10 +64,11 @@ class _Direct(tcp.Server):
     """A connection that was accepted. What is written goes out at once, as far as the kernel takes it."""
 
     SEND_LIMIT = _MOST
+    protocol: Any
     _size = _LEAST
 
     def doRead(self) -> Any:
-        """Read what is there. Python allocates in advance what it asks the kernel for, so that is what comes usually."""
+        """Read what is there. Python allocates in advance what it asks the kernel for: as much as usually comes."""
         size = self._size
         try:
             data = self.socket.recv(size)

@@ -147,6 +147,8 @@ class MemoryNetwork:
 
     async def accept(self, endpoint: str, make: Callable[[str], Any | None]) -> IPort:
         """See INetwork: tests connect to it by :meth:`visit`."""
+        if endpoint in self.doors:
+            raise NoConnection(f"{endpoint} can't be opened: the address is in use")
         self.doors[endpoint] = make
         return _Port(self.doors, endpoint)
 

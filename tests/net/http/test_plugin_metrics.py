@@ -10,6 +10,11 @@ from xmppd.net.http.plugin_metrics import plugin_figures
 from xmppd.testing import ServerTestCase
 
 OF_PLUGINS = {
+    "xmppd_bytestreams_activated_total",
+    "xmppd_bytestreams_connections",
+    "xmppd_bytestreams_octets_total",
+    "xmppd_bytestreams_refused_total",
+    "xmppd_bytestreams_streams",
     "xmppd_muc_deliveries_total",
     "xmppd_muc_devices",
     "xmppd_muc_loaded_rooms",
@@ -35,8 +40,8 @@ class Clumsy(Plugin):
 
 
 class PluginFigures(ServerTestCase):
-    plugins = (Chess, Clumsy, "muc")
-    hosts = ("example.org", "example.net")
+    plugins = (Chess, Clumsy, "bytestreams", "muc")
+    hosts = {"example.org": {}, "example.net": {"bytestreams": {"listen": ["tcp:7778"]}}}
 
     def told(self) -> dict[tuple[str, str], float]:
         families = plugin_figures(self.server.server)
