@@ -63,7 +63,6 @@ class _Accepted(Protocol):
 class _Direct(tcp.Server):
     """A connection that was accepted. What is written goes out at once, as far as the kernel takes it."""
 
-    SEND_LIMIT = _MOST
     protocol: Any
     _size = _LEAST
 
@@ -87,12 +86,13 @@ class _Direct(tcp.Server):
         """See ITransport."""
         waits = self.dataBuffer or self._tempDataLen or self.disconnecting or self._writeDisconnecting
         if data and self.connected and not waits:
-            sent = self.writeSomeData(data)
-            # If it failed, the next attempt fails as well, where Twisted expects it.
-            if not isinstance(sent, Exception):
-                if sent == len(data):
-                    return
-                data = data[sent:]
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                sent = 0  # it would block; or else the next attempt fails as well, where Twisted expects it
+            if sent == len(data):
+                return
+            data = data[sent:]
         super().write(data)
 
 
