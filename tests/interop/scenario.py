@@ -34,9 +34,14 @@ class LiveCase(unittest.IsolatedAsyncioTestCase):
     def setUpClass(cls) -> None:
         for library in ("slixmpp", "aioxmpp", "asyncio"):  # they log what the tests provoke
             logging.getLogger(library).setLevel(logging.CRITICAL)
-        cls.server = chosen()(cls.extra, cls.plain_without_tls)
+        cls.server = cls.server_class()(cls.extra, cls.plain_without_tls)
         cls.addClassCleanup(cls.server.remove)
         cls.server.start()
+
+    @classmethod
+    def server_class(cls) -> type[Server]:
+        """Return what the server is made of."""
+        return chosen()
 
     async def asyncSetUp(self) -> None:
         self.number = next(self._numbers)

@@ -45,7 +45,7 @@ def free_port() -> int:
 
 
 def write_certificate(folder: Path, domain: str) -> None:
-    """Write a self-signed ECDSA certificate for `domain` to server.crt and its key to server.key."""
+    """Write a self-signed ECDSA certificate for `domain` and names below it to server.crt and its key to server.key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
     now = datetime.datetime.now(datetime.UTC)
@@ -57,7 +57,7 @@ def write_certificate(folder: Path, domain: str) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain), x509.DNSName(f"*.{domain}")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -71,8 +71,8 @@ def write_certificate(folder: Path, domain: str) -> None:
 class Server:
     """A server process with its data in a temporary folder.
 
-    `c2s_port` speaks STARTTLS and `tls_port` direct TLS, both on `address`; `certificate` is what a
-    client must trust. `extra` is added to the configuration, in the server's own language.
+    `c2s_port` speaks STARTTLS, `tls_port` direct TLS and `https_port` HTTPS, all on `address`; `certificate` is
+    what a client must trust. `extra` is added to the configuration, in the server's own language.
     """
 
     name = ""
@@ -82,7 +82,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix=f"interop-{self.name}-"))
         self.certificate = self.folder / "server.crt"
         self.log = self.folder / "server.log"
-        self.c2s_port, self.tls_port = free_port(), free_port()
+        self.c2s_port, self.tls_port, self.https_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         write_certificate(self.folder, DOMAIN)
         self.configure(extra, plain_without_tls)
@@ -190,6 +190,7 @@ class Xmppd(Server):
     """This checkout, started by twistd."""
 
     name = "xmppd"
+    of_host = ""  # further settings of the host
 
     def configure(self, extra: str, plain_without_tls: bool) -> None:
         self.config = self.folder / "xmppd.toml"
@@ -202,10 +203,12 @@ plain_without_tls = {str(plain_without_tls).lower()}
 [listen]
 c2s = ["tcp:{self.c2s_port}:interface=127.0.0.1"]
 c2s_tls = ["tcp:{self.tls_port}:interface=127.0.0.1"]
+https = ["tcp:{self.https_port}:interface=127.0.0.1"]
 
 [hosts."{DOMAIN}"]
 certificate = "{self.certificate}"
 key = "{self.folder}/server.key"
+{self.of_host}
 
 [hosts."{DOMAIN}".register]
 registration = true
@@ -268,7 +271,12 @@ c2s_ports = {{ {self.c2s_port} }}
 c2s_direct_tls_ports = {{ {self.tls_port} }}
 s2s_ports = {{ }}
 http_ports = {{ }}
-https_ports = {{ }}
+https_ports = {{ {self.https_port} }}
+https_interfaces = {{ "127.0.0.1" }}
+https_ssl = {{ certificate = "{self.certificate}", key = "{self.folder}/server.key" }}
+http_default_host = "{DOMAIN}"
+cross_domain_bosh = true
+cross_domain_websocket = true
 modules_enabled = {{ {modules} }}
 modules_disabled = {{ "s2s" }}
 allow_registration = true
@@ -289,6 +297,12 @@ VirtualHost "{DOMAIN}"
 
     def add_user(self, name: str, password: str) -> None:
         self.tool("prosodyctl", "--config", str(self.config), "register", name, DOMAIN, password)
+
+
+class WebProsody(Prosody):
+    """With WebSocket and BOSH."""
+
+    modules = (*Prosody.modules, "bosh", "carbons", "smacks", "websocket")
 
 
 def chosen() -> type[Server]:

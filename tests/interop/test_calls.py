@@ -179,3 +179,72 @@ class Relays(scenario.LiveCase):
         for text in (self.coturn.log, self.server.log):
             self.assertNotIn(SECRET, text.read_text("utf-8", "replace"))
             self.assertNotIn(password[0], text.read_text("utf-8", "replace"))
+
+
+class Proposals(scenario.LiveCase):
+    """slixmpp proposes calls, by messages without type, text or hints."""
+
+    async def device(self, account: str, resource: str) -> Any:
+        """Return somebody's device, with what happens to calls in its queue."""
+        device: Any = SlixmppDevice(self.server, account, resource, scenario.PASSWORD)
+        self.addAsyncCleanup(device.disconnect)
+        device.calls = asyncio.Queue()
+        for plugin in ("xep_0280", "xep_0353"):
+            device.client.register_plugin(plugin)
+        for what in ("propose", "proceed", "retract"):
+            device.client.add_event_handler(f"jingle_message_{what}", self._heard(device.calls, what))
+        for what in ("received", "sent"):
+            device.client.add_event_handler(f"carbon_{what}", self._copied(device.calls, what))
+        await device.connect()
+        await device.client.plugin["xep_0280"].enable(timeout=PATIENCE)
+        device.presence()
+        await device.fence()
+        return device
+
+    @staticmethod
+    def _heard(calls: asyncio.Queue[Any], what: str) -> Any:
+        return lambda message: calls.put_nowait((what, message[f"jingle_{what}"]["id"]))
+
+    @staticmethod
+    def _copied(calls: asyncio.Queue[Any], what: str) -> Any:
+        def heard(message: Any) -> None:
+            inner = message[f"carbon_{what}"]
+            name = next(n for n in ("propose", "proceed", "retract") if inner.get_plugin(f"jingle_{n}", check=True))
+            calls.put_nowait((f"{name} {what}", inner[f"jingle_{name}"]["id"]))
+
+        return heard
+
+    async def hears(self, device: Any, what: str, sid: str) -> None:
+        """The next that it hears of a call is this."""
+        async with asyncio.timeout(PATIENCE):
+            self.assertEqual(await device.calls.get(), (what, sid))
+
+    async def test_all_devices_know(self) -> None:
+        romeo, juliet = await self.account("romeo"), await self.account("juliet")
+        orchard, garden = await self.device(romeo, "orchard"), await self.device(romeo, "garden")
+        phone, tablet = await self.device(juliet, "phone"), await self.device(juliet, "tablet")
+        calls = orchard.client.plugin["xep_0353"]
+        calls.propose(phone.bare, "call1", [("urn:xmpp:jingle:apps:rtp:1", "audio")])
+        rings = [await phone.calls.get(), await tablet.calls.get()]
+        self.assertIn(("propose", "call1"), rings)  # a copy to the other, if only one gets it (RFC 6121 8.5.2.1.1)
+        self.assertLessEqual(set(rings), {("propose", "call1"), ("propose received", "call1")})
+        await self.hears(garden, "propose sent", "call1")
+        phone.client.plugin["xep_0353"].proceed(orchard.full, "call1")
+        await self.hears(orchard, "proceed", "call1")
+        await self.hears(garden, "proceed received", "call1")
+        await self.hears(tablet, "proceed sent", "call1")
+
+    async def test_nothing_is_lost(self) -> None:
+        """She is away, and the server is killed: what was proposed comes, and that it was taken back."""
+        orchard = await self.device(await self.account("romeo"), "orchard")
+        juliet = await self.account("juliet")
+        calls = orchard.client.plugin["xep_0353"]
+        calls.propose(f"{juliet}@{server.DOMAIN}", "call2", [("urn:xmpp:jingle:apps:rtp:1", "video")])
+        calls.retract(f"{juliet}@{server.DOMAIN}", "call2")
+        await orchard.fence()
+        await orchard.disconnect()
+        await asyncio.to_thread(self.server.kill)
+        await asyncio.to_thread(self.server.start)
+        phone = await self.device(juliet, "phone")
+        await self.hears(phone, "propose", "call2")
+        await self.hears(phone, "retract", "call2")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop import scenario
-from tests.interop.device import PATIENCE
+from tests.interop.events import Events
 from tests.interop.scenario import PASSWORD
 from tests.interop.server import DOMAIN
 
@@ -25,17 +25,17 @@ FOLDER = Path(__file__).resolve().parent / "xmppjs"
 class Device:
     """A process with xmpp.js."""
 
-    def __init__(self, account: str, port: int, certificate: Path) -> None:
+    def __init__(self, account: str, service: str, certificate: Path) -> None:
         self.account = account
         self.agent = str(uuid.uuid4())
-        self._port, self._certificate = port, certificate
-        self._events: list[dict[str, Any]] = []
-        self._news = asyncio.Event()
+        self._service, self._certificate = service, certificate
+        self._events = Events(account)
+        self.event = self._events.wait_for
 
     async def start(self, password: str = PASSWORD) -> Device:
         """Let it log in."""
         options = {
-            "service": f"xmpp://localhost:{self._port}", "domain": DOMAIN, "username": self.account,
+            "service": self._service, "domain": DOMAIN, "username": self.account,
             "password": password, "resource": "tests", "agent": self.agent, "software": "xmpp.js",
         }  # fmt: skip
         self._process = await asyncio.create_subprocess_exec(
@@ -49,8 +49,7 @@ class Device:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            self._events.append(json.loads(line))
-            self._news.set()
+            self._events.add(json.loads(line))
 
     async def end(self) -> None:
         """End the process."""
@@ -64,23 +63,14 @@ class Device:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"action": action, **details}).encode() + b"\n")
 
-    async def event(self, name: str, /, **expected: Any) -> dict[str, Any]:
-        """Wait for an event, and forget all before it."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    for number, event in enumerate(self._events):
-                        if event["event"] == name and expected.items() <= event.items():
-                            del self._events[: number + 1]
-                            return event
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            raise AssertionError(f"{self.account} waited for {name} {expected}; came: {self._events}") from None
-
 
 class XmppJs(scenario.LiveCase):
     """Over STARTTLS, with SCRAM-SHA-1."""
+
+    @property
+    def service(self) -> str:
+        """Where it connects to."""
+        return f"xmpp://localhost:{self.server.c2s_port}"
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -93,7 +83,7 @@ class XmppJs(scenario.LiveCase):
     async def device(self, name: str, password: str = PASSWORD) -> Device:
         """Return a device that logs in to an account of its own."""
         account = await self.account(name)
-        device = await Device(account, self.server.c2s_port, self.server.certificate).start(password)
+        device = await Device(account, self.service, self.server.certificate).start(password)
         self.addAsyncCleanup(device.end)
         return device
 
@@ -155,9 +145,17 @@ class XmppJs(scenario.LiveCase):
     async def test_the_same_client_again(self) -> None:
         """A client that begins anew has the same address, and its earlier session is gone."""
         first, jid = await self.online("romeo")
-        second = Device(first.account, self.server.c2s_port, self.server.certificate)
+        second = Device(first.account, self.service, self.server.certificate)
         second.agent = first.agent
         await second.start()
         self.addAsyncCleanup(second.end)
         self.assertEqual((await second.event("online"))["jid"], jid)
         self.assertEqual((await first.event("error"))["condition"], "conflict")
+
+
+class XmppJsOverWebSocket(XmppJs):
+    """Over WebSocket (RFC 7395)."""
+
+    @property
+    def service(self) -> str:
+        return f"wss://{DOMAIN}:{self.server.https_port}/xmpp-websocket"

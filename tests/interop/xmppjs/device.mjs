@@ -1,7 +1,16 @@
 // A client with xmpp.js: told what to do by lines of JSON on its standard input, it tells by such lines what happens.
 
+import dns from "node:dns";
 import { createInterface } from "node:readline";
 import { client, xml } from "@xmpp/client";
+import WebSocket from "ws";
+
+// Node.js has one of its own from release 22 on, which can't be torn down.
+globalThis.WebSocket = WebSocket;
+
+// All names are this machine.
+const { lookup } = dns;
+dns.lookup = (name, ...rest) => lookup("127.0.0.1", ...rest);
 
 const { agent, software, ...options } = JSON.parse(process.argv[2]);
 const userAgent = xml("user-agent", { id: agent }, xml("software", {}, software));
@@ -36,7 +45,10 @@ xmpp.on("stanza", (stanza) => {
 const actions = {
   presence: () => xmpp.send(xml("presence")),
   send: ({ to, id, body }) => xmpp.send(xml("message", { to, id, type: "chat" }, xml("body", {}, body))),
-  lose: () => xmpp.socket.socket?.destroy() ?? xmpp.socket.destroy(),
+  lose: () => {
+    const socket = xmpp.socket.socket ?? xmpp.socket;
+    (socket.terminate ?? socket.destroy).call(socket); // of a WebSocket, or of TCP
+  },
   stop: () => xmpp.stop(),
 };
 
