@@ -21,6 +21,8 @@ from xmppd.wire import ns
 __all__ = ["BoshClient", "Line"]
 
 NS = "http://jabber.org/protocol/httpbind"
+#: Errors of streams that BOSH has words of its own for.
+_CONDITIONS = ("host-gone", "host-unknown", "system-shutdown")
 _LENGTH = re.compile(rb"(?im)^content-length: *(\d+)\r?$")
 _START_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 
@@ -233,7 +235,10 @@ class BoshClient(Client):
     def expect_closed(self, error: str | None = None) -> None:
         """See Client: the session is over."""
         self._settle()
-        if error is not None:
+        if error in _CONDITIONS:
+            if self.last.get("condition") != error:
+                raise FailTest(f"{self.name} expected the session to end with {error}, but it is {self.last}")
+        elif error is not None:
             self.expect(f"<stream:error><{error} xmlns='{ns.STREAM_ERRORS}'/>{{...}}</stream:error>")
         self.expect_nothing()
         if not self.ended:

@@ -191,7 +191,7 @@ class BoshSession:
         until = until or now
         window = self.window
         answers = []
-        while window.due(until, bool(self._output)):
+        while not self.ending and window.due(until, bool(self._output)):
             elements = self._next_output() if window.carries and self._output else ()
             attributes = self._next_attributes(now)
             body = write_body(elements, attributes) if elements or attributes else EMPTY
