@@ -46,7 +46,5 @@ class Counts:
         found = {(name,): self._by_class[number] for number, name in enumerate(_CLASSES, 1)}
         yield counters("xmppd_http_requests", "HTTP requests, by the class of the code they got.", ("code",), found)
         seconds = {(path or "other",): measured for path, measured in self._seconds.items()}
-        text = (
-            "Time from the head of an HTTP request to the end of its answer; BOSH holds some on purpose."
-        )
+        text = "Time from the head of an HTTP request to the end of its answer; BOSH holds some on purpose."
         yield histograms("xmppd_http_request_seconds", text, ("path",), seconds)

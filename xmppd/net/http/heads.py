@@ -46,7 +46,7 @@ def unfinished(head: bytes, limit: int) -> int:
     :param limit: octets that a head may have.
     """
     if _BAD.search(head, 0, limit):
-        return 400
+        return BadRequest.of(head).code
     if len(head) < limit:
         return 0
     return 431 if b"\r\n" in head[:limit] else 414
