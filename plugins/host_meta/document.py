@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import idna
 
@@ -45,7 +46,7 @@ def _connections(options: HostMetaOptions, web: IWeb, listening: IListening) -> 
     )
     for rel, url, scheme, priority in urls:
         if url.startswith(scheme):  # XEP-0156 section 2.2: no others are told
-            yield Link(rel=rel, href=url, priority=priority, weight=options.weight)
+            yield Link(rel=rel, href=url, priority=priority, weight=options.weight, ips=options.web_ips)
     yield from (link for link in options.links if options.ips or not link.port)
 
 
@@ -54,7 +55,7 @@ def _written(link: Link, domain: str, options: HostMetaOptions) -> Mapping[str, 
     ips = link.ips or options.ips
     if options.ips and link.rel.startswith(CONNECTIONS):
         said |= {"ips": list(ips), "priority": link.priority, "weight": link.weight}
-        said["sni"] = link.sni or options.sni or _ascii(domain)
+        said["sni"] = link.sni or options.sni or urlsplit(link.href).hostname or _ascii(domain)
         ech = link.ech or options.ech
         if ech:
             said["ech"] = ech

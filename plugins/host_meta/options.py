@@ -51,7 +51,7 @@ class Link(Options):
     port: int = Field(0, ge=0, le=65_535, description="The port, for connections that have no URL.")
     priority: int = Field(10, ge=0, le=65_535, description="The lower, the sooner it is tried.")
     weight: int = Field(50, ge=0, le=65_535, description="Its share among those of the same priority.")
-    sni: str = Field("", description="The name that is sent in TLS; empty: that of the host.")
+    sni: str = Field("", description="The name that is sent in TLS; empty: as for what is ours.")
     ech: str = Field("", description="Its configuration of Encrypted Client Hello, in base64.")
     ips: Addresses = Field((), description="Its addresses; empty: those of the host.")
 
@@ -70,7 +70,8 @@ class HostMetaOptions(Plugin.Options):
     those that know XEP-0487 look nowhere else: not into the DNS either."""
 
     ips: Addresses = Field((), description="All addresses of this server; empty: XEP-0156 alone is spoken.")
-    sni: str = Field("", description="The name that is sent in TLS; empty: the domain.")
+    web_ips: Addresses = Field((), description="Addresses of what `http_url` names, if they are others.")
+    sni: str = Field("", description="The name that is sent in TLS; empty: the one in the URL, or the domain.")
     ech: str = Field("", description="The configuration of Encrypted Client Hello, in base64, if there is one.")
     pins: Annotated[tuple[str, ...], AfterValidator(_pins)] = Field(
         (),

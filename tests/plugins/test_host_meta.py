@@ -117,7 +117,8 @@ class HostMeta2(Case):
         """Return settings that say what the example says."""
         other = {"priority": 5, "ips": ["192.0.2.9"]}
         return {
-            "ips": IPS, "ttl_seconds": 3000, "pins": [PIN], "ech": ECH, "tls_port": 443, "s2s_tls_port": 443,
+            "ips": IPS, "ttl_seconds": 3000, "pins": [PIN], "ech": ECH, "sni": "example.org",
+            "tls_port": 443, "s2s_tls_port": 443,
             "links": [
                 {"rel": f"{ALT}quic", "port": 443, "priority": 5},
                 {"rel": f"{ALT}s2s-websocket", "href": "wss://other.example.org/s2s-xmpp-websocket", "priority": 15},
@@ -148,6 +149,13 @@ class HostMeta2(Case):
                 "lrdd": {"template": "https://example.org/finger?{uri}"},
             },
         )  # fmt: skip
+
+    def test_a_proxy(self) -> None:
+        """Where HTTP is reached by another name, that one is sent, and its machine may be another one."""
+        self.reconfigure(ips=IPS, web_ips=["192.0.2.7"], s2s_tls_port=0)
+        links = {name: (link["ips"], link["sni"]) for name, link in self.links().items()}
+        ours = (IPS, "example.org")
+        self.assertEqual(links, {"tls": ours, "s2s-tls": ours, "websocket": (["192.0.2.7"], "other.example.org")})
 
     def test_in_xml_nothing_of_it(self) -> None:
         """Nor what has no URL: software that knows XEP-0156 alone reads this."""
