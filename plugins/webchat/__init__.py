@@ -88,9 +88,11 @@ class Webchat(Plugin):
     @http_get(PATH)
     async def answer(self, request: Request) -> Response:
         """Send the page, what belongs to it, or a file of the package: those that were found, and nothing else."""
+        name = request.path.removeprefix(PATH)
+        if not name:
+            await self._look_for_changes()
         package = await self._found()
         assets = f"{PATH}{package.mark}"
-        name = request.path.removeprefix(PATH)
         if not name:
             body = html(self.options.title or str(self.host.jid), self.options.language, assets)
             return _fresh(request, body, "text/html; charset=utf-8", {"Content-Security-Policy": self._policy()})
@@ -102,6 +104,13 @@ class Webchat(Plugin):
         if mark != package.mark or name not in package.files:
             raise HttpError(HTTPStatus.NOT_FOUND)
         return await self._file(request, name, package.files[name], self._compressed / package.mark)
+
+    async def _look_for_changes(self) -> None:
+        """Who opens the page gets the files there are now: an update of converse.js needs nothing but its files."""
+        package = self._package
+        if package is not None and await self.host.in_thread(package.is_other):
+            await self._look()
+            self._tell()
 
     async def _found(self) -> Package:
         if self._package is None and self.clock.seconds() >= self._looked_at + _LOOK_AGAIN_SECONDS:

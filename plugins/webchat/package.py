@@ -53,11 +53,17 @@ class Package:
     :ivar version: the release, as the package tells it.
     :ivar mark: another one whenever a file is another one; goes into paths, so that browsers may keep files for ever.
     :ivar files: by the name relative to the package's ``dist``.
+    :ivar written: when its script was, in nanoseconds since the epoch.
     """
 
     version: str
     mark: str
     files: Mapping[str, File]
+    written: int
+
+    def is_other(self) -> bool:
+        """Have the files been replaced since they were read? It looks at the disk."""
+        return _written(self.files[SCRIPT].path) != self.written
 
 
 def read(folder: Path) -> Package:
@@ -81,7 +87,14 @@ def read(folder: Path) -> Package:
     for name in (SCRIPT, STYLE):
         if name not in files:
             raise NoPackage(f"{dist} has no {name}: it is not converse.js as it is published, with all of its files")
-    return Package(version, f"{version}-{seen.hexdigest()[:12]}", files)
+    return Package(version, f"{version}-{seen.hexdigest()[:12]}", files, _written(files[SCRIPT].path))
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _version(dist: Path) -> str:

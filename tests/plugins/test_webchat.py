@@ -10,7 +10,8 @@ from tempfile import mkdtemp
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from zope.interface import provider
 
 from tests.plugins.kit import PluginTestCase
 from xmppd.api.http import Headers, Request
@@ -46,7 +47,7 @@ def write_package(folder: Path) -> Path:
 class WebchatTestCase(PluginTestCase):
     """A host with the plugin, and the package beside it."""
 
-    plugins: Any = ("webchat",)
+    plugins = ("webchat",)
     options: ClassVar[dict[str, Any]] = {}
     of_host: ClassVar[dict[str, Any]] = {"http_url": "https://chat.example.org:5281"}
 
@@ -54,15 +55,17 @@ class WebchatTestCase(PluginTestCase):
         self.folder = Path(mkdtemp())
         self.package = write_package(self.folder / "package")
         self.logged: list[tuple[LogLevel, str]] = []
-        globalLogPublisher.addObserver(self._log)
-        self.addCleanup(globalLogPublisher.removeObserver, self._log)
-        options = {"files": str(self.package), **self.options}
-        self.hosts = {"example.org": {**self.of_host, "webchat": options}}
-        super().setUp()
 
-    def _log(self, event: Any) -> None:
-        if event.get("log_namespace") == "xmppd.plugins.webchat":
-            self.logged.append((event["log_level"], event["log_format"]))
+        @provider(ILogObserver)  # type: ignore[untyped-decorator]
+        def observe(event: Any) -> None:
+            if event.get("log_namespace") == "xmppd.plugins.webchat":
+                self.logged.append((event["log_level"], event["log_format"]))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        options = {"files": str(self.package), **self.options}
+        type(self).hosts = {"example.org": {**self.of_host, "webchat": options}}
+        super().setUp()
 
     def get(self, path: str, **headers: str) -> Answer:
         """Return the answer to a request."""
@@ -188,11 +191,21 @@ class Served(WebchatTestCase):
         kept = self.host.data_dir / "webchat" / "example.org"
         self.assertEqual([path.name for path in kept.iterdir()], [assets.rpartition("/")[2]])
         (self.package / "dist" / "converse.min.js").write_bytes(b"other")
-        self.wait(self.plugin("webchat").reconfigured(None))
+        os.utime(self.package / "dist" / "converse.min.js", (2, 2))
+        self.get("/chat/")
         self.assertNotEqual(self.assets(), assets)
         self.assertEqual(self.get(f"{assets}/converse.min.js").code, 404)
         self.assertEqual(self.get(f"{self.assets()}/converse.min.js", Accept_Encoding="gzip").code, 200)
         self.assertEqual([path.name for path in kept.iterdir()], [self.assets().rpartition("/")[2]])
+
+    def test_files_taken_away(self) -> None:
+        (self.package / "dist" / "converse.min.js").unlink()
+        self.assertEqual(self.get("/chat/").code, 503)
+        (problem,) = self.problems()
+        self.assertIn("has no converse.min.js", problem)
+        write_package(self.package)
+        self.clock.advance(11)
+        self.assertEqual(self.get("/chat/").code, 200)
 
     def test_no_room_for_compressed(self) -> None:
         (self.host.data_dir / "webchat").parent.mkdir(parents=True, exist_ok=True)
@@ -255,6 +268,7 @@ class NoGuests(WebchatTestCase):
 
 
 class NotReached(WebchatTestCase):
+    config: ClassVar[Any] = {"listen": {"c2s": ["tcp:5222"], "http": ["tcp:5280:interface=127.0.0.1"]}}
     of_host: ClassVar[dict[str, Any]] = {}
 
     def test_told(self) -> None:
@@ -278,9 +292,7 @@ class NoFiles(WebchatTestCase):
 class LaterFiles(WebchatTestCase):
     """The package is put where it belongs after the server was started."""
 
-    def setUp(self) -> None:
-        self.options = {"files": "beside/converse"}
-        super().setUp()
+    options: ClassVar[dict[str, Any]] = {"files": "beside/converse"}
 
     def test_found(self) -> None:
         (problem,) = self.problems()
@@ -296,7 +308,7 @@ class LaterFiles(WebchatTestCase):
 class Folders(PluginTestCase):
     """Which folders are taken for the package."""
 
-    plugins: Any = ()
+    plugins = ()
 
     def setUp(self) -> None:
         super().setUp()
@@ -357,7 +369,7 @@ class Folders(PluginTestCase):
 
 
 class Parts(PluginTestCase):
-    plugins: Any = ()
+    plugins = ()
 
     def test_options(self) -> None:
         for wrong in (
