@@ -7,8 +7,7 @@ from typing import ClassVar
 from tests.plugins.managed import SM, ManagedTestCase
 from xmppd.api import ISession, Message, Plugin
 from xmppd.api.archive import IArchive
-from xmppd.testing import Client
-from xmppd.testing.case import ClassSource
+from xmppd.testing import ClassSource, Client
 from xmppd.wire import ns
 from xmppd.wire.jid import Jid
 

@@ -145,6 +145,7 @@ class Streams(WebSocketTestCase):
         self.come("romeo@example.org/orchard")
         self.login("juliet@example.org/balcony", over="tcp")
         rows = self.wait(self.server.server.operations.run("session list", {}))
+        assert isinstance(rows, list)
         self.assertEqual([row["over"] for row in rows], ["TCP", "WebSocket"])
 
     def test_errors_of_the_beginning(self) -> None:
