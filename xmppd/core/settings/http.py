@@ -19,8 +19,8 @@ class Listen(Section):
 
     `tcp:5222` is every IPv4 address, `tcp6:5222` every IPv6 address (and on most systems IPv4 too),
     `tcp:5222:interface=127.0.0.1` one address, `systemd:domain=INET6:name=xmppd-c2s` a socket that systemd has
-    opened. Without this table it is `c2s = ["tcp:5222"]`, `c2s_tls = ["tcp:5223"]`, `s2s = ["tcp:5269"]`,
-    `http = ["tcp:5280:interface=127.0.0.1"]` and `https = ["tcp:5281"]`; with it, what is not written is not served."""
+    opened. Without this table it is port 5222 for `c2s`, 5223 for `c2s_tls`, 5269 for `s2s`, 5281 for `https`, and
+    5280 of loopback for `http`; with it, what is not written is not served."""
 
     c2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Clients, with STARTTLS (RFC 6120)."""
