@@ -219,8 +219,9 @@ class Stream:
 
     def passed(self, octets: int) -> float:
         """Note that so many were relayed; return the seconds to wait before there are more."""
-        self._active_at = self._seconds()
-        return max(bucket.take(octets) for bucket in self.buckets) if self.buckets else 0.0
+        wait = max(bucket.take(octets) for bucket in self.buckets) if self.buckets else 0.0
+        self._active_at = self._seconds() + wait  # who is made to wait isn't idle
+        return wait
 
     def ended(self, party: Connection) -> None:
         """One side has sent all that it will: the other is told, as TCP does, and may still send."""

@@ -308,6 +308,17 @@ class Rates(ProxyTestCase):
         (rate,) = self.rate(pair)
         self.assertNear(rate, 200_000)
 
+    def test_who_is_made_to_wait_is_not_idle(self) -> None:
+        self.wait(self.host.registry.reconfigure("bytestreams", {"octets_per_second": 1000, "idle_seconds": 20}))
+        requester, target = self.stream()
+        requester.send(MUCH[:200_000])
+        self.pump(130)  # the first 65,536 octets make it wait for a minute
+        self.assertFalse(requester.closed)
+        self.pump(100)
+        self.assertEqual(target.take(), MUCH[:200_000])
+        self.pump(30)
+        self.assertTrue(requester.aborted and target.aborted)
+
     def test_who_does_not_read_is_not_read_on(self) -> None:
         """A pause for the rate ends while there is one for the other side, which goes on."""
         requester, target = self.stream()
