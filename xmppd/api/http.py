@@ -65,6 +65,7 @@ class Request:
     :ivar host: the Host field without a port, in lower case; or "".
     :ivar peer: the network address it came from; behind reverse proxies that the settings trust, the client's.
     :ivar secure: does TLS protect it on its way from the client, as far as the server, or a trusted proxy, can tell?
+    :ivar head: was it a HEAD? Then the body of the answer is not sent; only who sends clients elsewhere needs to know.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Request:
     host: str = ""
     peer: str = ""
     secure: bool = False
+    head: bool = False
 
     @property
     def type(self) -> str:

@@ -200,6 +200,11 @@ class Component(Plugin):
         """The component's address."""
         return Jid.parse(self.options.domain or f"{self.label or self.name}.{self.host.jid}")
 
+    @property
+    def offered(self) -> bool:
+        """Is there anything for clients? If not, lists of services leave it out. Looked at each time."""
+        return True
+
     def message(self, message: Message) -> Awaitable[None] | None:
         """Take a message to the domain or any address in it. Unless overridden, refused."""
         raise _unavailable()

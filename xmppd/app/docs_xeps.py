@@ -161,6 +161,10 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " server was started is not known to components until they or their servers send it again.",
     ),
     359: ("Unique and Stable Stanza IDs", "Ids of archives; those that claim to be ours are taken out."),
+    363: (
+        "HTTP File Upload",
+        "What is signed is in the URL, so there are no headers to be sent. S3 answers a put with 200, not 201.",
+    ),
     368: ("SRV records for XMPP over TLS", "For clients and servers. `xmppctl check` tells which records are missing."),
     386: (
         "Bind 2",

@@ -110,7 +110,7 @@ class Registry:
         return {
             plugin.jid: plugin.identities[0][2] if plugin.identities else plugin.name
             for plugin in self.loaded()
-            if isinstance(plugin, Component)
+            if isinstance(plugin, Component) and plugin.offered
         }
 
     def load_class(self, name: str) -> type[Plugin]:

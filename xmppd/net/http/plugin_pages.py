@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -81,23 +81,12 @@ class _PluginDoor:
         spawn(self._respond(exchange))
 
     async def _respond(self, exchange: Exchange) -> None:
-        body = () if self.most is not None else (exchange.stream or _Nothing(),)
+        body = () if exchange.stream is None else (exchange.stream,)
         answer = await answer_of(request_of(exchange), self._handler, *body)
         if isinstance(answer, FileAnswer):
             send_file(exchange, answer)
         else:
             exchange.respond(answer)
-
-
-class _Nothing:
-    """A body that a request doesn't have."""
-
-    length = 0
-
-    async def __aiter__(self) -> Any:
-        """See Body."""
-        return
-        yield b""
 
 
 def request_of(exchange: Exchange) -> Request:
@@ -111,6 +100,7 @@ def request_of(exchange: Exchange) -> Request:
         host=exchange.host,
         peer=exchange.peer,
         secure=exchange.secure,
+        head=exchange.method == "HEAD",
     )
 
 
