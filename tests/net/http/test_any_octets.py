@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -65,13 +66,14 @@ def outcome(pieces: list[bytes]) -> Any:
 
 
 WORDS = [
-    b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"PRI", b"BREW", b" ", b" ", b"/", b"/s", b"*", b"http://a/s",
-    b" HTTP/1.1", b" HTTP/1.0", b" HTTP/2.0", b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\t", b"\0", b"\x80", b":",
-    b"Host: a\r\n", b"Host: b\r\n", b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b"Content-Length: 99\r\n",
-    b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"hello", b"5\r\nhello\r\n",
-    b"0\r\n\r\n", b"0\r\n", b"2;a=b\r\nhi\r\n", b"X: y\r\n", b"Connection: upgrade\r\nUpgrade: h2c\r\n", b"x" * 300,
-    b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\n", b"PUT /s HTTP/1.1\r\nHost: a\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"PRI", b"BREW", b" ", b" ", b"/", b"/s", b"*",
+    b"http://a/s", b" HTTP/1.1", b" HTTP/1.0", b" HTTP/2.0", b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\t", b"\0",
+    b"\x80", b":", b"Host: a\r\n", b"Host: b\r\n", b"Content-Length: 5\r\n", b"Content-Length: 0\r\n",
+    b"Content-Length: 99\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n",
+    b"Connection: close\r\n", b"hello", b"5\r\nhello\r\n", b"0\r\n\r\n", b"0\r\n", b"2;a=b\r\nhi\r\n", b"X: y\r\n",
+    b"Connection: upgrade\r\nUpgrade: h2c\r\n", b"x" * 300, b"GET / HTTP/1.1\r\nHost: a\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\n", b"PUT /s HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
 ]  # fmt: skip
 octets = st.lists(st.sampled_from(WORDS) | st.binary(max_size=3), max_size=14).map(b"".join)
@@ -83,13 +85,14 @@ class AnyOctets(SynchronousTestCase):
     def test_cut(self, data: bytes, draw: st.DataObject) -> None:
         places = draw.draw(st.lists(st.integers(0, len(data)), max_size=6).map(sorted))
         cuts = [0, *places, len(data)]
-        pieces = [data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        pieces = [data[a:b] for a, b in pairwise(cuts)]
         self.assertEqual(outcome(pieces), outcome([data]), pieces)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     @given(octets)
     @example(
-        b"POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\r\n\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.0\r\n\r\n"
+        b"POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\n\r\n\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.0\r\n\r\n"
     )
     @example(b"BREW / HTTP/1.1\r\nX\n\r\n\r\n")
     @settings(max_examples=200)

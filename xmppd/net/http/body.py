@@ -33,6 +33,13 @@ class StreamedBody:
         self._whole = self._lost = False
         self._waiter: Deferred[None] | None = None
 
+    @classmethod
+    def nothing(cls) -> StreamedBody:
+        """Return a body that a request doesn't have."""
+        body = cls(0, _do_nothing, _do_nothing)
+        body.end()
+        return body
+
     # The reader's side
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -83,3 +90,7 @@ class StreamedBody:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.callback(None)
+
+
+def _do_nothing() -> None:
+    """There is nobody to be told."""

@@ -183,10 +183,12 @@ class Connection(Timed):
         door = self.server.routes.find(exchange)
         exchange.cors = door.cors
         exchange.began = self.server.clock.seconds()
+        self._most = most = door.most
         if length == 0:
+            if most is None:
+                exchange.stream = StreamedBody.nothing()
             self._enter(exchange, door)
             return
-        self._most = most = door.most
         if most is not None and length is not None and length > most:
             raise BadRequest(413)
         self._incoming = exchange
