@@ -23,6 +23,8 @@ __all__ = ["BoshClient", "Line"]
 NS = "http://jabber.org/protocol/httpbind"
 #: Errors of streams that BOSH has words of its own for.
 _CONDITIONS = ("host-gone", "host-unknown", "system-shutdown")
+#: Characters that one request holds at most, but for a single element.
+_MOST = 16_384
 _LENGTH = re.compile(rb"(?im)^content-length: *(\d+)\r?$")
 _START_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 
@@ -40,20 +42,22 @@ class Line:
         self._answered = answered
         self._buffer = b""
 
-    def post(self, body: bytes, path: str, *fields: str) -> None:
+    def post(self, body: bytes, path: str, *fields: str, method: str = "POST") -> None:
         """Send a request."""
         self.busy = True
         head = "".join(f"{field}\r\n" for field in ("Host: example.org", f"Content-Length: {len(body)}", *fields))
-        self.transport.receive(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        self.transport.receive(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
 
     def _deliver(self, data: bytes) -> None:
         self._buffer += data
         while True:
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
             length = _LENGTH.search(head)
-            if not end or length is None or len(rest) < int(length[1]):
+            if not end or (length is None and b" 204 " not in head[:20]):
                 return
-            size = int(length[1])
+            size = int(length[1]) if length is not None else 0
+            if len(rest) < size:
+                return
             self._buffer = rest[size:]
             self.busy = False
             self._answered(self, int(head.split()[1]), head.decode(), rest[:size])
@@ -178,7 +182,10 @@ class BoshClient(Client):
     def _go_on(self) -> None:
         """Send what waits, or nothing, so that there is a request for the server to answer."""
         if self._queue and len(self.waiting) < int(self.terms["requests"]):
-            queue, self._queue = self._queue, []
+            size = 1
+            while size < len(self._queue) and sum(map(len, self._queue[: size + 1])) < _MOST:
+                size += 1
+            queue, self._queue = self._queue[:size], self._queue[size:]
             self.post("".join(queue))
         elif not self.waiting and self.polls and "0" not in (self.terms["wait"], self.terms["hold"]):
             self.post()

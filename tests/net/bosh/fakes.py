@@ -49,6 +49,7 @@ class FakeStream:
     """The stream above a session: notes what comes."""
 
     limit = 1_000_000
+    account = "romeo@example.org"
 
     def __init__(self) -> None:
         self.heard = False

@@ -1,4 +1,4 @@
-"""The rules of a session: order, waiting, repeating, acknowledging, keys, pauses, the end (XEP-0124 sections 8 to 15)."""
+"""The rules of a session: order, waiting, repeating, acknowledging, keys, pauses, the end (XEP-0124, 8 to 15)."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class Bosh(Section):
     """How often a client may repeat requests, in a row without a new one, before it is cut off with
     `policy-violation`."""
     body_octets: Annotated[int, Field(ge=16_384)] = 524_288
-    """Largest request. A larger one gets 413. Before login it is as much as one stanza and the start of a stream may be
-    large then."""
+    """Largest request. A larger one gets 413. Before login one may hold as much as a stanza may have then
+    (`stanza_octets_before_auth` of `[limits]`)."""
     answer_octets: Annotated[int, Field(ge=16_384)] = 262_144
     """An answer with so many octets is not made any longer; the rest waits for the next request. Answers are kept until
     it is known that they have come."""

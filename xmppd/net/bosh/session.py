@@ -111,12 +111,14 @@ class BoshSession:
         now = self.sessions.clock.seconds()
         attributes = body.attributes
         request = Request(rid, body, exchange, now)
+        stream = self.stream
         try:
+            if stream is not None and stream.account is None:
+                self.sessions.check_size(body)
             repeat = self.window.arrive(request, len(attributes) > 2 and self._in_addition(attributes))
         except BindingError as error:
             self._refuse(error, exchange)
             return
-        stream = self.stream
         if stream is not None:
             stream.heard = True
         if repeat is None:

@@ -80,6 +80,7 @@ class BoshSessions:
         attributes = body.attributes
         rid = rid_of(body)
         self._check(exchange, attributes)
+        self.check_size(body)
         terms = self._terms(attributes)
         media_type = attributes.get("content")
         if media_type is not None and _MEDIA_TYPE.fullmatch(media_type) is None:
@@ -124,6 +125,14 @@ class BoshSessions:
             raise BindingError("see-other-uri", content=b"<uri>%b</uri>" % uri.encode())
         error = StreamError(StreamCondition.POLICY_VIOLATION, "XMPP over BOSH has to be encrypted here: use https")
         raise BindingError("remote-stream-error", str(error), error.to_bytes())
+
+    def check_size(self, body: Body) -> None:
+        """Check a request of a client that has not logged in.
+
+        :raises BindingError: `policy-violation`: it is larger than anything that such a client has to say.
+        """
+        if len(body.content) > self.listener.limits_before.stanza:
+            raise BindingError("policy-violation", "the request is too large for a client that has not logged in")
 
     def _terms(self, attributes: dict[str, str]) -> Terms:
         settings = self.settings
