@@ -66,7 +66,7 @@ class Pen(Plugin):
 
 
 class WebCase(ServerTestCase):
-    plugins: ClassVar = (Paper,)
+    plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = (Paper,)
 
     def fetch(self, path: str, body: str = "", method: str = "GET", **headers: str) -> Response:
         fields = "".join(f"{name.replace('_', '-')}: {value}\n" for name, value in headers.items())

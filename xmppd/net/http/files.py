@@ -62,7 +62,7 @@ def file_answer(method: str, asked: Mapping[str, str], response: Response) -> An
     own = {name.lower(): value for name, value in response.headers.items()}
     known = {"etag": tag, "last-modified": formatdate(modified, usegmt=True), "accept-ranges": "bytes", **own}
     headers = tuple((name.encode(), value.encode("latin-1")) for name, value in known.items())
-    if _unchanged(asked, known["etag"], modified):
+    if method in ("GET", "HEAD") and _unchanged(asked, known["etag"], modified):
         file.close()
         return Answer(b"", 304, b"", headers)
     part = _part(method, asked, known["etag"], modified, found.st_size)

@@ -82,7 +82,7 @@ class _PluginDoor:
 
     async def _respond(self, exchange: Exchange) -> None:
         body = () if exchange.stream is None else (exchange.stream,)
-        answer = await answer_of(request_of(exchange), self._handler, *body)
+        answer = await answer_of(request_of(exchange), self._handler, *body, method=exchange.method)
         if isinstance(answer, FileAnswer):
             send_file(exchange, answer)
         else:
@@ -163,16 +163,17 @@ def _path_for(path: str, table: Iterable[tuple[str, str]]) -> str:
     return max(found, key=len, default="")
 
 
-async def answer_of(asked: Request, handler: Handler, *body: Body) -> Answer | FileAnswer:
+async def answer_of(asked: Request, handler: Handler, *body: Body, method: str = "") -> Answer | FileAnswer:
     """Ask a handler; what goes wrong becomes an error, and is logged with the plugin's name.
 
     :param body: for a handler that takes the body while it comes.
+    :param method: what the client has said, if that is something else than the plugin sees.
     """
     try:
         outcome = handler(asked, *body)
         response: Response = outcome if isinstance(outcome, Response) else await outcome
         if response.path is not None:
-            return file_answer(asked.method, asked.headers, response)
+            return file_answer(method or asked.method, asked.headers, response)
         headers = tuple((name.encode(), value.encode("latin-1")) for name, value in response.headers.items())
         return Answer(response.body, response.status, response.type.encode("latin-1"), headers)
     except HttpError as error:
