@@ -149,6 +149,11 @@ class Person:
         await box.fill(text)
         await box.press("Enter")
 
+    async def encrypt(self) -> None:
+        """Encrypt what they say from now on, where they are."""
+        await self._place.locator(".toggle-omemo").click()
+        await self._place.locator(".toggle-omemo .fa-lock").wait_for()
+
     async def send_file(self, path: Path) -> None:
         """Send a file, where they are."""
         await self._place.locator("input[type=file]").first.set_input_files(path)

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,8 @@ from tests.interop import scenario, server
 from tests.interop.device import PATIENCE
 from tests.interop.slix import SlixmppDevice, answered
 from tests.markdown import ROOT, Page
+from xmppd.app.checks_relays import check_relays
+from xmppd.core.settings_file import load
 from xmppd.plugins.external_services.credentials import credentials_for
 from xmppd.plugins.external_services.options import Service
 from xmppd.wire.jid import Jid
@@ -29,6 +32,7 @@ from xmppd.wire.jid import Jid
 NS = "urn:xmpp:extdisco:2"
 SECRET = "a long random text"
 ADDRESS = "127.0.0.1"
+_GOOD = "it relays for those with our credentials"
 
 
 class Coturn:
@@ -169,6 +173,20 @@ class Relays(scenario.LiveCase):
         current = credentials_for(turn, SecretStr(SECRET), Jid.parse(self.romeo.bare), time.time(), 60)
         assert current is not None
         self.assertTrue(await asyncio.to_thread(self.coturn.relays, current.username, current.password))
+
+    async def test_what_xmppctl_check_says(self) -> None:
+        """It asks coturn for relays itself, by TLS as well; and knows wrong secrets."""
+        settings = load(self.server.config)  # type: ignore[attr-defined]
+        trusting = ssl.create_default_context(cafile=str(self.coturn.folder / "server.crt"))
+        trusting.check_hostname = False  # we ask for an address
+        found = await asyncio.to_thread(lambda: list(check_relays(settings, trusting)))
+        self.assertEqual([(finding.level, finding.text) for finding in found[1:]], [("ok", _GOOD)] * 3)
+        self.assertEqual((found[0].level, found[0].text), ("ok", "it answers"))
+        (self.server.folder / "wrong.toml").write_text(self.server.config.read_text().replace(SECRET, "wrong"))  # type: ignore[attr-defined]
+        wrong = load(self.server.folder / "wrong.toml")
+        found = await asyncio.to_thread(lambda: list(check_relays(wrong, trusting)))
+        self.assertEqual([finding.level for finding in found], ["ok", "error", "error", "error"])
+        self.assertIn("401", found[1].text)
 
     async def test_what_operators_try(self) -> None:
         shown = await asyncio.to_thread(self.server.xmppctl, "--json", "turn", "credentials", self.romeo.bare)  # type: ignore[attr-defined]

@@ -173,6 +173,23 @@ class WebChat(LiveCase):
             self.assertEqual(await person.times("A plague o' both your houses!"), 1)
             self.assertEqual(person.complaints, [])
 
+    async def test_encrypted(self) -> None:
+        """OMEMO: the policy of the page allows what it is made of, and others get the keys."""
+        juliet = await self.online("juliet")
+        await juliet.receives("<devices")  # its own, which it has published
+        romeo = await self.online("romeo")
+        await romeo.receives("<devices")
+        await romeo.talk_to(juliet.jid)
+        await romeo.encrypt()
+        await romeo.say("Love goes toward love")
+        await juliet.talk_to(romeo.jid)
+        await juliet.sees("Love goes toward love")
+        self.assertTrue(any("<encrypted" in frame for frame in juliet.received))
+        self.assertFalse(any("Love goes" in frame for frame in juliet.received))
+        await juliet.shot(self.shot("encrypted"))
+        for person in (romeo, juliet):
+            self.assertEqual(person.complaints, [])
+
     async def test_network_lost(self) -> None:
         """What is said meanwhile is seen when the network is back, once."""
         romeo, juliet = await self.pair()
@@ -201,3 +218,4 @@ class WebChatOverBosh(WebChat):
     """By BOSH."""
 
     transport = "bosh"
+    test_encrypted = None  # type: ignore[assignment]  # once is enough
