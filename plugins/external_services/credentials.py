@@ -1,8 +1,7 @@
-"""Time-limited credentials for TURN (draft-uberti-behave-turn-rest-00, section 2.2), and services as XML."""
+"""Credentials of users for external services, and services as XML."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 from xmppd.api import Jid, tag
 from xmppd.plugins.external_services.options import Service
 from xmppd.wire.delay import format_datetime
+from xmppd.wire.stun import time_limited
 
 __all__ = ["Credentials", "credentials_for", "name_of", "service_element"]
 
@@ -50,9 +50,7 @@ def credentials_for(
     if not secret:
         return None
     expires = int(now) + ttl_seconds
-    username = f"{expires}:{name_of(account, secret)}"
-    digest = hmac.new(secret, username.encode(), hashlib.sha1).digest()  # HMAC with SHA-1 is what TURN servers know
-    return Credentials(username, base64.b64encode(digest).decode(), expires)
+    return Credentials(*time_limited(secret, name_of(account, secret), expires), expires)
 
 
 def service_element(service: Service, host: str, credentials: Credentials | None, action: str | None = None) -> bytes:

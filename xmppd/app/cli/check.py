@@ -25,6 +25,7 @@ from xmppd.app.checks import (
 )
 from xmppd.app.checks_certificates import check_certificates
 from xmppd.app.checks_dns import check_dns
+from xmppd.app.checks_relays import check_relays
 from xmppd.app.checks_web import check_host_meta, check_web
 from xmppd.app.cli.backend import run_in_reactor
 from xmppd.app.cli.settings import find_settings
@@ -54,7 +55,7 @@ _CHECKS: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
 def findings_for(config: Path | None, dns: bool) -> list[Finding]:
     """Look at everything and return what was found.
 
-    :param dns: ask the DNS as well, and for host-meta.
+    :param dns: ask the DNS as well, for host-meta, and services for calls.
     """
     try:
         settings = find_settings(config)
@@ -71,11 +72,12 @@ def findings_for(config: Path | None, dns: bool) -> list[Finding]:
             await network.close()
         return found
 
-    return findings + run_in_reactor(with_reactor)
+    findings += run_in_reactor(with_reactor)
+    return [*findings, *check_relays(settings)] if dns else findings
 
 
 @click.command("check")
-@click.option("--dns", is_flag=True, help="Also ask the DNS, and for host-meta, whether others find the hosts.")
+@click.option("--dns", is_flag=True, help="Also ask the DNS, for host-meta, and services for calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def check_command(context: click.Context, dns: bool, as_json: bool) -> None:
