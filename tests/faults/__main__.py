@@ -70,6 +70,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rooms", type=int, help="rooms in which half of the devices sit, and others come and go (2; xmppd only)"
     )
+    parser.add_argument(
+        "--web", type=int, default=0, help="how many of the devices come over WebSocket and BOSH (0; xmppd only)"
+    )
     parser.add_argument("--hibernation", type=int, default=HOUR, help="seconds sessions wait to be resumed (3600)")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--save", type=Path, help="where violations are kept (a new temporary folder)")
@@ -96,6 +99,8 @@ def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
     options.rooms = (2 if kind.rooms else 0) if options.rooms is None else options.rooms
     if options.rooms and not kind.rooms:
         parser.error(f"{options.server} is run without rooms")
+    if options.web and not kind.web:
+        parser.error(f"{options.server} is run without WebSocket and BOSH")
     total = options.kills + options.stops + options.pauses + options.locks + options.disks + options.databases
     options.rounds = options.rounds or max(1, round(total / 10))
 
@@ -123,7 +128,7 @@ def one(options: argparse.Namespace, number: int) -> Result:
     """Play round `number`, counted from 0, and return its figures."""
     seed = f"{options.seed}.{number + 1}"
     faults = plan.draw(seed, counts(options, number), options.clients, options.kinds)
-    shape = Shape(options.clients, options.slixmpp, options.rate, seed, options.blocked, options.rooms)
+    shape = Shape(options.clients, options.slixmpp, options.rate, seed, options.blocked, options.rooms, options.web)
     began = time.monotonic()
     folder = options.save / f"{options.server}-{seed}"
     played = play(options.server, options.database, shape, faults, folder, options.hibernation, options.keep)

@@ -374,4 +374,23 @@ def count(history: History) -> Counter[str]:
         elif event.what is What.ACKED and event.key is not None:
             acked.add(event.key)
     figures["acked messages"] = len(acked)
+    return figures + _carriers(history)
+
+
+def _carriers(history: History) -> Counter[str]:
+    """Return how often devices came over WebSocket and BOSH, and what they resumed there."""
+    figures: Counter[str] = Counter()
+    over: dict[str, str] = {}  # by device
+    held: dict[str, str] = {}  # over what its session went before
+    for event in history.events:
+        if event.what is What.CAME:
+            over[event.device] = event.text.partition(" ")[0]
+        elif event.what is What.REPEATED:
+            figures["requests of BOSH sent again, and answered"] += 1
+        elif event.what in (What.BEGAN, What.RESUMED) and event.device in over:
+            now = over[event.device]
+            figures[f"begun or resumed over {now}"] += 1
+            if event.what is What.RESUMED:
+                figures["... of these after another carrier"] += now != "TCP" and held.get(event.device) != now
+            held[event.device] = now
     return figures

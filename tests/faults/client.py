@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import random
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from xml.sax.saxutils import quoteattr
 
 from tests.faults import reading
@@ -14,7 +15,7 @@ from tests.faults.device import Device, Offer, Recorder, Refused
 from tests.faults.history import Key, Trait, What
 from tests.faults.management import Management, Offence, TakenBack
 from tests.faults.servers import PASSWORD
-from tests.faults.stream import BIND, STREAMS, Stream
+from tests.faults.stream import BIND, STREAMS, Stream, TcpStream
 
 SM = reading.SM
 _SM = f"{{{SM}}}"
@@ -133,7 +134,7 @@ class Client(Device):
         self.guest.part()
         stream.hand_over(lambda _element: None)
         self._tell()
-        stream.write("</stream:stream>")
+        stream.close()
         await _either(stream.ended, self._patience)
         self._unconfirmed = not stream.ended_properly
         if stream.ended_properly:
@@ -175,8 +176,12 @@ class Client(Device):
 
     # ---- sessions
 
+    async def open(self, lost: Callable[[str], None]) -> Stream:
+        """Connect; `lost` is told when the connection is gone. To be overridden by who comes another way."""
+        return await TcpStream.connect(self.port, lost, self.bare.partition("@")[2])
+
     async def _connect(self) -> None:
-        stream = self._stream = await Stream.connect(self.port, self._lost, self.bare.partition("@")[2])
+        stream = self._stream = await self.open(self._lost)
         features = await stream.log_in(self.account, PASSWORD)
         self._sleeps = features.find(f"{{{reading.CSI}}}csi") is not None
         if features.find(f"{_SM}sm") is None:
@@ -219,7 +224,7 @@ class Client(Device):
         self._on, self._told, self._unconfirmed = True, told, False
         self._acknowledged(answer)
         self.record(What.RESUMED, self.name, None, self.session, f"h {answer.get('h')}, {len(sm.queue)} sent again")
-        stream.write("".join(stanza.xml for stanza in sm.queue))
+        stream.write_all(stanza.xml for stanza in sm.queue)
         stream.hand_over(self._element)
         if sm.queue:
             self._ask_ack()

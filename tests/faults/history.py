@@ -64,6 +64,8 @@ class What(StrEnum):
     BEGAN = "began a session"
     READY = "ready"  # the session has its presence, its carbons
     RESUMED = "resumed"
+    CAME = "comes by the web"  # or not, this time; `text`: over what
+    REPEATED = "sent a request again"  # of BOSH, and was answered; `text`: how often
     REFUSED = "resumption refused"  # `text`: the condition and whether the session's time was over
     EXPIRED = "resumption refused after its time"
     FORGOT = "forgot its session"  # and begins another one with the same resource
@@ -128,13 +130,14 @@ class Entry:
 class Trait:
     """What a device does: `archive` fetches what it missed, `first` before its presence; `library` is its make.
 
-    `rooms` are those it sits in.
+    `rooms` are those it sits in; `way` is what a device of make `web` comes over, counted from 0.
     """
 
     archive: bool = True
     library: str = "own"
     first: bool = False
     rooms: tuple[str, ...] = ()
+    way: int = 0
 
 
 @dataclass

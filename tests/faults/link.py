@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import random
 from collections import deque
 from collections.abc import Callable
 
@@ -43,6 +45,7 @@ class Pair:
         self.deaf: set[int] = set()
         self.delay = 0.0
         self._cut_in: tuple[int, float] | None = None
+        self._cut_behind = False
         self._early: list[bytes] = []
         self._gone = gone
         self._loop = asyncio.get_running_loop()
@@ -69,6 +72,10 @@ class Pair:
             self._loop.call_later(0.05, self.cut)
             self.frozen = True
             return
+        if self._cut_behind and direction == UP:
+            self._cut_behind = False
+            self.deaf.add(DOWN)
+            self._loop.call_later(0.05 + self.delay, self.cut)
         if self.delay or self._slow[direction]:
             self._slow[direction].append(data)  # never before what is on its way already
             self._loop.call_later(self.delay, self._arrive, direction)
@@ -135,37 +142,49 @@ class Pair:
         """Reset the connection after a `part` (0 to 1) of what comes next in that direction."""
         self._cut_in = (direction, part)
 
+    def cut_behind(self) -> None:
+        """Reset the connection when the server has got what comes next from the client, before it can answer."""
+        self._cut_behind = True
+
 
 class Link:
-    """The network of one device: it listens on `port`, and connects to the server's."""
+    """The network of one device: it listens on `ports`, and connects to the server's, the targets."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._server: asyncio.Server | None = None
+    def __init__(self, *targets: int) -> None:
+        self._targets = targets
+        self._servers: list[asyncio.Server] = []
         #: The budgets of the connections that are made next.
         self.budgets: list[int] = []
         self.pairs: list[Pair] = []
-        self.port = 0
+        self.ports: list[int] = []
+
+    @property
+    def port(self) -> int:
+        """The port for the first target."""
+        return self.ports[0]
 
     async def start(self) -> None:
-        """Listen on a free port of 127.0.0.1."""
-        self._server = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Listen on a free port of 127.0.0.1 for each target."""
+        for target in self._targets:
+            accept = functools.partial(self._accept, target)
+            server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
+            self._servers.append(server)
+            self.ports.append(server.sockets[0].getsockname()[1])
 
-    def _accept(self) -> asyncio.Protocol:
+    def _accept(self, target: int) -> asyncio.Protocol:
         pair = Pair(self._gone)
         self.pairs.append(pair)
         pair.budget = self.budgets.pop(0) if self.budgets else None
-        pair.connecting = asyncio.get_running_loop().create_task(self._connect(pair))
+        pair.connecting = asyncio.get_running_loop().create_task(self._connect(pair, target))
         return _End(pair, UP)
 
     def _gone(self, pair: Pair) -> None:
         if pair in self.pairs:
             self.pairs.remove(pair)
 
-    async def _connect(self, pair: Pair) -> None:
+    async def _connect(self, pair: Pair, target: int) -> None:
         try:
-            await asyncio.get_running_loop().create_connection(lambda: _End(pair, DOWN), "127.0.0.1", self._target)
+            await asyncio.get_running_loop().create_connection(lambda: _End(pair, DOWN), "127.0.0.1", target)
         except OSError:
             pair.cut()
             return
@@ -179,6 +198,11 @@ class Link:
         """The connection made last, if it is still there."""
         return self.pairs[-1] if self.pairs else None
 
+    def struck(self, chance: random.Random) -> list[Pair]:
+        """Return the connections that a fault befalls: the one there is; or, of several, one or all of them."""
+        alive = [pair for pair in self.pairs if not pair.frozen]
+        return [chance.choice(alive)] if len(alive) > 1 and chance.random() < 0.5 else alive
+
     def mend(self) -> None:
         """End everything that is frozen or slow; connections that work are left alone."""
         self.budgets.clear()
@@ -189,8 +213,8 @@ class Link:
 
     async def stop(self) -> None:
         """Close everything."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for pair in list(self.pairs):
             pair.cut()
         await asyncio.sleep(0)

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 KILL, STOP, PAUSE, LOCK, DISK, DATABASE = "kill", "stop", "pause", "lock", "disk", "database"
-RESET, FIN, INSIDE, FLAP, FREEZE, DELAY = "reset", "fin", "inside", "flap", "freeze", "delay"
+RESET, FIN, INSIDE, BEHIND, FLAP = "reset", "fin", "inside", "behind", "flap"
+FREEZE, DELAY = "freeze", "delay"
 AWAY, VANISH, FORGET, SLEEP = "away", "vanish", "forget", "sleep"
 #: What befalls the server, and how often compared with each other when not counted.
 SERVER_FAULTS = (KILL, STOP, PAUSE, LOCK, DISK, DATABASE)
 #: What befalls one device, and how often compared with each other.
-DEVICE_FAULTS = {RESET: 4, FIN: 2, INSIDE: 4, FLAP: 3, FREEZE: 3, DELAY: 3, AWAY: 3, VANISH: 2, FORGET: 1, SLEEP: 2}
+DEVICE_FAULTS = {
+    RESET: 4, FIN: 2, INSIDE: 4, BEHIND: 3, FLAP: 3, FREEZE: 3, DELAY: 3, AWAY: 3, VANISH: 2, FORGET: 1, SLEEP: 2,
+}  # fmt: skip
 EXPLAINED = {
     KILL: "SIGKILL of the server, and a start after a moment; some while its database can't be written or it starts",
     STOP: "SIGTERM of the server, and a start",
@@ -22,7 +25,8 @@ EXPLAINED = {
     DATABASE: "PostgreSQL is restarted, by SIGINT or SIGQUIT (as a power cut would)",
     RESET: "a connection is reset (RST)",
     FIN: "a connection is closed (FIN) without a word",
-    INSIDE: "a connection is reset inside a stanza, in one direction or the other",
+    INSIDE: "a connection is reset inside a stanza (frame, request, answer), in one direction or the other",
+    BEHIND: "a connection is reset when the server has what was sent to it, before the client hears of that",
     FLAP: "a connection is reset, and the next ones soon after they are made: while logging in, while resuming",
     FREEZE: "a connection is half open: neither side hears of the other",
     DELAY: "a connection is slow",

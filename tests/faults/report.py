@@ -73,6 +73,11 @@ def table(results: list[Result]) -> str:
         "stays in rooms", "stays lost with the server", "granted by rooms",
     )  # fmt: skip
     rows += [(name, figures[name]) for name in in_rooms if figures["said in rooms"]]
+    by_web = (
+        "begun or resumed over WebSocket", "begun or resumed over BOSH", "... of these after another carrier",
+        "requests of BOSH sent again, and answered",
+    )  # fmt: skip
+    rows += [(name, figures[name]) for name in by_web if any(figures[name] for name in by_web)]
     lines = [f"{name:42}{value:10}" for name, value in rows]
     lines += ["", f"{'violations':42}{sum(violations.values()):10}"]
     lines += [f"  {kind:42}{violations[kind]:8}" for kind in Kind]

@@ -12,11 +12,13 @@ from tests.faults import plan
 from tests.faults.client import Client
 from tests.faults.device import Device, Offer, Recorder, Refused
 from tests.faults.history import History, Trait, What
-from tests.faults.link import DOWN, UP, Link
+from tests.faults.link import DOWN, UP, Link, Pair
 from tests.faults.plan import Fault, Plan
 from tests.faults.rooms.party import TALK, Party, seat
 from tests.faults.servers import Ejabberd, Prosody, Xmppd
 from tests.faults.slix import SlixmppDevice
+from tests.faults.web.client import WebClient
+from tests.faults.web.doors import WAYS, Doors, trusting
 from tests.interop.server import DOMAIN
 
 Target = Xmppd | Prosody | Ejabberd
@@ -34,7 +36,8 @@ IN_VAIN = 0.2
 class Shape:
     """Who takes part: how many devices, the share of them made of slixmpp, messages a second from all together.
 
-    `blocked` is the share of kills that come while the database can't be written. `rooms` is how many there are.
+    `blocked` is the share of kills that come while the database can't be written. `rooms` is how many there are; `web`
+    how many devices come by the web door.
     """
 
     clients: int
@@ -43,6 +46,7 @@ class Shape:
     seed: str
     blocked: float = 0.4
     rooms: int = 0
+    web: int = 0
 
 
 def cast(shape: Shape) -> dict[str, Trait]:
@@ -58,6 +62,9 @@ def cast(shape: Shape) -> dict[str, Trait]:
             first = archive and library == "own" and (account + number) % 3 == 1
             devices[f"u{account}/d{number}"] = Trait(archive, library, first)
         account += 1
+    own = sorted(name for name, trait in devices.items() if trait.library == "own")
+    for number, name in enumerate(chance.sample(own, min(shape.web, len(own)))):
+        devices[name] = replace(devices[name], library="web", way=number % len(WAYS))
     seated = seat(devices, shape.rooms, shape.seed)
     return {name: replace(trait, rooms=seated[name]) for name, trait in devices.items()}
 
@@ -76,8 +83,11 @@ class Round:
     async def run(self) -> History:
         """Play the round; return what happened."""
         self.record = Recorder(self.history)
+        self.context = trusting(self.server.certificate)
         self.offer = Offer()
-        self.links = {name: Link(self.server.c2s_port) for name in self.names}
+        server, traits = self.server, self.history.devices
+        ports = (server.c2s_port, server.http_port, server.https_port)
+        self.links = {name: Link(*ports[: 3 if traits[name].library == "web" else 1]) for name in self.names}
         self.devices: dict[str, Device] = {}
         self.party: Party | None = None
         await asyncio.to_thread(self.server.start)
@@ -104,9 +114,7 @@ class Round:
     async def _gather(self) -> None:
         for name, link in self.links.items():
             await link.start()
-            kind = SlixmppDevice if self.history.devices[name].library == "slixmpp" else Client
-            trait = self.history.devices[name]
-            self.devices[name] = kind(name, link.port, trait, self.offer, self.record)
+            self.devices[name] = self._make(name, link)
         first = next(device for device in self.devices.values() if isinstance(device, Client))
         first.come()
         await self._until(lambda: first.connected, "no client could log in")
@@ -115,8 +123,19 @@ class Round:
         await self._until(lambda: all(device.connected for device in self.devices.values()), "not everybody logged in")
         self.history.carbons, self.history.archive = self.offer.carbons, self.offer.archive
         rate = self.shape.rate * TALK
-        self.party = Party(self.devices, self.server.c2s_port, self.record, rate, self.shape.seed)
+        ports = (self.server.c2s_port, self.server.http_port, self.server.https_port)
+        doors = Doors(*ports, self.context)
+        self.party = Party(self.devices, doors, self.record, rate, self.shape.seed, web=bool(self.shape.web))
         await self.party.open()
+
+    def _make(self, name: str, link: Link) -> Device:
+        trait = self.history.devices[name]
+        if trait.library == "web":
+            tcp, http, https = link.ports
+            doors = Doors(tcp, http, https, self.context)
+            return WebClient(name, doors, trait, self.offer, self.record, WAYS[trait.way])
+        kind = SlixmppDevice if trait.library == "slixmpp" else Client
+        return kind(name, link.port, trait, self.offer, self.record)
 
     async def _until(self, done: object, otherwise: str) -> None:
         assert callable(done)
@@ -265,7 +284,8 @@ class Round:
             await asyncio.gather(*lasting, return_exceptions=True)
 
     async def _befall(self, fault: Fault, name: str) -> None:
-        device, pair = self.devices[name], self.links[name].current
+        device, chance = self.devices[name], random.Random(fault.way)
+        pairs = self._struck(name, chance)
         if fault.kind == plan.AWAY and device.wanted:
             await device.leave()
         elif fault.kind == plan.VANISH and device.wanted:
@@ -274,31 +294,42 @@ class Round:
             await device.forget()
         elif fault.kind == plan.SLEEP:
             device.sleep(True)
-        elif pair is None or fault.kind in LEAVING:
+        elif not pairs or fault.kind in LEAVING:
             return
-        elif fault.kind == plan.RESET:
-            pair.cut()
-        elif fault.kind == plan.FIN:
-            pair.close()
         elif fault.kind == plan.FLAP:
-            chance = random.Random(fault.way)
             self.links[name].budgets = [chance.randrange(200, 8000) for _ in range(chance.randrange(1, 5))]
-            pair.cut()
-        elif fault.kind == plan.INSIDE:
-            pair.cut_inside(DOWN if fault.way < 0.5 else UP, fault.way * 2 % 1)
-        elif fault.kind == plan.FREEZE:
-            pair.frozen = True  # for good: what TCP has swallowed it can't leave out
-        else:
-            pair.delay = fault.seconds / 10
+        for pair in pairs:
+            self._strike(pair, fault)
         await asyncio.sleep(fault.seconds)
         if fault.kind in LEAVING:
             device.come()
         elif fault.kind == plan.SLEEP:
             device.sleep(False)
-        elif fault.kind == plan.FREEZE and pair is not None:
-            pair.cut()
-        elif pair is not None:
+        for pair in pairs:
+            if fault.kind == plan.FREEZE:
+                pair.cut()
             pair.delay = 0.0
+
+    def _struck(self, name: str, chance: random.Random) -> list[Pair]:
+        link = self.links[name]
+        if self.history.devices[name].library == "web":
+            return link.struck(chance)
+        return [link.current] if link.current is not None else []
+
+    @staticmethod
+    def _strike(pair: Pair, fault: Fault) -> None:
+        if fault.kind in (plan.RESET, plan.FLAP):
+            pair.cut()
+        elif fault.kind == plan.FIN:
+            pair.close()
+        elif fault.kind == plan.INSIDE:
+            pair.cut_inside(DOWN if fault.way < 0.5 else UP, fault.way * 2 % 1)
+        elif fault.kind == plan.BEHIND:
+            pair.cut_behind()
+        elif fault.kind == plan.FREEZE:
+            pair.frozen = True  # for good: what TCP has swallowed it can't leave out
+        elif fault.kind == plan.DELAY:
+            pair.delay = fault.seconds / 10
 
     # ---- the end
 

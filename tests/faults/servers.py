@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.storage import Disk, block
-from tests.faults.stream import Stream
+from tests.faults.stream import TcpStream
 from tests.interop import server as interop
 from tests.interop.postgres import Cluster
-from tests.interop.server import DOMAIN, Server
+from tests.interop.server import DOMAIN, Server, free_port
 
 PASSWORD = "wherefore"
 HOUR = 3600
@@ -38,8 +38,9 @@ class Victim:
     folder: Path
     process: subprocess.Popen[bytes] | None
     databases: tuple[str, ...] = ("sqlite",)
-    #: Is it run with rooms?
-    rooms = False
+    #: Is it run with rooms? Can clients come over WebSocket and BOSH?
+    rooms = web = False
+    http_port = 0
 
     def __init__(self, disk: bool = False, database: str = "sqlite", hibernation: int = HOUR) -> None:
         self.hibernation = hibernation
@@ -103,7 +104,7 @@ class Xmppd(Victim, interop.Xmppd):
     """This checkout."""
 
     databases = ("sqlite", "postgres")
-    rooms = True
+    rooms = web = True
 
     @classmethod
     def installed(cls) -> bool:
@@ -115,7 +116,12 @@ class Xmppd(Victim, interop.Xmppd):
         limits = f'[hosts."{DOMAIN}".offline]\nmax_messages = 1000000\nmax_octets = 1000000000\n'
         limits += f'[hosts."{DOMAIN}".muc]\npresence_per_minute = 10000\njoins_per_minute = 10000\n'
         sessions = f"[stream_management]\nhibernation_seconds = {self.hibernation}.0\n"
-        super().configure(limits + sessions + extra + database, plain_without_tls)
+        # Clients that are gone without a word are taken for lost soon enough for a round to see it.
+        web = "[bosh]\ninactivity_seconds = 8\n"
+        super().configure(limits + sessions + web + extra + database, plain_without_tls)
+        self.http_port = free_port()
+        listen = f'[listen]\nhttp = ["tcp:{self.http_port}:interface=127.0.0.1"]'
+        self.config.write_text(self.config.read_text().replace("[listen]", listen, 1))
         self.prepare_data()
 
     def add_users(self, names: list[str]) -> None:
@@ -230,7 +236,7 @@ modules:
 
     async def _register(self, names: list[str]) -> None:
         """In-band (XEP-0077): the operator's tool needs a node that is reached by its name."""
-        stream = await Stream.connect(self.c2s_port, lambda _why: None)
+        stream = await TcpStream.connect(self.c2s_port, lambda _why: None)
         await stream.header()
         for name in names:
             form = f"<username>{name}</username><password>{PASSWORD}</password>"

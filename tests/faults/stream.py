@@ -1,4 +1,4 @@
-"""A stream of XML to a server (RFC 6120 section 4) over asyncio: opening, SASL PLAIN, first-level elements."""
+"""Streams of XML to a server (RFC 6120 section 4) over asyncio: opening, SASL PLAIN, first-level elements; over TCP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import struct
 import xml.etree.ElementTree as ET
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.interop.server import DOMAIN
@@ -61,59 +61,65 @@ class Parser:
         return found
 
 
-class Stream(asyncio.Protocol):
-    """A connection. Elements wait for `next` until `handler` is set; then they, and what waits, go there at once.
+class Stream:
+    """A stream, whatever carries it: subclasses bring that.
 
-    `heard` is the loop's time at which something came last. `lost` is told once why the connection is gone.
+    Elements wait for `next` until `handler` is set; then they, and what waits, go there at once. `heard` is the loop's
+    time at which something came last. `lost` is told once why the stream is gone.
     """
 
     def __init__(self, lost: Callable[[str], None], domain: str = DOMAIN) -> None:
         self._lost: Callable[[str], None] | None = lost
         self._domain = domain
-        self._parser = Parser()
         self._waiting: deque[ET.Element] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._handler: Callable[[ET.Element], None] | None = None
         self._loop = asyncio.get_running_loop()
-        self.transport: asyncio.Transport
         self.heard = self._loop.time()
         self.open = False
         #: The server ended its stream, or the connection.
         self.ended = asyncio.Event()
         self.ended_properly = False
 
-    @classmethod
-    async def connect(cls, port: int, lost: Callable[[str], None], domain: str = DOMAIN) -> Stream:
-        """Open a connection to 127.0.0.1; raise OSError."""
-        _, stream = await asyncio.get_running_loop().create_connection(lambda: cls(lost, domain), "127.0.0.1", port)
-        return stream
+    # What carries it
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.open = True
+    def write(self, xml: str) -> None:
+        """Send an element; what can't be sent any more is lost, as on any network."""
+        raise NotImplementedError
 
-    def data_received(self, data: bytes) -> None:
-        self.heard = self._loop.time()
-        try:
-            elements = self._parser.feed(data)
-        except ET.ParseError as error:
-            self.drop(f"not well-formed: {error}")
-            return
+    def close(self) -> None:
+        """End our side of the stream."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Break what carries it."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Open the stream, or open it again."""
+        raise NotImplementedError
+
+    # What all have in common
+
+    def write_all(self, elements: Iterable[str]) -> None:
+        """Send elements."""
+        for xml in elements:
+            self.write(xml)
+
+    def take(self, elements: Iterable[ET.Element], ended: bool = False) -> None:
+        """Take what came; `ended` says that the server has ended the stream behind it."""
         for element in elements:
             if self._handler is None:
                 self._waiting.append(element)
             else:
                 self._handler(element)
-        if self._parser.ended:
+        if ended:
             self.ended_properly = True
             self.drop("the server ended the stream")
         self._stir()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._gone(str(error or "closed"))
-
-    def _gone(self, why: str) -> None:
+    def gone(self, why: str) -> None:
+        """What carried it is gone."""
         self.open = False
         self.ended.set()
         lost, self._lost = self._lost, None
@@ -126,16 +132,11 @@ class Stream(asyncio.Protocol):
             self._wake.set_result(None)
 
     def drop(self, why: str) -> None:
-        """Close the connection; nothing that comes later counts."""
+        """Break it off; nothing that comes later counts."""
         if self.open:
             self._handler = lambda _element: None
-            self.transport.abort()
-            self._gone(why)
-
-    def write(self, xml: str) -> None:
-        """Send; what can't be sent any more is lost, as on any network."""
-        if self.open:
-            self.transport.write(xml.encode())
+            self.abort()
+            self.gone(why)
 
     async def next(self) -> ET.Element:
         """Return the next element, while there is no handler; raise ConnectionError when there will be none."""
@@ -152,16 +153,9 @@ class Stream(asyncio.Protocol):
         while self._waiting:
             handler(self._waiting.popleft())
 
-    def waiting(self) -> list[ET.Element]:
-        """Take what waits."""
-        taken = list(self._waiting)
-        self._waiting.clear()
-        return taken
-
     async def header(self) -> ET.Element:
         """Open the stream, or open it again, and return the server's features; raise ConnectionError."""
-        self._parser = Parser()
-        self.write(_HEADER.format(self._domain))
+        self.begin()
         features = await self.next()
         if features.tag != f"{STREAMS}features":
             raise ConnectionError(f"features wanted, got {ET.tostring(features)[:300]!r}")
@@ -176,3 +170,53 @@ class Stream(asyncio.Protocol):
         if answer.tag != f"{{{_SASL}}}success":
             raise ConnectionError(f"not let in: {ET.tostring(answer)[:300]!r}")
         return await self.header()
+
+
+class TcpStream(Stream, asyncio.Protocol):
+    """A stream over a TCP connection."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, lost: Callable[[str], None], domain: str = DOMAIN) -> None:
+        super().__init__(lost, domain)
+        self._parser = Parser()
+
+    @classmethod
+    async def connect(cls, port: int, lost: Callable[[str], None], domain: str = DOMAIN) -> TcpStream:
+        """Open a connection to 127.0.0.1; raise OSError."""
+        _, stream = await asyncio.get_running_loop().create_connection(lambda: cls(lost, domain), "127.0.0.1", port)
+        return stream
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.open = True
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self._loop.time()
+        try:
+            elements = self._parser.feed(data)
+        except ET.ParseError as error:
+            self.drop(f"not well-formed: {error}")
+            return
+        self.take(elements, self._parser.ended)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.gone(str(error or "closed"))
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def begin(self) -> None:
+        self._parser = Parser()
+        self.write(_HEADER.format(self._domain))
+
+    def write(self, xml: str) -> None:
+        if self.open:
+            self.transport.write(xml.encode())
+
+    def write_all(self, elements: Iterable[str]) -> None:
+        self.write("".join(elements))
+
+    def close(self) -> None:
+        self.write("</stream:stream>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import unittest
 
 from tests.faults.link import DOWN, UP, Link
@@ -46,6 +47,26 @@ class Faults(unittest.IsolatedAsyncioTestCase):
         self.writer.write(b"the end")
         self.writer.close()
         self.assertEqual(await self.far_reader.read(), b"the end")
+
+    async def test_behind(self) -> None:
+        """The request arrives, its answer doesn't."""
+        self.pair.cut_behind()
+        self.writer.write(b"how are you?")
+        self.assertEqual(await self.far_reader.readexactly(12), b"how are you?")
+        self.far_writer.write(b"well")
+        with self.assertRaises(ConnectionResetError):
+            await self.reader.read(10)
+
+    async def test_struck(self) -> None:
+        """Of two connections, one or both."""
+        other = await asyncio.open_connection("127.0.0.1", self.link.port)
+        self.addCleanup(other[1].close)
+        other[1].write(b"x")
+        self.addCleanup((await self.accepted.get())[1].close)
+        numbers = {len(self.link.struck(random.Random(seed))) for seed in range(20)}
+        self.assertEqual(numbers, {1, 2})
+        self.pair.frozen = True
+        self.assertNotIn(self.pair, self.link.struck(random.Random(1)))
 
     async def test_inside(self) -> None:
         self.pair.cut_inside(UP, 0.5)

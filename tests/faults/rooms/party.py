@@ -7,12 +7,14 @@ import contextlib
 import random
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from tests.faults.device import Device, Recorder, Refused
 from tests.faults.history import Ending, Trait, What
 from tests.faults.rooms import reading
 from tests.faults.rooms.guest import Guest, State
 from tests.faults.rooms.passer import Passer
+from tests.faults.web.doors import Carrier, Doors
 from tests.interop.server import DOMAIN
 
 PASSERS = ("p0/d0", "p1/d0", "p2/d0")
@@ -31,7 +33,7 @@ _TROUBLE = (Refused, ConnectionError, TimeoutError)
 def seat(devices: Mapping[str, Trait], rooms: int, seed: str) -> dict[str, tuple[str, ...]]:
     """Return in which of so many rooms each device sits: of those of our own about half, but two at least."""
     chance = random.Random(f"{seed} rooms")
-    able = sorted(name for name, trait in devices.items() if trait.library == "own")
+    able = sorted(name for name, trait in devices.items() if trait.library != "slixmpp")
     seated: dict[str, tuple[str, ...]] = dict.fromkeys(devices, ())
     for number in range(rooms):
         chosen = {*chance.sample(able, min(2, len(able))), *(name for name in able if chance.random() < SHARE)}
@@ -49,16 +51,28 @@ class Party:
     """The rooms of a round.
 
     :param rate: messages a second in all of them.
+    :param web: do some of those who pass by come over WebSocket and BOSH?
     """
 
-    def __init__(self, devices: Mapping[str, Device], port: int, record: Recorder, rate: float, seed: str) -> None:
+    def __init__(
+        self,
+        devices: Mapping[str, Device],
+        doors: Doors,
+        record: Recorder,
+        rate: float,
+        seed: str,
+        web: bool = False,
+    ) -> None:
         self._devices, self._record, self._rate = devices, record, rate
         self._chance = random.Random(f"{seed} talk")
         self.rooms = sorted({room for device in devices.values() for room in device.guest.seats})
         self._endings = {room: Ending(owner=self._in(room)[0].name) for room in self.rooms}
         record.history.rooms = self._endings
-        self._passers = [Passer(name, port, self.rooms, record) for name in PASSERS if self.rooms]
-        self._witness = Passer(WITNESS, port, self.rooms, record, stays=True)
+        carriers = (Carrier.WSS, Carrier.BOSH, Carrier.TCP) if web else (Carrier.TCP,) * 3
+        opens = [partial(doors.open, carrier) for carrier in carriers]
+        passing = zip(PASSERS if self.rooms else (), opens, strict=False)
+        self._passers = [Passer(name, open_, self.rooms, record) for name, open_ in passing]
+        self._witness = Passer(WITNESS, partial(doors.open, Carrier.TCP), self.rooms, record, stays=True)
         self._tasks: list[asyncio.Task[None]] = []
         self._loaded = True
 

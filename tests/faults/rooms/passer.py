@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from xml.sax.saxutils import quoteattr
 
 from tests.faults.history import Key, What
@@ -15,6 +15,7 @@ from tests.faults.rooms.guest import Guest, Recording
 from tests.faults.servers import PASSWORD
 from tests.faults.stream import BIND, Stream
 
+Opening = Callable[[Callable[[str], None]], Awaitable[Stream]]
 _BROKEN = (OSError, TimeoutError, ConnectionError, ET.ParseError)
 #: Of so many times that it comes, those in which it enters a room of its.
 COMES_IN = 0.7
@@ -23,11 +24,12 @@ COMES_IN = 0.7
 class Passer:
     """A device that is connected for some seconds, and away for some; it always has the same resource.
 
+    :param open_: connects; it is given whom to tell when the connection is gone.
     :param stays: it comes and doesn't go any more.
     """
 
-    def __init__(self, name: str, port: int, rooms: Sequence[str], record: Recording, stays: bool = False) -> None:
-        self.name, self._port, self._record, self.stays = name, port, record, stays
+    def __init__(self, name: str, open_: Opening, rooms: Sequence[str], record: Recording, stays: bool = False) -> None:
+        self.name, self._open, self._record, self.stays = name, open_, record, stays
         self.account, _, self._resource = name.partition("/")
         self.guest = Guest(name, rooms, self._put, record)
         self._chance = random.Random(f"{name} passes")
@@ -71,7 +73,7 @@ class Passer:
             await asyncio.sleep(self._chance.uniform(0.1, 2.5))
 
     async def _connect(self) -> None:
-        stream = self._stream = await Stream.connect(self._port, self._lost)
+        stream = self._stream = await self._open(self._lost)
         await stream.log_in(self.account, PASSWORD)
         stream.write(f"<iq type='set' id='bind'><bind xmlns='{BIND}'><resource>{self._resource}</resource></bind></iq>")
         answer = await stream.next()
@@ -109,7 +111,7 @@ class Passer:
         self._going = True
         self.guest.part()
         if way < 0.7:
-            stream.write("</stream:stream>")
+            stream.close()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(3):
                     await stream.ended.wait()
