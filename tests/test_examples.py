@@ -26,7 +26,7 @@ EXAMPLES: Mapping[int, int] = {
     237: 5, 249: 4, 280: 15, 288: 5, 297: 4, 307: 5, 313: 29, 317: 22, 352: 4, 355: 37, 356: 16, 359: 6, 386: 4,
     388: 15, 410: 4, 421: 7, 424: 7, 425: 8, 433: 11, 437: 2, 440: 2, 441: 5, 452: 3, 463: 8, 478: 2, 486: 15, 488: 10,
     490: 10, 500: 5, 502: 2,
-    156: 2, 215: 9, 353: 12, 363: 13, 482: 6, 487: 1,
+    124: 35, 206: 12, 156: 2, 215: 9, 353: 12, 363: 13, 482: 6, 487: 1,
 }  # fmt: skip
 #: The same of what is clients' affair, and passes through the server.
 PASSING: Mapping[int, int] = {47: 11, 166: 39}
@@ -53,6 +53,7 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     82: {"1": "dates alone are not used", "4": "times alone are not used"},
     100: {"2 and 4": "agent information is obsolete"},
     106: {"16, 17, 23, 24, 30, 31 and 37": _URIS, "38, 39, 44 and 45": "there is no gateway to directories"},
+    124: {"24 and 26 to 31": "there is one stream in a session"},
     115: {"8 and 9": "caps optimization is not done"},
     133: {"37 to 44": "no blacklist, no whitelist", "89 to 102": "no welcome message; admins are in the settings"},
     163: {"8": "there are no other servers; example 7 is the same on one"},

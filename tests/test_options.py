@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = (
     settings.Server, settings.Listen, settings.Http, settings.Database, settings.Tls, settings.Limits,
     settings.S2s, settings.Domain, settings.StreamManagement, settings.Accounts, settings.Host,
-    settings.Component, settings.Privileges, settings.Delegation, settings.Uplink,
+    settings.Bosh, settings.Component, settings.Privileges, settings.Delegation, settings.Uplink,
 )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ __all__ = ["CORE", "XEPS"]
 
 #: What the server does without plugins, and in which version.
 CORE: Mapping[int, str] = {
-    82: "1.1.1", 114: "1.6", 178: "1.2", 185: "1.0", 198: "1.6.3", 220: "1.1.1", 288: "1.0.1", 368: "1.1.0",
-    386: "1.1.0", 388: "1.0.4", 440: "1.0.0", 478: "0.2.0",
+    82: "1.1.1", 114: "1.6", 124: "1.11.2", 178: "1.2", 185: "1.0", 198: "1.6.3", 206: "1.4", 220: "1.1.1",
+    288: "1.0.1", 368: "1.1.0", 386: "1.1.0", 388: "1.0.4", 440: "1.0.0", 478: "0.2.0",
 }  # fmt: skip
 
 #: By number: the name, and what is left out or done otherwise.
@@ -68,6 +68,10 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Entity Capabilities",
         "The server tells its own, by SHA-1. It does not strip those of clients (caps optimization, section 8.4).",
     ),
+    124: (
+        "Bidirectional-streams Over Synchronous HTTP (BOSH)",
+        "One stream in a session. Requests and answers are not compressed, and in UTF-8. `route` is ignored.",
+    ),
     128: ("Service Discovery Extensions", ""),
     133: (
         "Service Administration",
@@ -105,6 +109,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
     199: ("XMPP Ping", ""),
     202: ("Entity Time", ""),
     203: ("Delayed Delivery", "Stored messages are stamped; presence is not. XEP-0091 stamps are not written."),
+    206: ("XMPP Over BOSH", "No SASL EXTERNAL, no channel binding: requests come over several TLS connections."),
     215: (
         "External Service Discovery",
         "Services are those in the settings; credentials are made as TURN servers know how to check them. Who has asked"
