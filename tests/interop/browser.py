@@ -139,6 +139,10 @@ class Person:
 
     async def _go_to(self, kind: str, jid: str) -> None:
         await self.page.evaluate("place => { location.hash = place }", f"#converse/{kind}?jid={jid}")
+        await self.is_at(kind, jid)
+
+    async def is_at(self, kind: str, jid: str) -> None:
+        """Wait until they are in a room, or a chat, and can speak."""
         element = "converse-muc" if kind == "room" else "converse-chat"
         self._place = self.page.locator(f"{element}[jid='{jid}']")
         await self._place.locator(".chat-textarea").wait_for()

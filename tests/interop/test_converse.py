@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import unittest
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,11 +90,12 @@ class ChatProsody(WebProsody):
             await route.fulfill(path=file.path, content_type=file.type)
 
 
-class WebChat(LiveCase):
-    """By WebSocket."""
+class Stage(LiveCase):
+    """A browser, and a network between it and the server."""
 
     server: ChatXmppd | ChatProsody
     transport = "any"
+    of_host = ""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -103,7 +105,7 @@ class WebChat(LiveCase):
     @classmethod
     def server_class(cls) -> type[Server]:
         kind = ChatProsody if chosen().name == "prosody" else ChatXmppd
-        return type(kind.__name__, (kind,), {"transport": cls.transport})
+        return type(kind.__name__, (kind,), {"transport": cls.transport, "more": cls.of_host})
 
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
@@ -139,6 +141,10 @@ class WebChat(LiveCase):
     def shot(self, name: str) -> str:
         """Name a picture after the test."""
         return f"{type(self).__name__}-{name}"
+
+
+class WebChat(Stage):
+    """By WebSocket."""
 
     async def test_conversation(self) -> None:
         romeo, juliet = await self.pair()
@@ -219,3 +225,29 @@ class WebChatOverBosh(WebChat):
 
     transport = "bosh"
     test_encrypted = None  # type: ignore[assignment]  # once is enough
+
+
+class Guests(Stage):
+    """People without an account, whom the page takes into a room."""
+
+    of_host = 'mechanisms = ["ANONYMOUS"]\n'
+    extra = f'authentication = "anonymous"\nrooms = ["lobby@conference.{DOMAIN}"]\n'
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if chosen().name == "prosody":
+            raise unittest.SkipTest("it is the options of our plugin that are tried")
+        super().setUpClass()
+
+    async def test_conversation(self) -> None:
+        romeo, juliet = await self.visitor("romeo"), await self.visitor("juliet")
+        for person in (romeo, juliet):
+            await person.is_in()
+            await person.page.fill("input[name=nick]", person.name)
+            await person.page.keyboard.press("Enter")
+            await person.is_at("room", f"lobby@conference.{DOMAIN}")
+        await romeo.say("If I profane with my unworthiest hand")
+        await juliet.sees("If I profane with my unworthiest hand")
+        await juliet.shot(self.shot("room"))
+        for person in (romeo, juliet):
+            self.assertEqual(person.complaints, [])
