@@ -95,18 +95,24 @@ class ExternalServices(Plugin):
         return request.result(tag("credentials", *elements, xmlns=NS))
 
     async def _check(self, request: Iq) -> None:
-        options, sender = self.options, request.sender
-        if not options.services:
+        sender = request.sender
+        if not self.options.services:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
-        ours = sender.domain == self.host.jid.domain and bool(sender.local)
-        if options.who != "everybody" and not (
-            ours and (options.who == "guests" or await self.host.accounts.exists(sender.bare))
-        ):
+        if not await self._may_know(sender):
             raise StanzaError(Condition.FORBIDDEN)
-        who, now = sender.bare if ours else sender.domain, self.clock.seconds()
+        who, now = sender.bare if self._is_ours(sender) else sender.domain, self.clock.seconds()
         if self._requests.full(who, now):
             raise StanzaError(Condition.POLICY_VIOLATION, type="wait", text="these are too many requests in a minute")
         self._requests.add(who, now)
+
+    def _is_ours(self, user: Jid) -> bool:
+        return user.domain == self.host.jid.domain and bool(user.local)
+
+    async def _may_know(self, user: Jid) -> bool:
+        who = self.options.who
+        if who == "everybody" or not self._is_ours(user):
+            return bool(who == "everybody")
+        return who == "guests" or await self.host.accounts.exists(user.bare)
 
     def _is(self, service: Service, wanted: Element) -> bool:
         """Is it the service that is meant?
@@ -155,8 +161,9 @@ class ExternalServices(Plugin):
             self.host.spawn(self._ask(push), f"telling {session.jid} of changed services")
 
     async def _ask(self, push: Iq) -> None:
-        with suppress(StanzaError):  # a client that doesn't know what to do with it, or has gone
-            await self.host.request(push)
+        if await self._may_know(push.recipient):
+            with suppress(StanzaError):  # a client that doesn't know what to do with it, or has gone
+                await self.host.request(push)
 
     # For operators
 

@@ -167,6 +167,8 @@ class GuestTests(GuestCase):
         self.wait(self.host.registry.reconfigure("external_services", {**SETTINGS, "who": "guests"}))
         guest.send(ask)
         self.assertEqual(guest.take()["type"], "result")
+        self.wait(self.host.registry.reconfigure("external_services", {**SETTINGS, "secret": "west wind"}))
+        guest.expect_nothing()  # that it has changed is not for guests any more
 
 
 class PushTests(Case):
