@@ -308,6 +308,19 @@ class Rates(ProxyTestCase):
         (rate,) = self.rate(pair)
         self.assertNear(rate, 200_000)
 
+    def test_reading_on_does_not_help(self) -> None:
+        """A pause for the other side ends while there is one for the rate, which goes on."""
+        requester, target = self.stream()
+        target.stall()
+        requester.send(MUCH)
+        self.pump(5, step=0.05)
+        for _ in range(10):
+            target.read_on()
+            target.stall()
+            self.pump()
+        target.read_on()
+        self.assertLess(len(target.take()), 6 * BUFFER)
+
     def test_who_is_made_to_wait_is_not_idle(self) -> None:
         self.wait(self.host.registry.reconfigure("bytestreams", {"octets_per_second": 1000, "idle_seconds": 20}))
         requester, target = self.stream()

@@ -123,4 +123,5 @@ class Connections(ProxyTestCase):
         self.pump()
         self.assertTrue(visitor.closed)
         self.assertEqual(self.figure("connections"), 0)
-        self.assertEqual(self.plugin("bytestreams").relay._waiting, {})
+        relay = self.plugin("bytestreams").relay
+        self.assertEqual((len(relay._waiting), len(relay._by_network)), (0, 0))
