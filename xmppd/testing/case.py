@@ -34,13 +34,12 @@ from xmppd.core.settings_file import from_table
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
 from xmppd.net.components.listener import ComponentFactory, ComponentListener
 from xmppd.net.http.answers import Answer
-from xmppd.net.http.plugin_pages import answer_of, choose
 from xmppd.net.tls.transport import ServerTls
 from xmppd.testing.bosh import BoshClient
 from xmppd.testing.client import Client
 from xmppd.testing.component import ComponentClient
 from xmppd.testing.disk import Disk
-from xmppd.testing.http import PlayedBody
+from xmppd.testing.http import answered
 from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.network import MemoryNetwork
 from xmppd.testing.sources import ClassSource, installed_sources
@@ -273,12 +272,7 @@ class ServerTestCase(SynchronousTestCase):
 
         :param chunks: of the body; at an exception among them the client goes away.
         """
-        found = choose(request, self.server.server.hosts, self._settings)
-        if isinstance(found, Answer):
-            return found
-        body = (PlayedBody(request, chunks),) if found.mark.streamed else ()
-        answer = self.wait(answer_of(request, found.handler, *body))
-        return answer if isinstance(answer, Answer) else answer.whole()
+        return self.wait(answered(request, chunks, self.server.server.hosts, self._settings))
 
     @property
     def web(self) -> WebServer:
@@ -336,7 +330,7 @@ class ServerTestCase(SynchronousTestCase):
         self._clients.append(client)
         connection = self.web.site.buildProtocol(cast(Any, client.transport.getPeer()))
         certificates = self._listener.tls
-        client.transport.connect(certificates.wrap(connection) if tls and certificates is not None else connection)
+        client.transport.connect(certificates.wrap_http(connection) if tls and certificates is not None else connection)
         if tls:
             client.encrypt()
 
