@@ -11,7 +11,7 @@ from __future__ import annotations
 from errno import EAGAIN, EWOULDBLOCK
 from typing import Any, Protocol
 
-from twisted.internet import tcp
+from twisted.internet import tcp, unix
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import ClientFactory
@@ -200,7 +200,7 @@ class EagerConnections:
 
 def make_eager(port: Any, reactor: Any) -> None:
     """Let the connections that `port` accepts from now on write eagerly, if it is a TCP port of Twisted's own."""
-    if not isinstance(port, tcp.Port):
+    if not isinstance(port, tcp.Port) or isinstance(port, unix.Port):
         return
     turn = _Turn(reactor)
     newcomers = Newcomers(reactor.callLater)
