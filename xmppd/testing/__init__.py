@@ -3,10 +3,11 @@
 :class:`ServerTestCase` is a trial test case with a server; its clients are :class:`Client`. See ``docs/testing.md``.
 """
 
-from xmppd.testing.case import Remote, ServerTestCase
+from xmppd.testing.case import ServerTestCase
 from xmppd.testing.client import Client
 from xmppd.testing.component import ComponentClient
 from xmppd.testing.contract import contracts
+from xmppd.testing.remote import Remote
 from xmppd.testing.scenario import scenario_tests
 from xmppd.testing.sources import ClassSource
 

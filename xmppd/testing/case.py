@@ -40,52 +40,20 @@ from xmppd.testing.client import Client
 from xmppd.testing.component import ComponentClient
 from xmppd.testing.disk import Disk
 from xmppd.testing.http import answered
-from xmppd.testing.mailbox import Mailbox
 from xmppd.testing.network import MemoryNetwork
+from xmppd.testing.remote import Remote
 from xmppd.testing.sources import ClassSource, installed_sources
 from xmppd.testing.transport import MemoryTransport
 from xmppd.testing.websocket import WebSocketClient
-from xmppd.testing.xml import fill_in
-from xmppd.wire.framing import Framer
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Stanza
 
-__all__ = ["Over", "Remote", "ServerTestCase"]
+__all__ = ["Over", "ServerTestCase"]
 
 T = TypeVar("T")
 Over = Literal["tcp", "websocket", "bosh"]
 #: When tests begin: 2026-01-01T12:00:00Z.
 _NOON = 1_767_268_800.0
 _SECTIONS = frozenset(Settings.model_fields) - {"hosts", "components"}
-_HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
-
-
-class Remote(Mailbox):
-    """Another server, or a component, as the router sees it: it gets what is for its domain."""
-
-    federates = True
-
-    def __init__(self, case: ServerTestCase, domain: str) -> None:
-        super().__init__(case.names, domain)
-        self._case = case
-
-    def receive(self, stanza: Stanza) -> None:
-        """Take what is routed to the domain."""
-        self._arrived(stanza.to_bytes().decode())
-
-    def send(self, xml: str) -> None:
-        """Route a stanza to the server; it has to have `from` and `to`."""
-        frames = Framer().feed(_HEADER + fill_in(xml, self._known).encode())
-        for frame in frames[1:]:
-            if not isinstance(frame, Stanza) or frame.from_ is None or frame.to is None:
-                raise FailTest(f"this is no stanza with from and to: {xml}")
-            pending = self._case.server.server.from_elsewhere(frame)
-            if pending is not None:
-                self._case.spawn(pending)
-        self._settle()
-
-    def _settle(self) -> None:
-        self._case.pump()
 
 
 class ServerTestCase(SynchronousTestCase):

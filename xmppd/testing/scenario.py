@@ -24,10 +24,11 @@ from typing import Any
 from twisted.trial.unittest import FailTest
 
 from xmppd.testing.authority import self_signed
-from xmppd.testing.case import Over, Remote, ServerTestCase
+from xmppd.testing.case import Over, ServerTestCase
 from xmppd.testing.client import Client
 from xmppd.testing.federation import FederatedTestCase
 from xmppd.testing.peer import ScriptedPeer, ScriptedServer
+from xmppd.testing.remote import Remote
 from xmppd.wire.jid import Jid
 
 __all__ = ["Scenario", "Step", "parse", "scenario_tests"]
