@@ -48,8 +48,8 @@ README, WRITING, TESTING, GATEWAYS = (
 )
 #: Programs of others that the documents mention.
 FOREIGN = {
-    "cp", "createdb", "createuser", "curl", "df", "install", "journalctl", "openssl", "pip", "slidge-whatsapp",
-    "sqlite3", "ss", "systemctl", "turnutils_uclient", "useradd",
+    "cp", "createdb", "createuser", "curl", "df", "install", "journalctl", "npm", "openssl", "pip",
+    "slidge-whatsapp", "sqlite3", "ss", "systemctl", "tar", "turnutils_uclient", "useradd",
 }  # fmt: skip
 NO_MAKE = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VENV")}
 
