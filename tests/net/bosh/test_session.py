@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, cast
 
 from xmppd.testing import ServerTestCase
@@ -156,6 +157,36 @@ class Polling(BoshTestCase):
 
     def test_inactivity(self) -> None:
         self.assertIn(" inactivity='91'", self.begin("wait='0'")[2])
+
+
+class AskingAgainAndAgain(BoshTestCase):
+    """XEP-0124 section 12: a client behind a network that allows nothing but short requests."""
+
+    def test_all_of_it(self) -> None:
+        self.account("romeo@example.org")
+        for options in ({"hold": "0"}, {"wait": "0"}):
+            romeo = self.bosh()
+            romeo.open(**options)
+            secret = base64.b64encode(b"\0romeo\0secret").decode()
+            for content, more in (
+                (f"<auth xmlns='{ns.SASL}' mechanism='PLAIN'>{secret}</auth>", {}),
+                ("", {"xmpp__restart": "true", "xmlns__xmpp": _XBOSH}),
+                (f"<iq type='set' id='1' xmlns='jabber:client'><bind xmlns='{ns.BIND}'/></iq>", {}),
+            ):
+                romeo.post(content, **more)
+                for _ in range(2):
+                    self.pump(5)
+                    self.assertEqual(romeo.waiting, {}, "everything is answered at once")
+                    romeo.post()
+                self.pump(5)
+            came = "".join(romeo.received)
+            for what in ("<success", "<stream:features>", "<jid>romeo@example.org/"):
+                self.assertIn(what, came)
+            romeo.expect_open()
+            self.pump(170)
+            romeo.expect_open()
+            self.pump(20)
+            self.assertEqual(self.host.all_sessions(), ())
 
 
 class LoggingIn(BoshTestCase):

@@ -69,6 +69,7 @@ class BoshDoor:
         legacy = False
         try:
             body = read_body(exchange.body, sessions.listener.limits_before)
+            exchange.body = b""  # the exchange may wait for long
             attributes = body.attributes
             if "sid" not in attributes:
                 legacy = "ver" not in attributes
