@@ -118,7 +118,7 @@ class ExampleTests(unittest.TestCase):
 
     def test_all_are_played(self) -> None:
         wrong = []
-        for xep, total in (EXAMPLES | PASSING).items():
+        for xep, total in {**EXAMPLES, **PASSING}.items():
             left_out = set[int]().union(*map(numbers, LEFT_OUT.get(xep, {})))
             played = self.played.get(xep, set())
             missing = sorted(set(range(1, total + 1)) - played - left_out)
