@@ -1,6 +1,6 @@
 """Files in a folder. A file is written beside its place and moved there when it is whole, so nothing half is there.
 
-``FOLDER/HOST/incoming/TOKEN`` grows while a client sends; ``FOLDER/HOST/files/TO/TOKEN``, named by the first two
+``FOLDER/HOST/incoming/TOKEN.RANDOM`` grows while a client sends; ``FOLDER/HOST/files/TO/TOKEN``, named by the first two
 letters of the token, is complete and on disk. Names and types are in the database: what users call a file never
 reaches the file system.
 """
@@ -8,6 +8,7 @@ reaches the file system.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -48,7 +49,7 @@ class Files:
 
         :param slots: tokens of slots that are still open: a file in its place was whole, but nobody was told so.
         """
-        left = [path for path in self._incoming.glob("*") if TOKEN.fullmatch(path.name)]
+        left = [path for path in self._incoming.glob("*") if TOKEN.fullmatch(path.name.partition(".")[0])]
         left += [place for token in slots if (place := self.place(token)).exists()]
         for path in left:
             path.unlink()
@@ -64,9 +65,10 @@ class Files:
         self.make()
         return shutil.disk_usage(self._files).free
 
-    def begin(self, token: str) -> int:
-        """Open a file that is to be written; return its descriptor."""
-        return os.open(self._incoming / token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    def begin(self, token: str) -> tuple[Path, int]:
+        """Open a file that is to be written; return its path, which is nobody else's, and its descriptor."""
+        path = self._incoming / f"{token}.{secrets.token_hex(8)}"
+        return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, descriptor: int, data: bytes) -> None:
         """Write on."""
@@ -74,8 +76,11 @@ class Files:
         while view:
             view = view[os.write(descriptor, view) :]
 
-    def finish(self, token: str, descriptor: int) -> None:
-        """Have a file written to the last octet, and put it into its place; it is there after a power failure, too."""
+    def finish(self, token: str, path: Path, descriptor: int) -> None:
+        """Have a file written to the last octet, and put it into its place; it is there after a power failure, too.
+
+        :raises FileExistsError: another one is there, and stays.
+        """
         place = self.place(token)
         try:
             os.fsync(descriptor)
@@ -84,16 +89,23 @@ class Files:
         if not place.parent.is_dir():
             place.parent.mkdir(mode=0o700, exist_ok=True)
             _sync(self._files)
-        (self._incoming / token).rename(place)
-        _sync(place.parent)
+        os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # now it is ours
+        try:
+            path.rename(place)
+            _sync(place.parent)
+        except OSError:
+            place.unlink(missing_ok=True)
+            raise
 
-    def discard(self, token: str, descriptor: int | None) -> None:
-        """Leave nothing of a file that will not be complete, whatever has become of it so far."""
+    def discard(self, path: Path, descriptor: int | None) -> None:
+        """Leave nothing of a file that will not be complete.
+
+        :param descriptor: if it may still be open.
+        """
         if descriptor is not None:
             with suppress(OSError):  # it was closed before something else failed
                 os.close(descriptor)
-        for path in (self._incoming / token, self.place(token)):
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
     def delete(self, tokens: Iterable[str]) -> None:
         """Delete files; those that are not there don't matter."""
@@ -133,15 +145,14 @@ class Disk:
 
     async def receive(self, token: str) -> Incoming:
         """Begin to receive a file. Raises OSError."""
-        descriptor = await self.run(lambda: self.files.begin(token))
-        return Incoming(self, token, descriptor)
+        return Incoming(self, token, *await self.run(lambda: self.files.begin(token)))
 
 
 class Incoming:
     """A file that is being received. Every method raises OSError; after that it can only be discarded."""
 
-    def __init__(self, disk: Disk, token: str, descriptor: int) -> None:
-        self._disk, self._token = disk, token
+    def __init__(self, disk: Disk, token: str, path: Path, descriptor: int) -> None:
+        self._disk, self._token, self._path = disk, token, path
         self._descriptor: int | None = descriptor
         self._gathered: list[bytes] = []
         self._waiting = 0
@@ -164,10 +175,11 @@ class Incoming:
         await self._flush()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            await self._disk.run(lambda: self._disk.files.finish(self._token, descriptor))
+            await self._disk.run(lambda: self._disk.files.finish(self._token, self._path, descriptor))
+            self._path = self._disk.files.place(self._token)
 
     async def discard(self) -> None:
         """Leave nothing of it."""
         descriptor, self._descriptor = self._descriptor, None
         self._gathered.clear()
-        await self._disk.run(lambda: self._disk.files.discard(self._token, descriptor))
+        await self._disk.run(lambda: self._disk.files.discard(self._path, descriptor))

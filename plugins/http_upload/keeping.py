@@ -50,7 +50,8 @@ class Keeper:
             now, seconds = self._host.clock.seconds(), retention(self._options())
             for place in self._places().values():
                 await self._end_slots(place, now - place.grace)
-            await self.end(store.expired(now, seconds))
+            for which in store.expired(now, seconds):
+                await self.end(which)
             await self._host.db.write(lambda c: store.forget(c, self._service, now))
             return await self._delete()
         finally:

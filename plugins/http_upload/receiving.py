@@ -89,33 +89,33 @@ class Uploads:
 
     async def _receive(self, file: File, body: Body) -> None:
         incoming: Incoming | None = None
-        whole = False
+        received = 0
         try:
             incoming = await self._disk.receive(file.token)
-            received = 0
             async for chunk in body:
                 received += len(chunk)
                 await incoming.write(chunk)
             if received != file.size:
                 raise HttpError(HTTPStatus.BAD_REQUEST, f"These were {received} octets, not {file.size}.")
             await incoming.finish()
-            whole = await self._keep(file)
-        except OSError as error:
-            self._refuse(file, error)
-        finally:
-            if not whole:
-                self.failed += 1
-                if incoming is not None:
-                    await self._discard(incoming)
+            await self._keep(file)
+        except Exception as error:
+            self.failed += 1
+            if incoming is not None:
+                await self._discard(incoming)
+            if isinstance(error, FileExistsError):
+                raise HttpError(HTTPStatus.CONFLICT, "The file is there already.") from None
+            if isinstance(error, OSError):
+                self._refuse(file, error)
+            raise
 
-    async def _keep(self, file: File) -> bool:
+    async def _keep(self, file: File) -> None:
         now = self._host.clock.seconds()
         if not await self._host.db.write(lambda c: store.keep(c, file.token, now)):
             raise HttpError(HTTPStatus.NOT_FOUND, "The slot has ended.")
         self.stored, self.octets = self.stored + 1, self.octets + file.size
         self._log.info("{account} has uploaded {octets} octets ({type}): {token}", account=file.account,
                        octets=file.size, type=file.type or "type not said", token=file.token)  # fmt: skip
-        return True
 
     def _refuse(self, file: File, error: OSError) -> None:
         self._log.error("an upload of {octets} octets by {account} could not be written: {reason}", octets=file.size,

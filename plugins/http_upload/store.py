@@ -189,10 +189,10 @@ def keep(connection: Connection, token: str, now: float) -> bool:
 # Ends
 
 
-def expired(now: float, seconds: Mapping[str, float]) -> ColumnElement[bool]:
-    """What has ended by its own time, or by that of its bucket."""
+def expired(now: float, seconds: Mapping[str, float]) -> list[ColumnElement[bool]]:
+    """What has ended by its own time, and what by that of its bucket: each is found by an index of its own."""
     aged = [and_(FILES.c.bucket == bucket, FILES.c.created_at <= now - kept) for bucket, kept in seconds.items()]
-    return and_(FILES.c.state == State.STORED, or_(FILES.c.expires_at <= now, *aged))
+    return [and_(FILES.c.state == State.STORED, which) for which in (FILES.c.expires_at <= now, *aged)]
 
 
 def unused(now: float, place: str) -> ColumnElement[bool]:

@@ -73,9 +73,9 @@ class BucketTests(UploadTestCase):
 
     def prepare_network(self, network: MemoryNetwork) -> None:
         self.bucket = Bucket(self.clock.seconds)
-        network.web = self._web
+        network.web = self.answer_web
 
-    def _web(self, request: Request) -> Response:
+    def answer_web(self, request: Request) -> Response:
         return self.bucket.ask(request.method, request.path)
 
     def setUp(self) -> None:
@@ -204,7 +204,7 @@ class BucketTests(UploadTestCase):
         self.clock.advance(4000)
         self.pump(61)
         self.assertEqual(self._usage(), 1)
-        self.network.web = self._web
+        self.network.web = self.answer_web
         self.pump(61)
         self.assertEqual(self._usage(), 0)
 

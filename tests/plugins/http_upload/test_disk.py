@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -24,20 +25,21 @@ class FilesTests(unittest.TestCase):
         self.files.make()
 
     def put(self, token: str, data: bytes = b"data") -> None:
-        descriptor = self.files.begin(token)
+        path, descriptor = self.files.begin(token)
         self.files.write(descriptor, data)
-        self.files.finish(token, descriptor)
+        self.files.finish(token, path, descriptor)
 
     def there(self) -> list[str]:
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        found = (str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        return sorted(re.sub(r"\.[0-9a-f]{16}$", "", name) for name in found)
 
     def test_a_file(self) -> None:
-        descriptor = self.files.begin(TOKEN)
+        path, descriptor = self.files.begin(TOKEN)
         self.files.write(descriptor, b"some")
         self.assertEqual(self.there(), [f"incoming/{TOKEN}"])
         self.assertFalse(self.files.has(TOKEN))
         self.files.write(descriptor, b"thing")
-        self.files.finish(TOKEN, descriptor)
+        self.files.finish(TOKEN, path, descriptor)
         self.assertEqual(self.there(), [f"files/ab/{TOKEN}"])
         self.assertTrue(self.files.has(TOKEN))
         self.assertEqual(self.files.place(TOKEN).read_bytes(), b"something")
@@ -49,13 +51,23 @@ class FilesTests(unittest.TestCase):
             self.assertEqual(path.stat().st_mode & 0o077 if path != self.folder else 0, 0, path)
 
     def test_discard(self) -> None:
-        descriptor = self.files.begin(TOKEN)
+        path, descriptor = self.files.begin(TOKEN)
         self.files.write(descriptor, b"some")
-        self.files.discard(TOKEN, descriptor)
+        self.files.discard(path, descriptor)
         self.assertEqual(self.there(), [])
-        self.put(TOKEN)
-        self.files.discard(TOKEN, None)
-        self.assertEqual(self.there(), [])
+        self.assertRaises(OSError, os.fstat, descriptor)
+        self.files.discard(path, None)
+
+    def test_the_first_one_stays(self) -> None:
+        """Whoever else comes to the same place, it is as it was."""
+        path, descriptor = self.files.begin(TOKEN)
+        self.put(TOKEN, b"first")
+        self.files.write(descriptor, b"second")
+        with self.assertRaises(FileExistsError):
+            self.files.finish(TOKEN, path, descriptor)
+        self.files.discard(path, None)
+        self.assertEqual(self.files.place(TOKEN).read_bytes(), b"first")
+        self.assertEqual(self.there(), [f"files/ab/{TOKEN}"])
 
     def test_it_is_on_disk_before_it_has_its_name(self) -> None:
         acts: list[str] = []
@@ -81,11 +93,11 @@ class FilesTests(unittest.TestCase):
 
     def test_what_fails_leaves_nothing(self) -> None:
         for what in ("os.fsync", "os.write", "pathlib.Path.rename"):
-            descriptor = self.files.begin(TOKEN)
+            path, descriptor = self.files.begin(TOKEN)
             with mock.patch(what, side_effect=OSError(errno.ENOSPC, "full")), self.assertRaises(OSError):
                 self.files.write(descriptor, b"data")
-                self.files.finish(TOKEN, descriptor)
-            self.files.discard(TOKEN, descriptor)
+                self.files.finish(TOKEN, path, descriptor)
+            self.files.discard(path, descriptor)
             self.assertEqual(self.there(), [], what)
             self.assertRaises(OSError, os.fstat, descriptor)
 

@@ -105,6 +105,7 @@ class SilentTests(ServerTestCase):
     """Where clients don't reach HTTP nothing is offered."""
 
     plugins = ("disco", "http_upload")
+    config = {"listen": {"c2s": ["tcp:5222"]}}
 
     def test_silence(self) -> None:
         romeo = self.login("romeo@example.org/orchard")

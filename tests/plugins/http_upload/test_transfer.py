@@ -80,6 +80,20 @@ class TransferTests(UploadTestCase):
         self.assertEqual(codes, [409])
         self.assertEqual(self.get(get).body, b"one!")
 
+    def test_at_once_with_a_reload_between(self) -> None:
+        """A plugin that was started anew doesn't know who is sending; the first one to be whole is the one."""
+        put, get = self.slot(self.romeo)
+
+        def chunks() -> Iterator[bytes]:
+            yield b"on"
+            self.restart_plugin("http_upload")
+            self.assertCode(201, self.put(put, b"two!"))
+            yield b"e!"
+
+        self.assertCode(409, self.put(put, chunks(), length=4))
+        self.assertEqual(self.get(get).body, b"two!")
+        self.assertEqual(len(self.files()), 1)
+
     def test_too_late(self) -> None:
         put, _ = self.slot(self.romeo)
         self.pump(300)
