@@ -27,6 +27,7 @@ from tests.faults.rooms import checker as rooms
 from tests.faults.round import Shape
 from tests.faults.servers import HOUR, SERVERS
 from tests.faults.storage import have_disk
+from tests.faults.uploads import __main__ as uploads
 
 EXAMPLES = """\
 examples:
@@ -35,6 +36,8 @@ examples:
   make faults FAULTS="--kills 20 --server prosody"   the same on another server
   make faults FAULTS="--kills 5 --database postgres --databases 5"
   make faults FAULTS="--kills 0 --disks 3 --pauses 3 --cuts 40"
+  make faults FAULTS="--web 8 --kills 20"            with devices that come over WebSocket and BOSH
+  make faults FAULTS="--uploads --help"              files that are uploaded
   make faults FAULTS="--network --help"              two servers that federate, and the network between them
   make faults FAULTS="--seed 17 --round 4 ..."       one round again; its faults are the same, its timing is not
 """
@@ -176,4 +179,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(network.main() if "--network" in sys.argv else main())
+    if "--network" in sys.argv:
+        sys.exit(network.main())
+    sys.exit(uploads.main() if "--uploads" in sys.argv else main())

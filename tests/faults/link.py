@@ -100,7 +100,7 @@ class Pair:
         """The server's end is there: send what came before."""
         server = self.ends[DOWN]
         assert server is not None
-        for data in self._early:
+        for data in () if server.is_closing() or UP in self._finished else self._early:
             server.write(data)
         self._early.clear()
 

@@ -31,6 +31,8 @@ class Victim:
 
     :param disk: put the data on a disk of its own that can be full.
     :param hibernation: how many seconds a session waits to be resumed.
+    :param settings: further ones, in the server's own language.
+    :param disk_mebibytes: the size of that disk.
     :param database: one of `databases`; "own" is the storage the server brings along.
     """
 
@@ -42,8 +44,16 @@ class Victim:
     rooms = web = False
     http_port = 0
 
-    def __init__(self, disk: bool = False, database: str = "sqlite", hibernation: int = HOUR) -> None:
+    def __init__(
+        self,
+        disk: bool = False,
+        database: str = "sqlite",
+        hibernation: int = HOUR,
+        settings: str = "",
+        disk_mebibytes: int = 96,
+    ) -> None:
         self.hibernation = hibernation
+        self._disk_mebibytes = disk_mebibytes
         self.with_disk = disk
         self.database = database
         self.disk: Disk | None = None
@@ -51,7 +61,7 @@ class Victim:
         if database == "postgres":
             self.cluster = Cluster()
             self.cluster.start()
-        super().__init__(plain_without_tls=True)  # type: ignore[call-arg]
+        super().__init__(extra=settings, plain_without_tls=True)  # type: ignore[call-arg]
 
     @classmethod
     def installed(cls) -> bool:
@@ -66,7 +76,7 @@ class Victim:
         """Return the folder for the data, on a disk of its own if so wanted."""
         data = self.folder / "data"
         if self.with_disk:
-            self.disk = Disk(data)
+            self.disk = Disk(data, self._disk_mebibytes)
         else:
             data.mkdir(exist_ok=True)
         return data

@@ -12,6 +12,7 @@ import random
 import xml.etree.ElementTree as ET
 from typing import Any
 
+import slixmpp.xmlstream
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream.handler import Callback
@@ -20,7 +21,7 @@ from slixmpp.xmlstream.matcher import StanzaPath
 from tests.faults import reading
 from tests.faults.device import Device, Offer, Recorder, Refused
 from tests.faults.history import Key, Trait, What
-from tests.faults.servers import PASSWORD
+from tests.faults.servers import HOUR, PASSWORD
 
 
 class _Client(ClientXMPP):
@@ -64,6 +65,9 @@ class SlixmppDevice(Device):
         self._patience = self._chance.uniform(5.0, 8.0)
         self._loop = asyncio.get_running_loop()
         client: Any = _Client(f"{self.bare}/{self.resource}", PASSWORD, sasl_mech="PLAIN")
+        # What waits for an answer to <resume/> after so many seconds takes the session for over, even if the connection
+        # that it was sent on is long gone, and the session goes on on another one.
+        slixmpp.xmlstream.RESPONSE_TIMEOUT = HOUR
         client.loop = self._loop
         client.register_plugin("xep_0198", {"window": 5})
         client.register_plugin("xep_0199")
@@ -198,8 +202,7 @@ class SlixmppDevice(Device):
         queued = {Key.parse(queued["id"]) for _, queued in self._sm.unacked_queue}
         self.record(What.RESUMED, self.name, None, self.session, f"h {stanza['h']}, {len(queued)} sent again")
         # What the library had taken, and not yet counted when the connection broke, it has dropped.
-        for key in [key for key in self._unacked if key not in queued and key not in self._backlog]:
-            self._backlog.append(key)
+        self._backlog = [key for key in self._unacked if key not in queued or key in self._backlog]
         self._flush()
         if not self.ready:
             self._spawn(self._set_up())

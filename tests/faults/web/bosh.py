@@ -23,6 +23,8 @@ _XBOSH = "urn:xmpp:xbosh"
 _PATH = "/http-bind"
 #: Seconds that the server may keep a request, and how much later the answer has to be here.
 WAIT, LATE = 2, 1.5
+#: How an answer says that the stream has ended as one over TCP does, with an error or without.
+_ENDED = (None, "remote-stream-error", "system-shutdown")
 _LOST = (OSError, TimeoutError)
 
 
@@ -189,7 +191,7 @@ class BoshStream(Stream):
                 self._sid, self._most = body.get("sid", ""), int(body.get("requests", "1"))
             self.take(body)
             condition = body.get("condition")
-            if body.get("type") == "terminate" and condition:
+            if body.get("type") == "terminate" and condition not in _ENDED:
                 self.drop(f"the session was ended: {condition}")
             elif body.get("type") == "terminate":
                 self.take((), ended=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import httptools
 
+from tests.faults.stream import reset
 from tests.interop.server import DOMAIN
 
 #: Of so many requests, those whose head is sent before their body.
@@ -59,11 +60,12 @@ class Line(asyncio.Protocol):
         if not self.open:
             raise ConnectionError("the connection is gone")
         self._answer = asyncio.get_running_loop().create_future()
+        self._answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())  # it may be for nobody
         return self._answer
 
     async def write(self, data: bytes) -> None:
         """Send a part of a request, as fast as it is taken."""
-        if not self.open:
+        if not self.open or self.transport.is_closing():
             raise ConnectionError("the connection is gone")
         self.transport.write(data)
         await self._writable.wait()
@@ -100,6 +102,11 @@ class Line(asyncio.Protocol):
         self._writable.set()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionError(str(error or "closed")))
+
+    def cut(self) -> None:
+        """Break the connection by a RST."""
+        if self.open and not self.transport.is_closing():
+            reset(self.transport)
 
     def abort(self) -> None:
         """Break the connection."""
