@@ -9,6 +9,7 @@ from hashlib import sha1
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from tests.net.bosh.fakes import TERMS, FakeExchange, Lone
+from xmppd.wire.bosh import Body
 
 _POLICY = "type='terminate' condition='policy-violation'"
 _NOT_FOUND = "type='terminate' condition='item-not-found'"
@@ -102,6 +103,34 @@ class Waiting(RuleTestCase):
         lone.clock.advance(0)
         self.assertEqual(lone.stream.got, ["<m>2</m>"])
         self.assertEqual((first.answer, second.answer), (_EMPTY, None))
+
+    def test_paused_and_resumed_in_between(self) -> None:
+        """What one request says is done before the next one's turn."""
+        lone = Lone(replace(TERMS, hold=2))
+        take, depth = lone.stream.take_content, []
+
+        def slowly(body: Body) -> None:
+            depth.append(body)
+            lone.session.pauseProducing()
+            lone.session.resumeProducing()
+            self.assertEqual(len(depth), 1)
+            take(body)
+            depth.clear()
+
+        lone.stream.take_content = slowly  # type: ignore[method-assign]
+        for rid in (103, 102, 101):
+            lone.ask(rid, f"<m>{rid}</m>")
+        self.assertEqual(lone.stream.got, ["<m>101</m>", "<m>102</m>", "<m>103</m>"])
+
+    def test_what_is_answered_waits_no_more(self) -> None:
+        lone = Lone(answer_octets=16_384)
+        lone.stream.limit = 60_000
+        for rid in range(101, 141):
+            lone.session.write(b"<n>1</n>" + b" " * 20_000)
+            lone.session.write(b"<n>2</n>")
+            lone.clock.advance(0)
+            lone.ask(rid)
+        self.assertEqual(lone.stream.overflows, 0)
 
     def test_too_much_waits(self) -> None:
         lone = Lone()
