@@ -24,6 +24,7 @@ except ImportError:
     async_playwright = None  # type: ignore[assignment]
 
 CHROMIUM = shutil.which("chromium")
+LONG = 2 * PATIENCE  # browsers make much work for a machine
 PACKAGES = Path(__file__).resolve().parent / "web" / "node_modules"
 #: Where pictures of what people see are written.
 SHOTS = Path(os.environ.get("XMPPD_INTEROP_SHOTS") or Path(tempfile.gettempdir()) / "xmppd-shots")
@@ -74,7 +75,7 @@ class Browser:
     async def context(self, **options: Any) -> BrowserContext:
         """Return a profile of its own."""
         context = await self._browser.new_context(locale="en-GB", viewport={"width": 1100, "height": 700}, **options)
-        context.set_default_timeout(PATIENCE * 1000)
+        context.set_default_timeout(LONG * 1000)
         return context
 
 
@@ -115,7 +116,7 @@ class Person:
 
     async def receives(self, text: str) -> None:
         """Wait for something by WebSocket."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONG):
             while not any(text in frame for frame in self.received):
                 await asyncio.sleep(0.05)
 
@@ -155,7 +156,7 @@ class Person:
 
     async def encrypt(self) -> None:
         """Encrypt what they say from now on, where they are."""
-        await self._place.locator(".toggle-omemo").click()
+        await self._place.locator(".toggle-omemo[data-disabled=false]").click()  # when the others' keys are known
         await self._place.locator(".toggle-omemo .fa-lock").wait_for()
 
     async def send_file(self, path: Path) -> None:
