@@ -26,7 +26,7 @@ class RuleTestCase(unittest.TestCase):
         self.answered(exchange, what)
         lone.clock.advance(0)
         self.assertTrue(lone.over)
-        self.assertNotIn("sid", lone.sessions.by_sid)
+        self.assertEqual((lone.sessions.by_sid, lone.sessions._filed), ({}, {}))
         assert lone.stream.lost is not None
         self.assertIsInstance(lone.stream.lost.value, ConnectionLost)
         self.assertEqual(lone.clock.getDelayedCalls(), [])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, cast
+from collections.abc import Awaitable
+from typing import Any, ClassVar, cast
 
+from twisted.internet.defer import Deferred
+
+from xmppd.api import FromClient, Message, Plugin, filter
 from xmppd.testing import ServerTestCase
 from xmppd.testing.bosh import NS, BoshClient, Line
 from xmppd.testing.case import Over
@@ -19,7 +23,7 @@ class BoshTestCase(ServerTestCase):
     """Clients that come by BOSH."""
 
     over = "bosh"
-    plugins = ("roster", "presence")
+    plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ("roster", "presence")
 
     def bosh(self, peer: str = "127.0.0.1") -> BoshClient:
         """Return a client that has no session yet."""
@@ -324,6 +328,32 @@ class Talking(BoshTestCase):
         self.pump(400)
         romeo.expect_nothing()
         romeo.expect_open()
+
+
+class Slow(Plugin):
+    """Messages take a second."""
+
+    @filter(FromClient, kinds=(Message,))
+    def sent(self, event: FromClient) -> Awaitable[None]:
+        done: Deferred[None] = Deferred()
+        self.clock.callLater(1, done.callback, None)
+        return done
+
+
+class Ending(BoshTestCase):
+    plugins = ("roster", "presence", Slow)
+
+    def test_what_comes_behind_the_end(self) -> None:
+        """What was asked for before is done; nothing else is, though the session has not ended yet."""
+        romeo, juliet = self.come("romeo@example.org/x"), self.come("juliet@example.org/y")
+        romeo.send("<message to='{juliet}' id='1'/>")
+        romeo.post(type="terminate")
+        romeo.post(f"<message to='{juliet.jid}' id='2'/>")
+        romeo.expect_open()
+        self.pump(3)
+        romeo.expect_closed()
+        juliet.expect("<message from='{romeo}' to='{juliet}' id='1'/>")
+        juliet.expect_nothing()
 
 
 class Resuming(BoshTestCase):

@@ -61,7 +61,7 @@ class BoshSessions:
         self.clock = listener.clock
         self.by_sid: dict[str, BoshSession] = {}
         self._soon: list[BoshSession] = []
-        self._filed: dict[int, list[BoshSession]] = {}
+        self._filed: dict[int, set[BoshSession]] = {}
         self._ticking: IDelayedCall | None = None
         self._ticked = 0  # the last second that was looked at
 
@@ -179,10 +179,10 @@ class BoshSessions:
     def remove(self, session: BoshSession) -> None:
         """A session is over."""
         self.by_sid.pop(session.sid, None)
+        self._unfile(session)
         if not self.by_sid and self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
-            self._filed.clear()
 
     # Time
 
@@ -205,11 +205,20 @@ class BoshSessions:
         second = int(deadline)
         if session.stream is None or (session.filed and session.filed <= second):
             return
+        self._unfile(session)
         session.filed = second
-        self._filed.setdefault(second, []).append(session)
+        self._filed.setdefault(second, set()).add(session)
         if self._ticking is None:
             self._ticked = int(self.clock.seconds())
             self._ticking = self.clock.callLater(_TICK, self._tick)
+
+    def _unfile(self, session: BoshSession) -> None:
+        filed = self._filed.get(session.filed)
+        if filed is not None:
+            filed.discard(session)
+            if not filed:
+                del self._filed[session.filed]
+        session.filed = 0
 
     def _tick(self) -> None:
         now = self.clock.seconds()
@@ -217,10 +226,9 @@ class BoshSessions:
         last, self._ticked = self._ticked, int(now)
         for second in range(last, self._ticked + 1):
             for session in self._filed.pop(second, ()):
-                if session.filed == second and session.stream is not None:
-                    session.filed = 0
-                    session.look(now, now + _TICK)
-                    self.look_by(session, max(session.next_look(now), now + _TICK))
+                session.filed = 0
+                session.look(now, now + _TICK)
+                self.look_by(session, max(session.next_look(now), now + _TICK))
 
 
 def _wanted(attributes: dict[str, Any], name: str, otherwise: int) -> int:
