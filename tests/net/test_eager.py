@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import TestCase
 
-from xmppd.net.eager import EagerConnections, make_eager
+from xmppd.net.eager import EagerConnections, in_bulk, make_eager
 
 reactor: Any = _reactor
 LARGE = bytes(range(256)) * 20_000  # 5 MB: more than any socket's buffer
@@ -115,6 +115,20 @@ class EagerTests(TestCase):
             transport.at_end_of_turn(Gathering())
             self.assertEqual(await self.read(9), b"gathered ")
             told.clear()
+
+    async def test_what_comes_in_bulk_is_read_in_larger_pieces(self) -> None:
+        pieces: list[int] = []
+        self.patch(self.talker, "dataReceived", lambda data: pieces.append(len(data)))
+        for much, most in ((False, 8_192), (True, 65_536), (False, 8_192)):
+            in_bulk(self.talker.transport, much)
+            pieces.clear()
+            self.client.setblocking(True)
+            self.client.sendall(LARGE[:65_536])
+            self.client.setblocking(False)
+            while sum(pieces) < 65_536:
+                await self.turns()
+            self.assertLessEqual(max(pieces), most)
+            self.assertEqual(max(pieces) > 8_192, much)
 
     async def test_what_the_next_turn_wrote_does_not_wait_for_an_acknowledgement(self) -> None:
         self.assertTrue(self.talker.transport.getTcpNoDelay())

@@ -18,9 +18,10 @@ from twisted.internet.protocol import ClientFactory
 
 from xmppd.net.c2s.newcomers import Newcomers
 
-__all__ = ["EagerConnections", "make_eager"]
+__all__ = ["EagerConnections", "in_bulk", "make_eager"]
 
 _READ = 8_192  # octets
+_BULK = 65_536
 
 
 class Gathering(Protocol):
@@ -51,6 +52,7 @@ class _Eager(tcp.Connection):
     """A connection that is flushed when the turn ends."""
 
     turn: _Turn
+    _size = _READ
     _due = False
     _gathering: Gathering | None = None
 
@@ -61,10 +63,14 @@ class _Eager(tcp.Connection):
     def read_now(self) -> Any:
         """Read what is there, up to some stanzas: Python allocates in advance what it asks the kernel for."""
         try:
-            data = self.socket.recv(_READ)
+            data = self.socket.recv(self._size)
         except OSError as error:
             return None if error.args[0] in (EAGAIN, EWOULDBLOCK) else CONNECTION_LOST
         return self._dataReceived(data)
+
+    def bulk(self, much: bool) -> None:
+        """See :func:`in_bulk`."""
+        self._size = _BULK if much else _READ
 
     def startWriting(self) -> None:
         """There is something to write, or the connection is to be closed once all is written."""
@@ -196,6 +202,13 @@ class EagerConnections:
         connector.turn = self._turn
         connector.connect()
         return connector
+
+
+def in_bulk(transport: Any, much: bool) -> None:
+    """Tell a transport that much will come or go, and no stanzas, so that it takes more at once; or no longer."""
+    bulk = getattr(transport, "bulk", None)
+    if bulk is not None:
+        bulk(much)
 
 
 def make_eager(port: Any, reactor: Any) -> None:

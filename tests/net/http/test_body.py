@@ -80,6 +80,20 @@ class Streams(SynchronousTestCase):
         self.connection.send("GET / HTTP/1.1\nHost: x\n\n")
         self.assertEqual([found.body for found in self.connection.responses()], ["100000", "100000"])
 
+    def test_the_transport_knows_that_it_is_large(self) -> None:
+        """From its beginning to the answer; and nothing is said of what is small."""
+        told: list[bool] = []
+        self.connection.bulk = told.append  # type: ignore[attr-defined]
+        self.put("Content-Length: 65536")
+        self.connection.send(b"x" * 65_536)
+        self.assertEqual(told, [])
+        self.put("Content-Length: 65537")
+        self.assertEqual(told, [True])
+        self.connection.send(b"x" * 65_537)
+        self.assertEqual(told, [True, False])
+        self.put("Transfer-Encoding: chunked")
+        self.assertEqual(told, [True, False, True])
+
     def test_in_chunks(self) -> None:
         self.put("Transfer-Encoding: chunked")
         self.assertIsNone(self.door.exchanges[0].length)

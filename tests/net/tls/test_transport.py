@@ -64,6 +64,22 @@ class DataTests(TlsTestCase):
         self.write(data)
         self.assertEqual(self.client.received, data)
 
+    def test_in_bulk(self) -> None:
+        """Records are as large as they may be; and what comes is the same, however it is given to OpenSSL."""
+        data = bytes(range(256)) * 400
+        sizes = []
+        for much in (False, True, False):
+            self.layer.bulk(much)
+            self.client.received = b""
+            self.application.received = b""
+            self.application.transport.write(data)
+            sizes.append(len(self.tcp.value()))
+            self.client.talk(self.layer, self.tcp)
+            self.send(data)
+            self.assertEqual((self.client.received, self.application.received), (data, data))
+        self.assertLess(sizes[1], sizes[0])  # fewer records
+        self.assertEqual(sizes[0], sizes[2])
+
     def test_split_at_every_octet(self) -> None:
         application = Application()
         client = Client("example.org")

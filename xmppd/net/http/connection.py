@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.net.eager import in_bulk
 from xmppd.net.http.answers import CONTINUE, Fields, last_words, text
 from xmppd.net.http.body import StreamedBody
 from xmppd.net.http.exchange import Exchange
@@ -196,6 +197,7 @@ class Connection(Timed):
         self._size = self._overhead = 0
         if most is None:
             exchange.stream = StreamedBody(length, lambda: self._ask_for_body(exchange), lambda: self._more(exchange))
+            exchange.prepare(length)
             self.rest()
             if not exchange.expects:
                 self.watch(self.server.limits.body_idle_seconds)
@@ -316,6 +318,8 @@ class Connection(Timed):
         if data:
             self.transport.write(data)
         self._answering = None
+        if exchange.bulk:
+            in_bulk(self.transport, False)
         self.server.finished(exchange, self)
         if not exchange.stays:
             self._close(linger=self._incoming is not None or bool(self._buffer))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from xmppd.api.http import Headers
+from xmppd.net.eager import in_bulk
 from xmppd.net.http.answers import NO_BODY, Answer, Fields
 from xmppd.net.http.body import StreamedBody
 from xmppd.net.http.origin import Origin
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Door", "Exchange"]
 
+_MUCH = 65_536  # octets of a body
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
 
 
@@ -58,13 +60,14 @@ class Exchange:
     :ivar on_gone: called once if the connection ends before the answer is complete; for who answers later.
     :ivar on_room: called when :attr:`full` is over; for who answers piece by piece.
     :ivar code: of the answer; 0 while there is none.
+    :ivar bulk: has the transport been told that a large body comes, or goes?
     :ivar sent: octets of the answer's body so far.
     """
 
     __slots__ = (
-        "_chunked", "_connection", "_headers", "_origin", "began", "body", "code", "cors", "door", "expects", "fields",
-        "length", "method", "modern", "named", "on_gone", "on_room", "path", "query", "sent", "stays", "stream",
-        "target",
+        "_chunked", "_connection", "_headers", "_origin", "began", "body", "bulk", "code", "cors", "door", "expects",
+        "fields", "length", "method", "modern", "named", "on_gone", "on_room", "path", "query", "sent", "stays",
+        "stream", "target",
     )  # fmt: skip
 
     began: float
@@ -89,7 +92,7 @@ class Exchange:
         self.on_gone: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None
         self.sent = self.code = 0
-        self.cors = False
+        self.bulk = self.cors = False
 
     # The request
 
@@ -143,6 +146,13 @@ class Exchange:
         """What is known of the connection by its TLS, if it has any here."""
         return None if self._connection is None else self._connection.tls
 
+    def prepare(self, length: int | None) -> None:
+        """There will be so many octets of a body, in one direction or the other; None: nobody knows."""
+        connection = self._connection
+        if connection is not None and (length is None or length > _MUCH):
+            self.bulk = True
+            in_bulk(connection.transport, True)
+
     # The answer
 
     @property
@@ -186,6 +196,7 @@ class Exchange:
         self.stays = self.stays and (self.modern or length is not None)
         head = connection.head_for(self, code, type_, headers)
         self.code = code
+        self.prepare(length)
         if length is not None:
             head += b"Content-Length: %d\r\n" % length
         elif self.modern:

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from xmppd.core.options import SettingsError
 from xmppd.core.settings import Settings
+from xmppd.net.eager import in_bulk
 from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read, services
 from xmppd.net.tls.context import ALPN_CLIENT, ALPN_HTTP, Contexts, HostContext
 from xmppd.net.tls.info import TlsInfo
@@ -61,6 +62,7 @@ class TlsTransport:
         "_error",
         "_established",
         "_gathered",
+        "_piece",
         "_position",
         "_tcp",
         "_unanswered",
@@ -77,6 +79,7 @@ class TlsTransport:
         self._waiting: list[bytes] | None = None  # for the end of the turn
         self._gathered = 0  # octets of that
         self._position = BEGINNING
+        self._piece = 0  # octets given to OpenSSL at a time, if not as usual
         self._connection: SSL.Connection | None = SSL.Connection(context, None)
         self._connection.set_accept_state()
 
@@ -100,9 +103,10 @@ class TlsTransport:
             return
         plain: list[bytes] = []
         self._unanswered += len(data)
+        size = self._piece or _READ
         try:
-            for start in range(0, len(data), _READ):
-                piece = data[start : start + _READ]
+            for start in range(0, len(data), size):
+                piece = data[start : start + size]
                 connection.bio_write(piece)
                 records, self._position = count(piece, self._position)
                 if self._established or self._handshake(connection):
@@ -179,14 +183,15 @@ class TlsTransport:
         connection = self._connection
         if connection is None:
             return
+        size = self._piece or _WRITE
         try:
-            if len(data) <= _WRITE:
+            if len(data) <= size:
                 connection.send(data)
                 self._flush(connection)
                 return
             out: list[bytes] = []
-            for start in range(0, len(data), _WRITE):
-                connection.send(data[start : start + _WRITE])
+            for start in range(0, len(data), size):
+                connection.send(data[start : start + size])
                 _take(connection, out)
         except SSL.Error as error:
             self._fail(error)
@@ -241,6 +246,11 @@ class TlsTransport:
         promote = getattr(self._tcp, "promote", None)
         if promote is not None:
             promote()
+
+    def bulk(self, much: bool) -> None:
+        """See :func:`xmppd.net.eager.in_bulk`."""
+        self._piece = _RECORD if much else 0
+        in_bulk(self._tcp, much)
 
     def getPeer(self) -> Any:
         """See ITransport."""
