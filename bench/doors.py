@@ -5,6 +5,8 @@ None of them limits how many connections come from one address, or how much one 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 from bench.servers import Ejabberd, Measured, Prosody, Xmppd
@@ -22,6 +24,13 @@ class Doored(Measured):
 
     websocket = "/xmpp-websocket"
     bosh = "/http-bind"
+
+    @staticmethod
+    def _pin() -> None:
+        """Let nobody else who uses the machine come before it, where that can be had: latencies are measured too."""
+        Measured._pin()
+        with contextlib.suppress(PermissionError):
+            os.nice(-10)
 
     def __init__(self, users: int) -> None:
         self.http = free_port()
@@ -41,6 +50,10 @@ class XmppdDoors(Doored, Xmppd):
 [http]
 connections = 50000
 
+[hosts.localhost.http_upload]
+max_file = {MOST}
+quota = {100 * MOST}
+daily_octets = {100 * MOST}
 """
         config.write_text(config.read_text("utf-8").replace("[listen]\n", listen) + web, "utf-8")
 

@@ -30,7 +30,7 @@ async def idle(server: Doored, kind: str, sessions: int, wait: int) -> None:
     await asyncio.sleep(_SETTLE)
     used, began = cpu_seconds(server.pid), time.perf_counter()
     first = resident_kib(server.pid)
-    await asyncio.sleep(wait + took)
+    await asyncio.sleep(wait + _SETTLE)
     percent = (cpu_seconds(server.pid) - used) / (time.perf_counter() - began)
     after = resident_kib(server.pid)
     broken = problem()

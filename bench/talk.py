@@ -30,6 +30,11 @@ class Talk:
         self._command = [sys.executable, "-m", "bench.talk", str(port), str(users), str(int(tls))]
         self._latencies: list[tuple[float, float]] = []
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     async def __aenter__(self) -> Talk:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe)
