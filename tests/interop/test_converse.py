@@ -179,6 +179,21 @@ class WebChat(Stage):
             self.assertEqual(await person.times("A plague o' both your houses!"), 1)
             self.assertEqual(person.complaints, [])
 
+    async def test_loaded_again(self) -> None:
+        """Who loads the page again is still in."""
+        romeo, juliet = await self.pair()
+        await juliet.say("Wilt thou be gone? It is not yet near day.")
+        await romeo.sees("Wilt thou be gone?")
+        await romeo.page.reload()
+        await romeo.is_in()
+        await romeo.is_at("chat", juliet.jid)
+        await romeo.sees("Wilt thou be gone?")
+        await romeo.say("I must be gone and live, or stay and die.")
+        await juliet.sees("I must be gone and live")
+        await juliet.say("Therefore stay yet")
+        await romeo.sees("Therefore stay yet")
+        await romeo.shot(self.shot("again"))
+
     async def test_encrypted(self) -> None:
         """OMEMO: the policy of the page allows what it is made of, and others get the keys."""
         juliet = await self.online("juliet")
