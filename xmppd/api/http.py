@@ -146,10 +146,13 @@ class Response:
 class HttpError(Exception):
     """A handler raises it to refuse a request; the text is for who reads the client's log.
 
-    :param status: 400 and above.
+    :param status: 400 to 599.
+    :raises ValueError: it is another one.
     """
 
     def __init__(self, status: int, text: str = "", headers: Mapping[str, str] | None = None) -> None:
+        if not 400 <= status < 600:
+            raise ValueError(f"{status} is no code of an error")
         super().__init__(text or HTTPStatus(status).phrase)
         self.status = status
         self.headers = Headers(headers)

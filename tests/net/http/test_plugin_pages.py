@@ -11,6 +11,7 @@ from xmppd.api import Plugin, StorageUnavailable
 from xmppd.api.http import Headers, HttpError, Request, http, http_get, http_post
 from xmppd.api.http import Response as Answer
 from xmppd.core.plugins.sources import PluginError
+from xmppd.core.readiness import Phase
 from xmppd.testing import ServerTestCase
 
 
@@ -49,6 +50,11 @@ class Paper(Plugin):
         """Fail, in the way that is asked for."""
         raise {b"refuse": HttpError(409, "no", {"Retry-After": "7"}), b"full": StorageUnavailable("full"),
                b"crash": ZeroDivisionError()}[request.body]  # fmt: skip
+
+    @http_post("/code")
+    def code(self, request: Request) -> Answer:
+        """Answer with the code that is asked for."""
+        return Answer(int(request.body))
 
     @http_post("/read")
     def parse(self, request: Request) -> Answer:
@@ -112,6 +118,21 @@ class PluginPages(WebCase):
         self.assertEqual(self.fetch("/papers").code, 404)
         self.assertEqual(self.fetch("/").code, 404)
 
+    def test_while_the_server_starts(self) -> None:
+        """Nobody knows yet what there is: a client that was told 404 would not come again."""
+        self.web.readiness.phase = Phase.STARTING
+        for path in ("/paper", "/papers"):
+            found = self.fetch(path)
+            self.assertEqual((found.code, found.headers["retry-after"]), (503, "5"))
+        large = "x" * (self.web.site.limits.body_octets + 1)
+        self.assertEqual(self.fetch("/papers/upload", large, "PUT").code, 503)
+
+    def test_while_the_server_stops(self) -> None:
+        """Whoever is still there answers."""
+        self.web.readiness.phase = Phase.STOPPING
+        self.assertEqual(self.fetch("/paper").code, 200)
+        self.assertEqual(self.fetch("/papers").code, 503)
+
     def test_whole_urls(self) -> None:
         self.assertEqual(self.fetch("http://localhost/paper").code, 200)
 
@@ -128,6 +149,15 @@ class PluginPages(WebCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         (stats,) = [h.stats for h in self.host.registry.handlers("paper") if h.label == "fail POST /fail"]
         self.assertEqual((stats.calls, stats.failures), (3, 2))
+
+    def test_codes_that_are_none(self) -> None:
+        for code in (0, 101, 199, 600, 1000):
+            self.assertEqual(self.fetch("/code", str(code), "POST").code, 500)
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        for code in (200, 205, 299, 599):
+            self.assertEqual(self.fetch("/code", str(code), "POST").code, code)
+        for code in (0, 399, 600):
+            self.assertRaises(ValueError, HttpError, code, "no")
 
     def test_bodies(self) -> None:
         form = "application/x-www-form-urlencoded"

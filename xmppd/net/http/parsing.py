@@ -10,6 +10,14 @@ from xmppd.net.http.heads import BadRequest
 
 __all__ = ["Parser"]
 
+_USUAL = (
+    "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Length", "Content-Type",
+    "Cookie", "Forwarded", "Host", "Origin", "Pragma", "Range", "Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode",
+    "Sec-Fetch-Site", "Transfer-Encoding", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+)  # fmt: skip
+#: In lower case, by how clients write them: thousands of requests that are held have their names in common.
+_KNOWN = {form.encode(): name.lower().encode() for name in _USUAL for form in (name, name.lower())}
+
 
 class Parser:
     """Reads the requests of one connection: exactly a head, then exactly its body, and so on.
@@ -75,7 +83,7 @@ class Parser:
         if self._trailing:
             return
         fields = self.fields
-        name = name.lower()
+        name = _KNOWN.get(name) or name.lower()
         if name not in fields:
             fields[name] = value
         elif name == b"host":  # there is one (RFC 9112 section 3.2)

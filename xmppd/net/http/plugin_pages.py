@@ -13,6 +13,7 @@ from xmppd.api.http import Body, BodyLost, HttpError, Request, Response
 from xmppd.api.storage import StorageUnavailable
 from xmppd.core.hosts import Host
 from xmppd.core.plugins.dispatch import Handler
+from xmppd.core.readiness import Phase
 from xmppd.core.settings import Settings
 from xmppd.core.web import named
 from xmppd.net.http.answers import Answer, text
@@ -36,23 +37,46 @@ class Chosen(NamedTuple):
     mark: HttpMark
 
 
+class _NotNow:
+    """Answers while there are no plugins yet, or no more: that something is not there nobody knows then."""
+
+    cors = True
+    most = None  # what comes behind the head doesn't matter
+
+    def enter(self, exchange: Exchange) -> None:
+        """See Door."""
+        exchange.respond(text("The server is starting, or stopping.", 503, (b"Retry-After", b"5")))
+
+
+_NOT_NOW = _NotNow()
+
+
 class PluginPages:
     """Finds the doors of all requests that are for plugins.
 
     :param hosts: the hosts that are served, by domain.
     :param settings: those in force.
     :param origins: the origins whose pages may ask.
+    :param phase: where the server is in its life. A client that is told 404 believes that a file is gone.
     """
 
     def __init__(
-        self, hosts: Callable[[], Mapping[str, Host]], settings: Callable[[], Settings], origins: Callable[[], Origins]
+        self,
+        hosts: Callable[[], Mapping[str, Host]],
+        settings: Callable[[], Settings],
+        origins: Callable[[], Origins],
+        phase: Callable[[], Phase],
     ) -> None:
         self._hosts = hosts
         self._settings = settings
         self._origins = origins
+        self._phase = phase
 
     def find(self, exchange: Exchange) -> Door:
         """Return what answers a request."""
+        phase = self._phase()
+        if phase is Phase.STARTING:
+            return _NOT_NOW
         settings, asked = self._settings(), request_of(exchange)
         most = settings.http.body_octets
         if is_preflight(exchange):
@@ -60,6 +84,8 @@ class PluginPages:
             if exchange.header("access-control-request-method") in open_:
                 return Fixed(self._origins().preflight(exchange, open_), most, cors=True)
         found = choose(asked, self._hosts(), settings)
+        if isinstance(found, Answer) and phase is Phase.STOPPING and found.code == 404:
+            return _NOT_NOW
         if isinstance(found, Answer):
             return Fixed(found, most, cors=bool(_open(asked, self._hosts(), settings)))
         return _PluginDoor(found, None if found.mark.streamed else most)
@@ -172,6 +198,8 @@ async def answer_of(asked: Request, handler: Handler, *body: Body, method: str =
     try:
         outcome = handler(asked, *body)
         response: Response = outcome if isinstance(outcome, Response) else await outcome
+        if not 200 <= response.status < 600:
+            raise ValueError(f"{response.status} is no code of an answer")
         if response.path is not None:
             return file_answer(method or asked.method, asked.headers, response)
         headers = tuple((name.encode(), value.encode("latin-1")) for name, value in response.headers.items())
