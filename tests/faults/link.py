@@ -46,7 +46,8 @@ class Pair:
         self.delay = 0.0
         self._cut_in: tuple[int, float] | None = None
         self._cut_behind = False
-        self._early: list[bytes] = []
+        self._early: list[bytes] = []  # from the client, before there is a connection to the server
+        self._flushed = False
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._slow: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
@@ -91,7 +92,7 @@ class Pair:
         target = self.ends[1 - direction]
         if self.frozen:
             return
-        if target is None:
+        if target is None or (direction == UP and not self._flushed):
             self._early.append(data)
         elif not target.is_closing() and direction not in self._finished:
             target.write(data)
@@ -103,6 +104,7 @@ class Pair:
         for data in () if server.is_closing() or UP in self._finished else self._early:
             server.write(data)
         self._early.clear()
+        self._flushed = True
 
     def finish(self, direction: int) -> None:
         """One end closed its half: so does the other, if the network tells it."""

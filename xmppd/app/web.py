@@ -48,7 +48,7 @@ class WebServer:
         self._doors: dict[str, Door] = {}  # of clients
         limits = server.settings.http
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
-        pages = PluginPages(lambda: server.hosts, lambda: server.settings, self._origins)
+        pages = PluginPages(lambda: server.hosts, lambda: server.settings, self._origins, lambda: self.readiness.phase)
         self.routes = Routes(self._most, self._origins, pages)
         self.site = HttpServer(self.routes, clock, limits, server.settings.limits.exempt_networks)
         self.figures = Figures(server, self._lateness, self.site)

@@ -29,6 +29,7 @@ from xmppd.app.assembly import Assembly, assemble_on
 from xmppd.app.web import WebServer
 from xmppd.core.hosts import Host
 from xmppd.core.plugins.sources import Source
+from xmppd.core.readiness import Phase
 from xmppd.core.settings import Settings
 from xmppd.core.settings_file import from_table
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
@@ -247,6 +248,7 @@ class ServerTestCase(SynchronousTestCase):
         """The HTTP server."""
         if self._web is None:
             self._web = WebServer(self.server.server, self.clock)
+            self._web.readiness.phase = Phase.SERVING
             self._web.serve_clients(self._listener)
         return self._web
 
