@@ -222,9 +222,9 @@ class HttpUpload(UploadOperations, DiscoComponent):
         self._totals = await self.db.read(lambda c: store.totals(c, str(self.jid)))
 
     def figures(self) -> Iterable[Figure]:
-        yield Figure("files", "Files there are, and slots that wait for theirs; counted when files are deleted.",
+        yield Figure("files", "Files there are, and slots that wait for theirs, when it was last looked.",
                      self._totals.files)  # fmt: skip
-        yield Figure("octets", "What these have; counted when files are deleted.", self._totals.octets)
+        yield Figure("octets", "What these have.", self._totals.octets)
         yield Figure("slots", "Slots that were given.", self.grants.granted, grows=True)
         yield Figure("refused_slots", "Slots that were not, because of a quota.", self.grants.refused, grows=True)
         yield Figure("receiving", "Uploads that are under way.", len(self.uploads.receiving))

@@ -50,7 +50,7 @@ class UploadOperations:
     @operation("upload mine", Permission.USER)
     async def list_mine(self: _Whole, actor: str) -> Result:
         """List the files that you have uploaded, the oldest first."""
-        return await _rows(self, Jid.parse(actor), _SHOWN)
+        return await _rows(self, _user(actor), _SHOWN)
 
     @operation("upload usage", examples=("example.org",))
     async def usage(self: _Whole, host: str) -> Result:
@@ -87,7 +87,15 @@ class UploadOperations:
 
         :param token: which file: the long part of its URL, as in the list of files.
         """
-        return await _delete(self, Jid.parse(actor), token)
+        return await _delete(self, _user(actor), token)
+
+
+def _user(actor: str) -> Jid:
+    """Return who asks for what is theirs."""
+    user = Jid.parse(actor)
+    if not user.local:
+        raise OperationError("this is for users; upload list and upload delete are for any account")
+    return user
 
 
 async def _rows(plugin: _Whole, account: Jid, limit: int) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from xmppd.api import OperationError
 from xmppd.api.operations import operations_of
 from xmppd.api.waiting import as_deferred
 from xmppd.plugins.http_upload.tables import FILES
@@ -155,6 +156,17 @@ class EndTests(UploadTestCase):
             self.refuse_to_operate("http_upload", "upload delete", account=account, token=one)
         self.assertEqual(len(self.files()), 1)
 
+    def test_those_of_other_servers(self) -> None:
+        """Operators say which host's service they mean."""
+        self.wait(self.host.registry.reconfigure("http_upload", {"remote": ["*@verona.example"]}))
+        remote: Any = self.remote("verona.example")
+        remote.sender = "tybalt@verona.example/x"
+        put, get = self.slot(remote)
+        self.assertEqual(self.put(put).code, 201)
+        operations = self.server.server.operations
+        deleted = self.wait(operations.run("upload delete", {"account": "tybalt@verona.example"}, host="example.org"))
+        self.assertEqual((deleted, self.get(get).code), ("Deleted 1 file.", 404))
+
     def test_mine(self) -> None:
         """Users see and delete their own files, and nobody else's."""
         get = self.upload(self.romeo)
@@ -162,8 +174,9 @@ class EndTests(UploadTestCase):
         rows: Any = self.wait(found["upload mine"].run({}, actor="romeo@example.org"))
         self.assertEqual([row["url"] for row in rows], [get])
         self.assertEqual(self.wait(found["upload mine"].run({}, actor="juliet@example.org")), [])
+        self.failureResultOf(as_deferred(found["upload mine"].run({}, actor="operator")), OperationError)
         remove, token = found["upload remove"], get.split("/")[4]
-        self.failureResultOf(self._remove(remove, token, "juliet@example.org"))
+        self.failureResultOf(self._remove(remove, token, "juliet@example.org"), OperationError)
         self.assertEqual(self.wait(self._remove(remove, token, "romeo@example.org")), "Deleted 1 file.")
         self.assertEqual(self.get(get).code, 404)
 
