@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import ClassVar
 
 from tests.net import test_kills
+from xmppd.api import Plugin
 from xmppd.testing.bosh import BoshClient
 
 
 class BoshWalks(test_kills.Walks):
     """Connections break besides, in the middle of requests and answers; the session goes on."""
 
-    plugins = ("roster", "presence", "offline")
+    plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ("roster", "presence", "offline")
     over = "bosh"
 
     def disturb(
@@ -32,5 +34,12 @@ class BoshWalks(test_kills.Walks):
             client.resend_all()
 
 
-for _seed in range(40):
+class SlowBoshWalks(BoshWalks):
+    """With handlers that wait for something, so that stanzas queue, and requests."""
+
+    plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ("roster", "presence", "offline", test_kills.Dawdling)
+
+
+for _seed in range(30):
     setattr(BoshWalks, f"test_{_seed}", lambda self, seed=_seed: self.walk(seed))
+    setattr(SlowBoshWalks, f"test_{_seed}", lambda self, seed=_seed + 100: self.walk(seed))

@@ -217,6 +217,17 @@ class Overactivity(RuleTestCase):
         for exchange in (*held, early):
             self.answered(exchange, "type='terminate' condition='other-request'")
 
+    def test_one_more_is_one(self) -> None:
+        """Who is made to wait can't leave request after request here by calling each of them the last one."""
+        for last in ({"type": "terminate"}, {"pause": "10"}):
+            lone = Lone()
+            lone.session.pauseProducing()
+            exchanges = [lone.ask(101 + n, "<m>1</m>", **last) for n in range(3)]
+            self.assertFalse(lone.over)
+            for exchange in exchanges:
+                exchange.lose()
+            self.refused(lone, lone.ask(104, "<m>1</m>", **last), _POLICY)
+
     def test_too_frequent(self) -> None:
         """XEP-0124, example 13."""
         lone = Lone(replace(TERMS, polling=5))
@@ -454,6 +465,21 @@ class Keys(RuleTestCase):
         again = lone.ask(102, key=key)
         self.assertIsNone(again.answer)
         self.refused(lone, lone.ask(102, key=keys.pop()), _NOT_FOUND)
+
+    def test_repeated_before_its_turn(self) -> None:
+        """Who has seen a request, and can't know its key, gets no answer in its place."""
+        for paused in (False, True):
+            keys = self.keys()
+            lone = self.begun(keys, hold=2)
+            first, second = keys.pop(), keys.pop()
+            if paused:
+                lone.session.pauseProducing()
+                lone.ask(102, key=first)
+            mine = lone.ask(103, "<m>2</m>", key=second)
+            for key in (second, "0" * 40):
+                mine, other = lone.ask(103, "<m>2</m>", key=key), mine
+                self.assertEqual("type='error'" in (other.answer or ""), key == second)
+            self.refused(lone, mine, _NOT_FOUND)
 
 
 class Ending(RuleTestCase):

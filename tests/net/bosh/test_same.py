@@ -1,4 +1,4 @@
-"""What holds over TCP holds over BOSH."""
+"""What holds over TCP holds over BOSH. Walks with kills are in test_kills.py, with more that can go wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tests.net import (
     test_ghosts,
     test_hibernating,
     test_interleavings,
-    test_kills,
     test_losses,
     test_losses_walks,
     test_sasl2,
@@ -21,7 +20,7 @@ from tests.net.again import again
 
 _MODULES = (
     test_account_life, test_bind2, test_copies, test_deleted_meanwhile, test_ghosts, test_hibernating,
-    test_interleavings, test_kills, test_losses, test_losses_walks, test_sasl2, test_sasl2_kills, test_storage_faults,
+    test_interleavings, test_losses, test_losses_walks, test_sasl2, test_sasl2_kills, test_storage_faults,
 )  # fmt: skip
 #: STARTTLS; what comes in the same packet as something else; how the octets of an answer begin; connections that are
 #: paused or closed, and headers.
