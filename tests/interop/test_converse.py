@@ -194,6 +194,23 @@ class WebChat(Stage):
         await romeo.sees("Therefore stay yet")
         await romeo.shot(self.shot("again"))
 
+    async def test_server_killed(self) -> None:
+        """They are back when it is, by themselves."""
+        romeo, juliet = await self.pair()
+        await romeo.say("O, I am fortune's fool!")
+        await juliet.sees("fortune's fool!")
+        self.server.kill()
+        await asyncio.sleep(1)
+        await asyncio.to_thread(self.server.start)
+        for person in (romeo, juliet):
+            await person.receives("<resumed")
+        await juliet.say("Why dost thou stay?")
+        await romeo.sees("Why dost thou stay?")
+        await romeo.say("Thy Juliet is alive")
+        await juliet.sees("Thy Juliet is alive")
+        for person in (romeo, juliet):
+            self.assertEqual(await person.times("fortune's fool!"), 1)
+
     async def test_encrypted(self) -> None:
         """OMEMO: the policy of the page allows what it is made of, and others get the keys."""
         juliet = await self.online("juliet")
@@ -239,7 +256,10 @@ class WebChatOverBosh(WebChat):
     """By BOSH."""
 
     transport = "bosh"
-    test_encrypted = None  # type: ignore[assignment]  # once is enough
+
+    # Sessions of BOSH end with the server; and to encrypt once is enough.
+    test_server_killed = None  # type: ignore[assignment]
+    test_encrypted = None  # type: ignore[assignment]
 
 
 class Guests(Stage):
