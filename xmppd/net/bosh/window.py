@@ -146,7 +146,7 @@ class Window:
         empty = body is not None and not body.content and not extra and RESTART not in body.attributes
         since, self._new_at = now - self._new_at, now
         before, self._idle = self._idle, empty
-        if waiting > terms.requests and not extra:
+        if waiting > terms.requests + extra:
             raise BindingError("policy-violation", "too many requests at a time")
         if not empty or since >= terms.polling:
             return
@@ -171,7 +171,13 @@ class Window:
         return request.ticket, self._kept[-1 - back][0], None
 
     def _replace(self, waiting: Request, request: Request) -> tuple[Any, bytes, Request | None]:
-        """A request that waits is repeated: the latest is the one that is answered."""
+        """A request that waits is repeated: the latest is the one that is answered.
+
+        :raises BindingError: its turn has not come, and its key is another one: somebody else wants the answer.
+        """
+        mine, its = waiting.body, request.body
+        if mine is not None and its is not None and mine.attributes.get("key") != its.attributes.get("key"):
+            raise BindingError("item-not-found", "the request is repeated with another key")
         ticket, waiting.ticket, waiting.at = waiting.ticket, request.ticket, request.at
         if ticket is None:
             self.live += 1
