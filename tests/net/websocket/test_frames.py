@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import TestCase
@@ -26,7 +27,7 @@ class _Stream:
 
     def __init__(self) -> None:
         self.framer = SimpleNamespace(limits=SimpleNamespace(stanza=_LARGEST))
-        self.heard = False
+        self.heard = self.congested = False
         self.messages: list[bytes] = []
         self.spent = 0
         self.errors: list[StreamError] = []
@@ -141,6 +142,33 @@ class Reading(TestCase):
         socket.dataReceived(_sent(_text(b"one", False), _text(b"two")))
         self.assertEqual(stream.messages, [])
         self.assertEqual(self._code(stream), CloseCode.PROTOCOL_ERROR)
+
+    def test_fragments_of_nothing(self) -> None:
+        """5.4: a fragment may be empty, so there is no end to how many a message may have; nothing of them is kept."""
+        socket, _ = _pair()
+        socket.dataReceived(_sent(_text(b"one", False)))
+        empty = _sent(_text(b"", False), Frame(Opcode.CONT, b"", False))[6:]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        socket.dataReceived(empty * 1_000)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(20):
+            socket.dataReceived(empty * 1_000)
+        after, _ = tracemalloc.get_traced_memory()
+        self.assertLess(after - before, 20_000)
+
+    def test_pings_of_who_does_not_read(self) -> None:
+        """5.5.3: not every ping has to be answered; for who takes nothing, nothing is kept."""
+        socket, stream = _pair()
+        stream.congested = True
+        socket.dataReceived(_sent(Frame(Opcode.PING, b"1"), Frame(Opcode.PING, b"2")))
+        self.assertEqual(stream.written, b"")
+        stream.congested = False
+        socket.dataReceived(_sent(Frame(Opcode.PING, b"3")))
+        self.assertEqual(stream.written, b"\x8a\x013")
+        stream.congested = True
+        socket.loseConnection()
+        self.assertIn(b"\x88\x02\x03\xe8", stream.written)
 
     def test_behind_the_end(self) -> None:
         """5.5.1: nothing behind a Close frame is taken."""

@@ -50,7 +50,7 @@ class Socket:
         self._peer = peer
         self._tcp: Any = None
         self._frames = ServerProtocol(state=State.OPEN)
-        self._fragments: list[bytes] | None = None  # of a message that is not complete
+        self._fragments: bytearray | None = None  # of a message that is not complete
         self._begun = bytearray()  # of a frame that is not complete
         self._wanted = 0  # octets of it, before it is worth another look
         self._parting = False  # our Close frame is sent, or the stream knows that it can't go on
@@ -118,10 +118,10 @@ class Socket:
     def _gather(self, fragment: Frame) -> None:
         """Take a part of a message; deliver it when it is whole."""
         if self._fragments is None:
-            self._fragments = []
-        self._fragments.append(bytes(fragment.data))
+            self._fragments = bytearray()
+        self._fragments += fragment.data  # a list would grow by fragments of nothing
         if fragment.fin:
-            message, self._fragments = b"".join(self._fragments), None
+            message, self._fragments = bytes(self._fragments), None
             self._stream.dataReceived(message)
 
     def _refuse(self, code: CloseCode) -> None:
@@ -164,10 +164,10 @@ class Socket:
             self._flush()
 
     def _flush(self) -> None:
-        tcp = self._tcp
-        if tcp is None:
-            return
-        for chunk in self._frames.data_to_send():
+        tcp, chunks = self._tcp, self._frames.data_to_send()
+        if tcp is None or (self._stream.congested and self._frames.state is State.OPEN):
+            return  # pongs for who doesn't read would wait in a queue without a limit
+        for chunk in chunks:
             if chunk:
                 tcp.write(chunk)
             else:
