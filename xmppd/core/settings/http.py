@@ -77,7 +77,8 @@ class Http(Section):
     trusted_proxies: Annotated[tuple[str, ...], Field(strict=False, examples=[["127.0.0.1", "192.0.2.0/24"]])] = ()
     """Networks of reverse proxies. What they say of the client counts: `X-Forwarded-For`, `X-Forwarded-Proto` and
     `X-Forwarded-Host`, or `Forwarded` (RFC 7239). They have to set the ones and take the other away, whatever the
-    client has sent; a request in which they contradict each other gets 400."""
+    client has sent; a request in which they contradict each other gets 400. Connections over Unix sockets count as
+    proxies'."""
     proxy_protocol_networks: Annotated[tuple[str, ...], Field(strict=False, examples=[["192.0.2.7"]])] = ()
     """Networks of proxies whose connections begin with a header of the PROXY protocol (version 1 or 2), beneath TLS if
     there is any. Connections from there that don't are cut."""

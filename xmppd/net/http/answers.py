@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from xmppd.api.interfaces import IClock
 
-__all__ = ["CONTINUE", "NO_BODY", "Answer", "Fields", "Heads", "last_words", "text"]
+__all__ = ["CONTINUE", "NO_BODY", "Answer", "Fields", "Heads", "text"]
 
 Fields = tuple[tuple[bytes, bytes], ...]
 _TEXT = b"text/plain; charset=utf-8"
@@ -86,6 +86,12 @@ class Heads:
                 self._kept[key] = head
         return head
 
+    def last_words(self, code: int) -> bytes:
+        """Return a whole answer that is the last one of its connection: its request was not worth reading on."""
+        body = _REASONS[code] + b"\n"
+        head = self.get(code, _TEXT, (), ())
+        return b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+
     def _render(self, code: int, type_: bytes, headers: Fields, more: Fields) -> bytes:
         own = {name.lower() for name, _ in headers}
         added = [field for field in more if field[0].lower() not in own]
@@ -98,10 +104,3 @@ class Heads:
 
 def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(b"%b: %b\r\n" % (_ENDS.sub(b" ", name), _ENDS.sub(b" ", value)) for name, value in fields)
-
-
-def last_words(code: int) -> bytes:
-    """Return a whole answer that is the last one of its connection: its request was not worth reading on."""
-    reason = _REASONS[code]
-    head = b"HTTP/1.1 %d %b\r\nConnection: close\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
-    return head % (code, reason, _TEXT, len(reason) + 1) + b"Server: xmppd\r\n\r\n" + reason + b"\n"

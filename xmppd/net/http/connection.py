@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.net.eager import in_bulk
-from xmppd.net.http.answers import CONTINUE, Fields, last_words, text
+from xmppd.net.http.answers import CONTINUE, Fields, text
 from xmppd.net.http.body import StreamedBody
 from xmppd.net.http.exchange import Exchange
 from xmppd.net.http.heads import BadRequest, complete, unfinished
@@ -320,7 +320,7 @@ class Connection(Timed):
         self._answering = None
         if exchange.bulk:
             in_bulk(self.transport, False)
-        self.server.finished(exchange, self)
+        self.server.finished(exchange)
         if not exchange.stays:
             self._close(linger=self._incoming is not None or bool(self._buffer))
             return
@@ -345,7 +345,7 @@ class Connection(Timed):
         if answering is not None and answering.code:
             self.cut()
             return
-        self.transport.write(last_words(code))
+        self.transport.write(self.server.heads.last_words(code))
         self.server.refused(self, code)
         self._close(linger=True, seconds=_FAREWELL)
 
@@ -382,7 +382,7 @@ class Connection(Timed):
         halted, self._halted = self._halted, False
         transport.unregisterProducer()
         transport.protocol = Upgraded(protocol, self.server, self.peer)
-        self.server.finished(exchange, self)
+        self.server.finished(exchange)
         transport.write(head)
         if halted:
             transport.resumeProducing()

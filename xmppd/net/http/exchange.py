@@ -65,7 +65,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_chunked", "_connection", "_headers", "_origin", "began", "body", "bulk", "code", "cors", "door", "expects",
+        "_chunked", "_connection", "_headers", "_origin", "_way", "began", "body", "bulk", "code", "cors", "door",
+        "expects",
         "fields", "length", "method", "modern", "named", "on_gone", "on_room", "path", "query", "sent", "stays",
         "stream", "target",
     )  # fmt: skip
@@ -79,7 +80,8 @@ class Exchange:
     stays: bool
 
     def __init__(self, connection: Connection, method: bytes, target: bytes, fields: dict[bytes, bytes]) -> None:
-        self._connection: Connection | None = connection
+        self._way = connection
+        self._connection: Connection | None = connection  # as long as there is something to be said on it
         self._origin: Origin | None = None
         self._headers: Headers | None = None
         self.method = _METHODS.get(method) or method.decode("latin-1")
@@ -122,8 +124,7 @@ class Exchange:
     def origin(self) -> Origin:
         """Who asks, and what: as it came, or as trusted proxies tell."""
         if self._origin is None:
-            assert self._connection is not None, "asked before the answer only"
-            self._origin = self._connection.origin_of(self)
+            self._origin = self._way.origin_of(self)
         return self._origin
 
     @property
@@ -144,7 +145,7 @@ class Exchange:
     @property
     def tls(self) -> TlsInfo | None:
         """What is known of the connection by its TLS, if it has any here."""
-        return None if self._connection is None else self._connection.tls
+        return self._way.tls
 
     def prepare(self, length: int | None) -> None:
         """There will be so many octets of a body, in one direction or the other; None: nobody knows."""

@@ -11,7 +11,7 @@ from zope.interface import implementer
 from xmppd.api.interfaces import IClock
 from xmppd.core.settings import Http
 from xmppd.net.http.access_log import AccessLog
-from xmppd.net.http.answers import Fields, Heads, last_words
+from xmppd.net.http.answers import Fields, Heads
 from xmppd.net.http.connection import Connection
 from xmppd.net.http.cors import Origins
 from xmppd.net.http.counting import Counts
@@ -34,9 +34,12 @@ class _Refused:
 
     tls = None
 
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+
     def makeConnection(self, transport: Any) -> None:
         """See IProtocol."""
-        transport.write(last_words(503))
+        transport.write(self._heads.last_words(503))
         transport.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
@@ -119,7 +122,8 @@ class HttpServer:
         :param assured: is the client's connection, to a proxy before us, protected by TLS?
         """
         if self.peers.enter(peer) is not None:
-            return _Refused() if wrap is None else wrap(_Refused())
+            refused = _Refused(self.heads)
+            return refused if wrap is None else wrap(refused)
         connection = Connection(self, peer, assured)
         return connection if wrap is None else wrap(connection)
 
@@ -129,13 +133,13 @@ class HttpServer:
         """A connection is lost."""
         self.peers.leave(peer)
 
-    def finished(self, exchange: Exchange, connection: Connection) -> None:
+    def finished(self, exchange: Exchange) -> None:
         """A request was answered."""
         now = self.clock.seconds()
         path = exchange.path if exchange.path in self.routes.doors else ""
         self.counts.add(path, exchange.code, now - exchange.began)
         if self.access_log:
-            self.access_log.tell(now, exchange, connection.origin_of(exchange).peer)
+            self.access_log.tell(now, exchange, exchange.peer)
 
     def refused(self, connection: Connection, code: int) -> None:
         """Something was refused that was no whole request."""
