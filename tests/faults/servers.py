@@ -24,6 +24,8 @@ from tests.interop.server import DOMAIN, Server, free_port
 PASSWORD = "wherefore"
 HOUR = 3600
 QUEUE = 20_000
+#: Seconds after which a client of BOSH is taken for lost.
+INACTIVITY = 8
 
 
 class Victim:
@@ -127,7 +129,7 @@ class Xmppd(Victim, interop.Xmppd):
         limits += f'[hosts."{DOMAIN}".muc]\npresence_per_minute = 10000\njoins_per_minute = 10000\n'
         sessions = f"[stream_management]\nhibernation_seconds = {self.hibernation}.0\n"
         # Clients that are gone without a word are taken for lost soon enough for a round to see it.
-        web = "[bosh]\ninactivity_seconds = 8\n"
+        web = f"[bosh]\ninactivity_seconds = {INACTIVITY}\n"
         super().configure(limits + sessions + web + extra + database, plain_without_tls)
         self.http_port = free_port()
         listen = f'[listen]\nhttp = ["tcp:{self.http_port}:interface=127.0.0.1"]'

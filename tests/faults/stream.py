@@ -68,6 +68,9 @@ class Stream:
     time at which something came last. `lost` is told once why the stream is gone.
     """
 
+    #: Seconds for which the server believes that somebody is there who has gone without a word.
+    lingers = 0.0
+
     def __init__(self, lost: Callable[[str], None], domain: str = DOMAIN) -> None:
         self._lost: Callable[[str], None] | None = lost
         self._domain = domain

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.faults.checker import Kind, Violation, late
@@ -23,6 +23,8 @@ from tests.interop.server import DOMAIN
 _NOTICE = 1.0
 #: Seconds for which nobody looks at a device, at most.
 _ASLEEP = 8.0
+#: Seconds in which a device is told what has waited for it.
+_TOLD = 2.0
 _ENDS = (What.PARTING, What.LEFT, What.OVER)
 
 
@@ -54,11 +56,8 @@ class _Room:
         self.heard: list[Event] = []
         self.stays: dict[str, _Stay] = {}
         self.nicks: dict[str, set[str]] = defaultdict(set)
-        #: When somebody stopped to look at a device, or its connection broke.
-        self._unseen: dict[str, list[float]] = defaultdict(list)
-        for event in history.events:
-            if event.what is What.BROKEN or (event.what is What.FAULT and event.text.startswith(SLEEP)):
-                self._unseen[event.device].append(event.time)
+        #: When nobody looked at a device: from when until when.
+        self._unseen = _unseen(history.events)
         #: What was heard by who was not in the room.
         self.astray: list[Event] = []
         present: dict[str, str] = {}
@@ -102,8 +101,8 @@ class _Room:
 
     def unattended(self, device: str, since: float, until: float) -> bool:
         """Was there a time in between when nobody looked at a device that has a session?"""
-        asleep = self._unseen[device] if device in self._devices else []
-        return any(since - _ASLEEP <= time <= until for time in asleep)
+        spans = self._unseen[device] if device in self._devices else []
+        return any(begin <= until and since <= end for begin, end in spans)
 
     @property
     def promised(self) -> set[Key]:
@@ -114,6 +113,20 @@ class _Room:
     def is_subject(self, key: Key | None) -> bool:
         """Became it the subject? The history that is shown to who enters leaves those out."""
         return key in self.sent and self.sent[key].text == "subject"
+
+
+def _unseen(events: Iterable[Event]) -> dict[str, list[tuple[float, float]]]:
+    """Return by device when nobody looked at it, or its connection was lost, until it was told what had waited."""
+    spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    lost: dict[str, float] = {}
+    for event in events:
+        if event.what is What.BROKEN or (event.what is What.FAULT and event.text.startswith(SLEEP)):
+            spans[event.device].append((event.time, event.time + _ASLEEP))
+        if event.what is What.BROKEN:
+            lost[event.device] = event.time
+        elif event.what in (What.RESUMED, What.BEGAN) and event.device in lost:
+            spans[event.device].append((lost.pop(event.device), event.time + _TOLD))
+    return spans
 
 
 def _archive(room: _Room) -> Iterator[Violation]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -252,6 +251,5 @@ class Party:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for passer in (*self._passers, self._witness):
-            with contextlib.suppress(OSError):
-                await passer.stop()
+        # All at the same time: none sees another one go.
+        await asyncio.gather(*(passer.stop() for passer in (*self._passers, self._witness)), return_exceptions=True)

@@ -36,6 +36,7 @@ class Passer:
         self._stream: Stream | None = None
         self._session = 0
         self._on = self._going = False
+        self._haunts = 0.0  # until then it may be seen, though it is gone
         self._task: asyncio.Task[None] | None = None
         #: Is not to come again.
         self.done = False
@@ -47,6 +48,8 @@ class Passer:
     async def stop(self) -> None:
         """End it all; nothing of that is written down."""
         self.done, self._on = True, False
+        if self._stream is not None:
+            self._stream.hand_over(lambda _element: None)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -58,7 +61,7 @@ class Passer:
         """Is it where it is going to be?"""
         if self.stays:
             return self._on and self.guest.settled
-        return self.done and not self._on
+        return self.done and not self._on and asyncio.get_running_loop().time() > self._haunts
 
     async def _run(self) -> None:
         while self.stays or not self.done:
@@ -122,6 +125,8 @@ class Passer:
             self._on = False
             self._record(What.BROKEN, self.name, None, self._session, why)
             ended = self._stream is not None and self._stream.ended_properly
+            if self._stream is not None and not ended:
+                self._haunts = asyncio.get_running_loop().time() + self._stream.lingers
             self.guest.over("gone" if self._going or ended else "lost")
 
     def _put(self, xml: str, token: Key | str) -> None:

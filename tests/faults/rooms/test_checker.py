@@ -236,6 +236,24 @@ class Stays(unittest.TestCase):
         self.story.enter(B, "b/1:2")
         self.assertEqual(self.story.end(), [(Kind.UNSEEN, P)])
 
+    def test_told_late(self) -> None:
+        """Who was disconnected for long is told of some who came meanwhile, not of all who left."""
+        self.story.leave(B, A, P)
+        self.story.add(What.BROKEN, A, room="")
+        for stay in ("b/1:2", "b/1:3"):
+            self.story.add(What.ENTERING, B, text="b1", id=stay)
+            self.story.add(What.ENTERED, B, text="b1", id=stay)
+            self.story.add(What.PARTING, B, id=stay)
+            self.story.add(What.LEFT, B, id=stay)
+        self.story.add(What.RESUMED, A, room="")
+        back = self.story.history.events[-1].time
+        for after, sight in ((0.1, Sight("b1", "b/1:2")), (0.2, Sight("b1", "b/1:3")), (0.3, Sight("b1", "", True))):
+            self.story.history.events.append(Event(back + after, What.SAW, A, None, 1, room=ROOM, sight=sight))
+        self.assertEqual(self.story.end(), [])
+        for after, sight in ((50.0, Sight("b1", "b/1:2")), (90.0, Sight("b1", "b/1:3"))):
+            self.story.history.events.append(Event(back + after, What.SAW, A, None, 1, room=ROOM, sight=sight))
+        self.assertIn((Kind.UNSEEN, A), self.story.end())
+
     def test_came_and_went_while_away(self) -> None:
         self.story.leave(B, A, P)
         self.story.add(What.ENTERING, B, text="b1", id="b/1:2")

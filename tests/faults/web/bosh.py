@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from xml.sax.saxutils import quoteattr
 
+from tests.faults.servers import INACTIVITY
 from tests.faults.stream import Stream
 from tests.faults.web.line import Line
 from tests.faults.web.wording import qualified
@@ -66,6 +67,7 @@ class BoshStream(Stream):
         self._idle: list[Line] = []
         self._lines: set[Line] = set()
         self.open = True
+        self.lingers = INACTIVITY + 4.0
 
     # What goes
 
