@@ -84,6 +84,7 @@ class Parser:
             return
         fields = self.fields
         name = _KNOWN.get(name) or name.lower()
+        value = value.rstrip()  # llhttp has left out what stands before it
         if name not in fields:
             fields[name] = value
         elif name == b"host":  # there is one (RFC 9112 section 3.2)
