@@ -16,6 +16,10 @@ from xmppd.wire.websocket import NS
 _FAR = "192.0.2.1"
 _SM = "urn:xmpp:sm:3"
 _BODY = "<message xmlns='jabber:client' to='{to}' type='chat'><body>{text}</body></message>"
+_SHAKING = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
 
 
 class WebSocketTestCase(ServerTestCase):
@@ -31,12 +35,15 @@ class WebSocketTestCase(ServerTestCase):
         """Return a client that has logged in."""
         return cast(WebSocketClient, self.login(jid, presence=True))
 
-    def ask(self, method: str, path: str) -> bytes:
-        """Return what is answered to a plain request, head and all."""
+    def ask(self, method: str, path: str, version: str = "1.1", more: str = "Connection: close\r\n") -> bytes:
+        """Return what is answered to a request, head and all.
+
+        :param more: further lines of its head.
+        """
         answers: list[bytes] = []
         transport = MemoryTransport(self.clock, Peer("127.0.0.1"), answers.append)
         transport.connect(self.web.site.buildProtocol(cast(Any, transport.getPeer())))
-        transport.receive(f"{method} {path} HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n".encode())
+        transport.receive(f"{method} {path} HTTP/{version}\r\nHost: example.org\r\n{more}\r\n".encode())
         self.pump()
         transport.hang_up()
         return b"".join(answers)
@@ -90,7 +97,17 @@ class Handshakes(WebSocketTestCase):
         self.assertTrue(answer.startswith(b"HTTP/1.1 426 "))
         self.assertIn(b"\r\nUpgrade: websocket\r\n", answer)
         self.assertIn(b"You need a WebSocket client", answer)
+        self.assertIn(b"\r\nConnection: Upgrade\r\n", answer, "RFC 9110 7.8: who names the one has to name the other")
         self.assertTrue(self.ask("POST", "/ws").startswith(b"HTTP/1.1 405 "))
+
+    def test_other_versions(self) -> None:
+        """4.4: which one there is; RFC 9110 7.8: HTTP/1.0 changes to nothing."""
+        shaking = _SHAKING.replace("13", "25")
+        answer = self.ask("GET", "/ws", more=shaking)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 426 "))
+        self.assertIn(b"\r\nSec-WebSocket-Version: 13\r\n", answer)
+        self.assertTrue(self.ask("GET", "/ws", more=_SHAKING).startswith(b"HTTP/1.1 101 "))
+        self.assertTrue(self.ask("GET", "/ws", "1.0", _SHAKING).startswith(b"HTTP/1.1 426 "))
 
 
 class Plain(WebSocketTestCase):

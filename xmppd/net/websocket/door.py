@@ -25,8 +25,13 @@ _TEXT = b"text/plain; charset=utf-8"
 _HANDSHAKE = (
     "connection", "upgrade", "origin", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol",
 )  # fmt: skip
-#: Fields that the HTTP server adds by itself, or that are for it alone.
-_OURS = frozenset(("connection", "content-length", "content-type", "date"))
+_VERSION = "13"
+#: What an answer says that offers a WebSocket (RFC 6455 section 4.4, RFC 9110 section 15.5.22).
+_OFFER = (
+    (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", _VERSION.encode()),
+)  # fmt: skip
+#: Fields that the HTTP server adds by itself, or that are for it alone, or in the offer.
+_OURS = frozenset(("connection", "content-length", "content-type", "date", "upgrade"))
 
 
 class WebSocketDoor:
@@ -52,11 +57,15 @@ class WebSocketDoor:
         if not exchange.secure and listener.needs_tls(exchange.peer):
             exchange.respond(Answer(b"XMPP over WebSocket has to be encrypted here: use wss.\n", 403))
             return
+        if exchange.header("sec-websocket-version") not in (None, _VERSION):
+            exchange.respond(Answer(b"WebSocket is spoken in version 13 here (RFC 6455).\n", 426, _TEXT, _OFFER))
+            return
         handshake = ServerProtocol(origins=self._origins, subprotocols=[_XMPP])
         response = handshake.accept(_request(exchange))
         if response.status_code != 101:
             fields = ((name.encode(), value.encode()) for name, value in response.headers.raw_items())
             headers = tuple(field for field in fields if field[0].decode().lower() not in _OURS)
+            headers += _OFFER if response.status_code == 426 else ()
             exchange.respond(Answer(bytes(response.body), response.status_code, _TEXT, headers))
             return
         stream = WebSocketStream(listener, exchange.secure, exchange.tls)
@@ -67,7 +76,7 @@ def _request(exchange: Exchange) -> Request:
     """Return a request as the library knows it."""
     headers = Headers()
     for name in _HANDSHAKE:
-        value = exchange.header(name)
+        value = exchange.header(name) if exchange.modern else None  # RFC 9110 section 7.8
         if value is not None:
             headers[name] = value
     return Request(exchange.path, headers, method=exchange.method)
