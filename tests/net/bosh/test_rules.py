@@ -288,6 +288,14 @@ class Overactivity(RuleTestCase):
             lone.ask(101)
         self.refused(lone, lone.ask(101), _POLICY)
 
+    def test_repeats_with_time_in_between(self) -> None:
+        """A proxy that doesn't wait long enough makes clients repeat their requests; they may."""
+        lone = Lone(replace(TERMS, repeats=3))
+        for _ in range(50):
+            lone.ask(101)
+            lone.clock.pump([1] * 30)
+        self.assertFalse(lone.over)
+
 
 class Repeating(RuleTestCase):
     """Section 14."""

@@ -32,8 +32,8 @@ class Bosh(Section):
     pause_seconds: Annotated[int, Field(ge=0, le=3_600)] = 120
     """How long a client may announce to be away without a request, while a page is loaded again. 0: not at all."""
     repeats: Annotated[int, Field(ge=1)] = 20
-    """How often a client may repeat requests, in a row without a new one, before it is cut off with
-    `policy-violation`."""
+    """How often a client may repeat requests, in a row without a new one or five seconds in between, before it is cut
+    off with `policy-violation`."""
     body_octets: Annotated[int, Field(ge=16_384)] = 524_288
     """Largest request. A larger one gets 413. Before login one may hold as much as a stanza may have then
     (`stanza_octets_before_auth` of `[limits]`)."""

@@ -19,6 +19,8 @@ __all__ = ["Request", "Terms", "Window"]
 
 #: Seconds after which the client is told that it has not acknowledged an answer (9.2).
 _LATE = 0.5
+#: Seconds between repeats after which they are those of a client whose requests get no answers, not of one in a hurry.
+_APART = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Terms:
     :ivar hold: requests that are kept waiting at most.
     :ivar polling: seconds that have to be between two empty requests; 0 for none.
     :ivar inactivity: seconds that there may be no request under way.
-    :ivar repeats: how often requests may be repeated in a row.
+    :ivar repeats: how often requests may be repeated in a row, with less than :data:`_APART` in between.
     :ivar acks: does the client say which answers it has received?
     """
 
@@ -81,8 +83,8 @@ class Window:
     """
 
     __slots__ = (
-        "_answered", "_early", "_fed", "_held", "_idle", "_kept", "_keys", "_new_at", "_ready", "_repeats", "_report",
-        "flushing", "last", "live", "quiet_since", "terms",
+        "_answered", "_early", "_fed", "_held", "_idle", "_kept", "_keys", "_new_at", "_ready", "_repeated_at",
+        "_repeats", "_report", "flushing", "last", "live", "quiet_since", "terms",
     )  # fmt: skip
 
     def __init__(self, rid: int, terms: Terms, now: float) -> None:
@@ -100,6 +102,7 @@ class Window:
         self._idle = False  # was it empty?
         self._fed = False  # had the last answer payloads?
         self._repeats = 0
+        self._repeated_at = float("-inf")
         self._report: int | None = None  # an answer that the client doesn't seem to have
 
     # In
@@ -155,7 +158,8 @@ class Window:
 
     def _repeat(self, request: Request) -> tuple[Any, bytes, Request | None]:
         """Section 14.3: a request that has come before; its answer may have got lost."""
-        self._repeats += 1
+        hasty = request.at - self._repeated_at < _APART
+        self._repeats, self._repeated_at = self._repeats + 1 if hasty else 1, request.at
         if self._repeats > self.terms.repeats:
             raise BindingError("policy-violation", "requests are repeated too often")
         if self._keys is not None and request.body is not None:
