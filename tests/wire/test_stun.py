@@ -24,7 +24,7 @@ TRANSACTION = bytes.fromhex("78ad3433c6ad72c029da412e")
 
 class VectorTests(TestCase):
     def test_written(self) -> None:
-        attributes = {
+        attributes: dict[int, bytes] = {
             Attribute.USERNAME: USERNAME.encode(), Attribute.NONCE: NONCE, Attribute.REALM: REALM.encode()
         }  # fmt: skip
         message = StunMessage(Kind.BINDING, TRANSACTION, attributes)

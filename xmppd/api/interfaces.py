@@ -179,7 +179,7 @@ class IHost(Protocol):
 
     @property
     def mechanisms(self) -> Sequence[str]:
-        """SASL mechanisms that clients may log in with, best first; which ones they are offered depends on the stream."""
+        """SASL mechanisms that clients may log in with, best first; which they are offered depends on the stream."""
 
     @property
     def accounts(self) -> IAccounts:
