@@ -385,6 +385,10 @@ def _carriers(history: History) -> Counter[str]:
     for event in history.events:
         if event.what is What.CAME:
             over[event.device] = event.text.partition(" ")[0]
+        elif event.what is What.TAKEN:
+            figures["taken by an answer of BOSH"] += 1
+        elif event.what is What.ACKED and event.device not in history.devices:
+            figures["... of these acknowledged by a ping"] += 1
         elif event.what is What.REPEATED:
             figures["requests of BOSH sent again, and answered"] += 1
         elif event.what in (What.BEGAN, What.RESUMED) and event.device in over:

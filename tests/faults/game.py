@@ -15,6 +15,7 @@ from tests.faults.rooms import checker as rooms
 from tests.faults.rooms.party import accounts
 from tests.faults.round import Round, Shape
 from tests.faults.servers import HOUR, SERVERS
+from tests.faults.web import checker as web
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def play(
             asyncio.run(game.run())
         except RuntimeError as error:
             failed.append(Violation(Kind.UNSETTLED, server, None, str(error)))
-        found = checker.check(game.history) + rooms.check(game.history)
+        found = checker.check(game.history) + rooms.check(game.history) + web.check(game.history)
         violations = failed + found + [*_errors(server, victim.log)]
         if violations or keep:
             text = "\n".join(str(fault) for fault in (*faults.server, *faults.devices))

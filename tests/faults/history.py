@@ -65,6 +65,7 @@ class What(StrEnum):
     READY = "ready"  # the session has its presence, its carbons
     RESUMED = "resumed"
     CAME = "comes by the web"  # or not, this time; `text`: over what
+    TAKEN = "taken"  # the request of BOSH with it was answered; without stream management
     REPEATED = "sent a request again"  # of BOSH, and was answered; `text`: how often
     REFUSED = "resumption refused"  # `text`: the condition and whether the session's time was over
     EXPIRED = "resumption refused after its time"

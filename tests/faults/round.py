@@ -19,6 +19,7 @@ from tests.faults.servers import Ejabberd, Prosody, Xmppd
 from tests.faults.slix import SlixmppDevice
 from tests.faults.web.client import WebClient
 from tests.faults.web.doors import WAYS, Doors, trusting
+from tests.faults.web.plain import PlainSender
 from tests.interop.server import DOMAIN
 
 Target = Xmppd | Prosody | Ejabberd
@@ -90,6 +91,7 @@ class Round:
         self.links = {name: Link(*ports[: 3 if traits[name].library == "web" else 1]) for name in self.names}
         self.devices: dict[str, Device] = {}
         self.party: Party | None = None
+        self.plain: list[PlainSender] = []
         await asyncio.to_thread(self.server.start)
         try:
             await self._gather()
@@ -101,6 +103,8 @@ class Round:
                 await asyncio.sleep(1)
             finally:
                 self._loaded = False
+                for sender in self.plain:
+                    sender.hush()
                 if self.party is not None:
                     self.party.hush()
                 cuts.cancel()
@@ -127,6 +131,18 @@ class Round:
         doors = Doors(*ports, self.context)
         self.party = Party(self.devices, doors, self.record, rate, self.shape.seed, web=bool(self.shape.web))
         await self.party.open()
+        await self._gather_plain()
+
+    async def _gather_plain(self) -> None:
+        """Who writes over BOSH without stream management: a resource more on some of the accounts."""
+        accounts = sorted({name.partition("/")[0] for name in self.names})
+        for account in accounts[1:3] if self.shape.web else ():
+            name = f"{account}/b0"
+            link = self.links[name] = Link(self.server.http_port)
+            await link.start()
+            sender = PlainSender(name, link, accounts, self.record)
+            self.plain.append(sender)
+            sender.start()
 
     def _make(self, name: str, link: Link) -> Device:
         trait = self.history.devices[name]
@@ -150,6 +166,7 @@ class Round:
         await asyncio.gather(*(link.stop() for link in self.links.values()), return_exceptions=True)
         if self.party is not None:
             await self.party.stop()
+        await asyncio.gather(*(sender.stop() for sender in self.plain))
 
     # ---- the load
 

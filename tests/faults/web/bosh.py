@@ -34,6 +34,7 @@ class _Request:
 
     def __init__(self, body: bytes) -> None:
         self.body = body
+        self.content: list[str] = []
         self.times = 0
         self.answer: ET.Element | None = None
         self.task: asyncio.Task[None] | None = None
@@ -66,6 +67,8 @@ class BoshStream(Stream):
         self._restart = self._ending = self._over = self._flushing = False
         self._idle: list[Line] = []
         self._lines: set[Line] = set()
+        #: Is told of the elements in a request that was answered.
+        self.taken: Callable[[list[str]], None] = lambda elements: None
         self.open = True
         self.lingers = INACTIVITY + 4.0
 
@@ -93,7 +96,9 @@ class BoshStream(Stream):
         self._flushing = False
         while self.open and self._may_send():
             self._rid += 1
+            content = [] if self._restart or not self._sid else self._outbox
             request = self._requests[self._rid] = _Request(self._compose())
+            request.content = content
             request.task = self._loop.create_task(self._post(request))
 
     def _may_send(self) -> bool:
@@ -185,10 +190,13 @@ class BoshStream(Stream):
         """Take the answers whose turn has come."""
         while self.open and self._requests:
             rid = min(self._requests)
-            body = self._requests[rid].answer
+            request = self._requests[rid]
+            body = request.answer
             if body is None:
                 return
             del self._requests[rid]
+            if body.get("type") != "terminate":
+                self.taken(request.content)
             if not self._sid:
                 self._sid, self._most = body.get("sid", ""), int(body.get("requests", "1"))
             self.take(body)
