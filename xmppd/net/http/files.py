@@ -62,6 +62,9 @@ def file_answer(method: str, asked: Mapping[str, str], response: Response) -> An
     own = {name.lower(): value for name, value in response.headers.items()}
     known = {"etag": tag, "last-modified": formatdate(modified, usegmt=True), "accept-ranges": "bytes", **own}
     headers = tuple((name.encode(), value.encode("latin-1")) for name, value in known.items())
+    if _is_other(asked, known["etag"], modified):
+        file.close()
+        return text("It is another one by now.", 412)
     if method in ("GET", "HEAD") and _unchanged(asked, known["etag"], modified):
         file.close()
         return Answer(b"", 304, b"", headers)
@@ -75,6 +78,15 @@ def file_answer(method: str, asked: Mapping[str, str], response: Response) -> An
     file.seek(start)
     range_ = (b"Content-Range", b"bytes %d-%d/%d" % (start, start + length - 1, found.st_size))
     return FileAnswer(file, length, 206, response.type.encode("latin-1"), (*headers, range_))
+
+
+def _is_other(asked: Mapping[str, str], tag: str, modified: int) -> bool:
+    """Does the client want what was there, and not what is (RFC 9110 sections 13.1.1, 13.1.4)?"""
+    tags = asked.get("if-match")
+    if tags is not None:
+        return tags.strip() != "*" and (tag.startswith("W/") or tag not in {t.strip() for t in tags.split(",")})
+    since = _time(asked.get("if-unmodified-since"))
+    return since is not None and modified > since
 
 
 def _unchanged(asked: Mapping[str, str], tag: str, modified: int) -> bool:
