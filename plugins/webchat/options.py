@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Literal
 
@@ -74,3 +75,12 @@ class WebchatOptions(Options):
             if not _SOURCE.fullmatch(source):
                 raise ValueError(f"{source!r} is no origin; write https://files.example.net, without a path")
         return sources
+
+    @field_validator("settings")
+    @classmethod
+    def _are_json(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(settings, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("they can't be told to a browser: no dates, and no infinite numbers") from None
+        return settings

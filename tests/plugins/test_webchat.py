@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from datetime import date
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, ClassVar
@@ -376,6 +377,7 @@ class Parts(PluginTestCase):
             {"rooms": ["lobby"]}, {"rooms": ["a@b/c"]}, {"rooms": ["@"]}, {"language": "german"}, {"theme": "blue"},
             {"connect": ["http://x.example"]}, {"connect": ["https://x.example/path"]}, {"transport": "tcp"},
             {"connect": ["https://x.example; script-src *"]}, {"authentication": "external"},
+            {"settings": {"since": date(2026, 1, 1)}}, {"settings": {"a": [float("inf")]}}, {"settings": 1},
         ):  # fmt: skip
             self.assertRaises(ValidationError, Webchat.Options, **wrong)
         Webchat.Options(
