@@ -66,7 +66,7 @@ class Webchat(Plugin):
 
     def _tell(self) -> None:
         if self._package is None:
-            self.log.error(f"There is no web chat: {self._problem}. {_HOW}; see docs/web.md.")
+            self.log.error("There is no web chat: {problem}. {how}; see docs/web.md.", problem=self._problem, how=_HOW)
             return
         web = self.host.web
         if not (web.websocket or web.bosh):
@@ -74,9 +74,10 @@ class Webchat(Plugin):
         if self.options.authentication == "anonymous" and "ANONYMOUS" not in self.host.mechanisms:
             self.log.error(
                 "Nobody can log in to the web chat: `authentication` is anonymous, but ANONYMOUS is not among the "
-                f'`mechanisms` of [hosts."{self.host.jid}"].'
+                '`mechanisms` of [hosts."{host}"].',
+                host=self.host.jid,
             )
-        self.log.info(f"converse.js {self._package.version} is at {web.url(PATH)}")
+        self.log.info("converse.js {version} is at {url}", version=self._package.version, url=web.url(PATH))
 
     # What browsers ask for
 

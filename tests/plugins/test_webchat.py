@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
-from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublisher
 from zope.interface import provider
 
 from tests.plugins.kit import PluginTestCase
@@ -60,7 +60,7 @@ class WebchatTestCase(PluginTestCase):
         @provider(ILogObserver)  # type: ignore[untyped-decorator]
         def observe(event: Any) -> None:
             if event.get("log_namespace") == "xmppd.plugins.webchat":
-                self.logged.append((event["log_level"], event["log_format"]))
+                self.logged.append((event["log_level"], formatEvent(event)))
 
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
@@ -293,11 +293,11 @@ class NoFiles(WebchatTestCase):
 class LaterFiles(WebchatTestCase):
     """The package is put where it belongs after the server was started."""
 
-    options: ClassVar[dict[str, Any]] = {"files": "beside/converse"}
+    options: ClassVar[dict[str, Any]] = {"files": "beside/{converse}"}
 
     def test_found(self) -> None:
         (problem,) = self.problems()
-        folder = self.host.data_dir / "beside" / "converse"
+        folder = self.host.data_dir / "beside" / "{converse}"
         self.assertIn(f"there is no folder {folder}", problem)
         write_package(folder)
         self.assertEqual(self.get("/chat/").code, 503)  # it doesn't look at every request
