@@ -156,6 +156,21 @@ class EndTests(UploadTestCase):
             self.refuse_to_operate("http_upload", "upload delete", account=account, token=one)
         self.assertEqual(len(self.files()), 1)
 
+    def test_from_a_client(self) -> None:
+        """Users may do it to what is theirs, with their clients (XEP-0050), and nothing else."""
+        romeo = Jid.parse("romeo@example.org/orchard")
+        names = {one.name for one in self.host.operations.list(romeo)}
+        self.assertEqual({name for name in names if name.startswith("upload")}, {"upload mine", "upload remove"})
+        get = self.upload(self.romeo)
+        rows: Any = self.wait(self.host.operations.run("upload mine", {}, romeo))
+        self.assertEqual([row["url"] for row in rows], [get])
+        token = get.split("/")[4]
+        self.assertEqual(
+            self.wait(self.host.operations.run("upload remove", {"token": token}, romeo)), "Deleted 1 file."
+        )
+        coming = as_deferred(self.host.operations.run("upload usage", {"host": "example.org"}, romeo))
+        self.failureResultOf(coming, OperationError)
+
     def test_those_of_other_servers(self) -> None:
         """Operators say which host's service they mean."""
         self.wait(self.host.registry.reconfigure("http_upload", {"remote": ["*@verona.example"]}))
