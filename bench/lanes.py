@@ -108,6 +108,6 @@ def line(lane: Lane) -> str:
     rate = statistics.median(lane.rates)
     server, generator = statistics.median(lane.server_share), statistics.median(lane.generator_share)
     return (
-        f"{lane.name:14}{lane.server:10}{lane.cost:8.1f} µs ({low:.1f} to {high:.1f}) {rate:8.0f}/s  "
+        f"{lane.name:16}{lane.server:10}{lane.cost:8.1f} µs ({low:.1f} to {high:.1f}) {rate:8.0f}/s  "
         f"server {server:4.0%}  generator {generator:4.0%}"
     )

@@ -8,7 +8,8 @@ import random
 import re
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 
 from bench.client import DOMAIN, PASSWORD, PATIENCE
 
@@ -29,7 +30,7 @@ class Exchanges(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.busy = False
         self.answered: Callable[[Exchanges, bytes], None] = lambda _connection, _body: None
-        self.lost: Callable[[str], None] = lambda _reason: None
+        self.lost: Callable[[Exchanges, str], None] = lambda _connection, _reason: None
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -37,7 +38,7 @@ class Exchanges(asyncio.Protocol):
         self.transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.lost(f"closed: {error}")
+        self.lost(self, f"closed: {error}")
 
     def data_received(self, data: bytes) -> None:
         data = self._buffer = self._buffer + data
@@ -50,7 +51,7 @@ class Exchanges(asyncio.Protocol):
             return
         self._buffer = data[end:]
         if not data.startswith(b"HTTP/1.1 200"):
-            self.lost(f"{data[:500]!r}")
+            self.lost(self, f"{data[:500]!r}")
             return
         self.busy = False
         self.answered(self, data[head + 4 : end])
@@ -73,17 +74,24 @@ async def exchanges(port: int, context: ssl.SSLContext | None) -> Exchanges:
 class Poller:
     """A BOSH session. Whenever the server holds no request of it, it sends an empty one.
 
+    Servers close connections that have not been used for some time; then there is a new one at once.
+
     :ivar received: gets the body of every answer.
     :ivar answers: how many have come.
     :ivar broken: why it can't go on, or "".
     """
 
-    def __init__(self, connections: list[Exchanges], path: str) -> None:
+    def __init__(
+        self, connections: list[Exchanges], path: str, connect: Callable[[], Coroutine[None, None, Exchanges]]
+    ) -> None:
         self.jid = ""
         self.answers = 0
         self.received: Callable[[bytes], None] = lambda _body: None
         self.broken = ""
-        self._connections = connections
+        self._connections: list[Exchanges] = []
+        self._connect = connect
+        self._renewing: set[asyncio.Task[None]] = set()
+        self._dropped = False
         self._head = _HEAD.format(path=path, domain=DOMAIN).encode()
         self._rid = random.randrange(1 << 30)
         self._sid = b""
@@ -93,8 +101,28 @@ class Poller:
         self._got = b""
         self._polls = False
         for connection in connections:
-            connection.answered = self._answered
-            connection.lost = self._lost
+            self._use(connection)
+
+    def _use(self, connection: Exchanges) -> None:
+        connection.answered = self._answered
+        connection.lost = self._left
+        self._connections.append(connection)
+
+    def _left(self, connection: Exchanges, reason: str) -> None:
+        """A connection is gone."""
+        if connection.busy:
+            self._lost(reason)
+        elif not self._dropped:
+            self._connections.remove(connection)
+            task = asyncio.ensure_future(self._renew())
+            self._renewing.add(task)
+            task.add_done_callback(self._renewing.discard)
+
+    async def _renew(self) -> None:
+        connection = await self._connect()
+        self._use(connection)
+        if self._queue:
+            self._post(connection, self._queue.popleft())
 
     def _lost(self, reason: str) -> None:
         self.broken = self.broken or reason
@@ -182,7 +210,7 @@ class Poller:
 
     def drop(self) -> None:
         """Cut the connections."""
-        self._polls = False
+        self._polls, self._dropped = False, True
         for connection in self._connections:
             connection.transport.abort()
 
@@ -192,6 +220,6 @@ async def poller(
 ) -> Poller:
     """Return a BOSH session of `user` that has sent presence, of which a request is held."""
     made = [await exchanges(port, context) for _ in range(connections)]
-    session = Poller(made, path)
+    session = Poller(made, path, partial(exchanges, port, context))
     await session.login(user, wait)
     return session
