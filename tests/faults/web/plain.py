@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import re
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,6 @@ from tests.faults.web.bosh import BoshStream
 from tests.interop.server import DOMAIN
 
 _BROKEN = (OSError, TimeoutError, ET.ParseError)
-_ID = re.compile(r" id='([^']*)'")
 
 
 class PlainSender:
@@ -114,13 +112,12 @@ class PlainSender:
     def _taken(self, elements: Iterable[str]) -> None:
         """A request with these elements was answered."""
         for xml in elements:
-            found = _ID.search(xml)
-            key = Key.parse(found[1]) if found is not None else None
+            key = Key.parse(ET.fromstring(xml).get("id", ""))
             if key is not None:
                 self._record(What.TAKEN, self.name, key, 1)
 
     def _lost(self, why: str) -> None:
-        """What waits for an answer is lost to it."""
+        self._record(What.BROKEN, self.name, None, 1, why)
 
     def _repeated(self, times: str) -> None:
         self._record(What.REPEATED, self.name, None, 1, times)
@@ -128,7 +125,7 @@ class PlainSender:
     async def _break(self) -> None:
         """Break its connections."""
         while self._loaded:
-            await asyncio.sleep(self._chance.uniform(0.3, 2.0))
+            await asyncio.sleep(self._chance.uniform(1.0, 5.0))
             for pair in self._link.struck(self._chance):
                 way = self._chance.randrange(6)
                 if way == 0:
