@@ -58,6 +58,9 @@ class Http(Section):
     """Largest head of a request: the request line and the header fields. A larger one gets 414 or 431."""
     body_octets: Annotated[int, Field(ge=0)] = 65_536
     """Largest body of a request. A larger one gets 413."""
+    unfinished_octets: Annotated[int, Field(ge=0)] = 134_217_728
+    """How much may wait, of all connections together, of bodies that have not come to their end; the first 16 KiB of
+    each don't count. The request that is too much gets 503."""
     request_seconds: Annotated[float, Field(gt=0)] = 60.0
     """How long a request may take to arrive, counted from when the connection was opened or the answer before was
     sent. A slower one gets 408, an idle connection is closed."""

@@ -44,8 +44,8 @@ class Connection(Timed):
     """
 
     __slots__ = (
-        "_answering", "_assured", "_buffer", "_halted", "_incoming", "_left", "_most", "_over", "_overhead", "_parser",
-        "_promoted", "_proxied", "_running", "_searched", "_size", "clogged", "peer", "server", "tls", "transport",
+        "_answering", "_assured", "_buffer", "_halted", "_incoming", "_left", "_over", "_parser", "_promoted",
+        "_proxied", "_running", "_searched", "clogged", "peer", "server", "tls", "transport",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer, peer: str, assured: bool = False) -> None:
@@ -61,8 +61,6 @@ class Connection(Timed):
         self._searched = 0  # octets of it among which no head ends
         self._incoming: Exchange | None = None  # whose body is still coming
         self._left = 0  # octets of it; -1 if nobody knows
-        self._most: int | None = None  # how many there may be
-        self._size = self._overhead = 0
         self._answering: Exchange | None = None
         self._promoted = self._running = self._over = self._halted = self.clogged = False
 
@@ -88,11 +86,13 @@ class Connection(Timed):
         self._buffer = b""
         self.unwatch()
         self.server.left(self.peer)
-        self._parser = None
         self._forget()
 
     def _forget(self) -> None:
         """Nobody is there any more to be answered."""
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            parser.take()
         answering, self._answering = self._answering, None
         incoming, self._incoming = self._incoming, None
         for exchange in (answering, incoming):
@@ -170,7 +170,7 @@ class Connection(Timed):
         """Find out what is asked, who answers, and when. Raises BadRequest."""
         parser = self._parser
         if parser is None:
-            parser = self._parser = Parser()
+            parser = self._parser = Parser(self.server.unfinished)
         exchange = Exchange(self, parser.read_head(head), parser.target, parser.fields)
         complete(exchange, head)
         if self._proxied:
@@ -184,7 +184,7 @@ class Connection(Timed):
         door = self.server.routes.find(exchange)
         exchange.cors = door.cors
         exchange.began = self.server.clock.seconds()
-        self._most = most = door.most
+        most = door.most
         if length == 0:
             if most is None:
                 exchange.stream = StreamedBody.nothing()
@@ -194,7 +194,7 @@ class Connection(Timed):
             raise BadRequest(413)
         self._incoming = exchange
         self._left = -1 if length is None else length
-        self._size = self._overhead = 0
+        parser.begin_body(most)
         if most is None:
             exchange.stream = StreamedBody(length, lambda: self._ask_for_body(exchange), lambda: self._more(exchange))
             exchange.prepare(length)
@@ -224,34 +224,21 @@ class Connection(Timed):
         if exchange.stream is not None and exchange.stream.full:
             self.rest()
             return False
-        piece = self._piece()
-        if not piece or self._parser is None:
+        parser, piece = self._parser, self._piece()
+        if not piece or parser is None:
             return False
-        pieces = self._parser.pieces
-        had = len(pieces)
         try:
-            self._parser.read_body(piece)
-            self._check_size(len(piece), sum(map(len, pieces[had:])))
+            parser.read_body(piece, 0 if self._left >= 0 else self.server.limits.header_octets)
         except BadRequest as bad:
             self.refuse(bad.code)
             return False
         if exchange.stream is not None:
-            self._pass_on(exchange.stream, self._parser)
-        elif self._parser.whole:
+            self._pass_on(exchange.stream, parser)
+        elif parser.whole:
             self._incoming = None
-            exchange.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
+            exchange.body = parser.take()
             self._enter(exchange, exchange.door)
         return True
-
-    def _check_size(self, read: int, octets: int) -> None:
-        """Look at what was read of a body. Raises BadRequest."""
-        self._size += octets
-        self._overhead = 0 if octets or self._left >= 0 else self._overhead + read
-        if self._overhead > self.server.limits.header_octets:  # chunk extensions, trailers
-            raise BadRequest(431)
-        if self._most is not None and self._size > self._most:
-            raise BadRequest(413)
 
     def _piece(self) -> bytes:
         """Take from the buffer what is part of the body for certain."""
@@ -267,8 +254,7 @@ class Connection(Timed):
         return buffer[:end]
 
     def _pass_on(self, stream: StreamedBody, parser: Parser) -> None:
-        octets = b"".join(parser.pieces)
-        parser.pieces.clear()
+        octets = parser.take()
         if parser.whole:
             self._incoming = None
             self.rest()
@@ -356,7 +342,6 @@ class Connection(Timed):
         """
         self._over = True
         self._buffer = b""
-        self._parser = None
         self._forget()
         transport = self.transport
         transport.unregisterProducer()

@@ -18,6 +18,7 @@ from xmppd.net.http.counting import Counts
 from xmppd.net.http.exchange import Exchange
 from xmppd.net.http.heads import BadRequest
 from xmppd.net.http.origin import Origin, Untold, forwarded, host_of
+from xmppd.net.http.parsing import Unfinished
 from xmppd.net.http.proxy_protocol import Announced
 from xmppd.net.http.routes import Routes
 from xmppd.net.peers import Networks, PeerCounter, address_of
@@ -60,6 +61,7 @@ class HttpServer:
     :ivar heads: renders heads of answers.
     :ivar peers: counts connections.
     :ivar counts: counts requests.
+    :ivar unfinished: counts octets of bodies that are not complete.
     :ivar origins: the origins whose pages may ask from within browsers.
     :ivar access_log: the log of requests.
     """
@@ -70,6 +72,7 @@ class HttpServer:
         self.heads = Heads(clock)
         self.peers = PeerCounter()
         self.counts = Counts()
+        self.unfinished = Unfinished()
         self.access_log = AccessLog()
         self.reconfigure(limits, exempt)
 
@@ -79,6 +82,7 @@ class HttpServer:
         :param exempt: networks without a limit on connections from one address.
         """
         self.limits = limits
+        self.unfinished.most = limits.unfinished_octets
         self.origins = Origins(limits.cors_origins)
         self._proxies = Networks(limits.trusted_proxies)
         self._announced = Networks(limits.proxy_protocol_networks)
