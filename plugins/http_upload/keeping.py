@@ -86,7 +86,8 @@ class Keeper:
                     await self._host.db.write(partial(store.keep, token=file.token, now=file.until))
                 else:
                     idle.append(file.token)
-            await self.end(FILES.c.token.in_(idle) & (FILES.c.state == State.OPEN))
+            if idle:
+                await self.end(FILES.c.token.in_(idle) & (FILES.c.state == State.OPEN))
             if len(found) < limit or found[-1].token != after:
                 return
 
