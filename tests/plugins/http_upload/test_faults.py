@@ -27,6 +27,39 @@ class FaultTests(UploadTestCase):
         with self.server.engines.read.connect() as connection:
             return list(connection.execute(select(FILES)).all())
 
+    def test_what_blocks_is_done_in_threads(self) -> None:
+        """Whatever touches the disk: nothing of it in the reactor's thread."""
+        inside: list[str] = []
+        touched: set[str] = set()
+        disk = self.plugin("http_upload")._folder.disk
+        real_run = disk.run
+
+        def run(fn: Callable[[], Any]) -> Any:
+            inside.append("a thread")
+            try:
+                return real_run(fn)
+            finally:
+                inside.pop()
+
+        def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+            def act(*arguments: Any) -> Any:
+                self.assertTrue(inside, name)
+                touched.add(name)
+                return real(*arguments)
+
+            return act
+
+        self.patch(disk, "run", run)
+        names = {"begin", "write", "finish", "discard", "delete", "has", "free", "shards", "tokens"}
+        for name in names:
+            self.patch(disk.files, name, watched(name, getattr(disk.files, name)))
+        self.get(self.upload(self.romeo))
+        put, _ = self.slot(self.romeo)
+        self.put(put, iter([ConnectionError("gone")]), 4)
+        self.operate("http_upload", "upload delete", account="romeo@example.org")
+        self.pump(86_400, step=600)
+        self.assertEqual(touched, names)
+
     def test_cut_at_every_piece(self) -> None:
         """Whenever the client goes away: nothing is there, and the slot can be used again."""
         pieces: list[bytes | Exception] = [b"piece%d" % number for number in range(8)]

@@ -75,8 +75,8 @@ class Walks(UploadTestCase):
     def cut(self) -> None:
         if (chosen := self.one()) is not None:
             _, put, data = chosen
-            part = data[: self.dice.randrange(len(data))]
-            self.assertNotEqual(self.put(put, iter([part, ConnectionError("gone")]), len(data)).code, 201)
+            part: list[bytes | Exception] = [data[: self.dice.randrange(len(data))], ConnectionError("gone")]
+            self.assertNotEqual(self.put(put, part, len(data)).code, 201)
 
     def wait_a_while(self) -> None:
         self.clock.advance(self.dice.choice([1, 30, 100, 500]))
