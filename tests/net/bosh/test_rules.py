@@ -254,6 +254,18 @@ class Overactivity(RuleTestCase):
             lone.clock.advance(0)
             self.assertEqual(exchange.numbers, [rid])
 
+    def test_overtaken(self) -> None:
+        """It is the last request that must not be empty, not the last to arrive: its connection was lost, say."""
+        lone = Lone(replace(TERMS, polling=5))
+        later = lone.ask(102, "<m>1</m>")
+        first = lone.ask(101)
+        self.assertFalse(lone.over)
+        self.assertEqual(first.answer, _EMPTY)
+        self.assertEqual(lone.stream.got, ["<m>1</m>"])
+        lone.say(1)
+        lone.clock.advance(0)
+        self.assertEqual(later.numbers, [1])
+
     def test_polling_too_frequent(self) -> None:
         """XEP-0124, example 14: sessions that poll, by either attribute."""
         for terms in (replace(TERMS, hold=0, polling=5), replace(TERMS, wait=0, polling=5)):

@@ -151,8 +151,8 @@ class Window:
         before, self._idle = self._idle, empty
         if waiting > terms.requests + extra:
             raise BindingError("policy-violation", "too many requests at a time")
-        if not empty or since >= terms.polling:
-            return
+        if not empty or since >= terms.polling or (self._early and request.rid < max(self._early)):
+            return  # the last request matters, not the last to arrive: this one was held up by a lost connection, say
         if (before and waiting == 1 and not self._fed) if terms.polls else (self.live + 1 >= terms.requests):
             raise BindingError("policy-violation", "empty requests come too often")
 
