@@ -26,6 +26,8 @@ _PATH = "/http-bind"
 WAIT, LATE = 2, 1.5
 #: How an answer says that the stream has ended as one over TCP does, with an error or without.
 _ENDED = (None, "remote-stream-error", "system-shutdown")
+#: How a session may end whose client keeps to the rules: the server was stopped, or has forgotten it.
+_ALLOWED = (*_ENDED, "item-not-found", "other-request", "remote-connection-failed")
 _LOST = (OSError, TimeoutError)
 
 
@@ -67,6 +69,8 @@ class BoshStream(Stream):
         self._restart = self._ending = self._over = self._flushing = False
         self._idle: list[Line] = []
         self._lines: set[Line] = set()
+        #: Is told how a session was ended that should not have been: its client keeps to the rules.
+        self.wrong: Callable[[str], None] = lambda why: None
         #: Is told of the elements in a request that was answered.
         self.taken: Callable[[list[str]], None] = lambda elements: None
         self.open = True
@@ -201,6 +205,8 @@ class BoshStream(Stream):
                 self._sid, self._most = body.get("sid", ""), int(body.get("requests", "1"))
             self.take(body)
             condition = body.get("condition")
+            if condition is not None and condition not in _ALLOWED:
+                self.wrong(f"the session was ended: {condition}")
             if body.get("type") == "terminate" and condition not in _ENDED:
                 self.drop(f"the session was ended: {condition}")
             elif body.get("type") == "terminate":

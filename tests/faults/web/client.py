@@ -8,6 +8,7 @@ from tests.faults.client import Client
 from tests.faults.device import Offer, Recorder
 from tests.faults.history import Trait, What
 from tests.faults.stream import Stream
+from tests.faults.web.bosh import BoshStream
 from tests.faults.web.doors import Carrier, Doors
 
 
@@ -27,7 +28,13 @@ class WebClient(Client):
         self._turn += 1
         self.carrier = self._ways[self._turn % len(self._ways)]
         self.record(What.CAME, self.name, None, self.session, self.carrier)
-        return await self._doors.open(self.carrier, lost, self._repeated, acks=self._turn % 2 == 1)
+        stream = await self._doors.open(self.carrier, lost, self._repeated, acks=self._turn % 2 == 1)
+        if isinstance(stream, BoshStream):
+            stream.wrong = self._wrong
+        return stream
+
+    def _wrong(self, why: str) -> None:
+        self.record(What.OFFENCE, self.name, None, self.session, why)
 
     def _repeated(self, times: str) -> None:
         self.record(What.REPEATED, self.name, None, self.session, times)

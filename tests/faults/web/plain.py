@@ -65,7 +65,7 @@ class PlainSender:
             stream = self._stream = BoshStream(
                 self._link.port, self._lost, DOMAIN, None, bool(turn % 2), self._repeated
             )
-            stream.taken = self._taken
+            stream.taken, stream.wrong = self._taken, self._wrong
             try:
                 async with asyncio.timeout(10):
                     await self._begin(stream)
@@ -118,6 +118,9 @@ class PlainSender:
 
     def _lost(self, why: str) -> None:
         self._record(What.BROKEN, self.name, None, 1, why)
+
+    def _wrong(self, why: str) -> None:
+        self._record(What.OFFENCE, self.name, None, 1, why)
 
     def _repeated(self, times: str) -> None:
         self._record(What.REPEATED, self.name, None, 1, times)
