@@ -44,7 +44,7 @@ class WebServer:
         self._lateness = Lateness(clock)
         self._ports: list[Any] = []
         self._clients: ClientListener | None = None
-        self._bosh = BoshDoor(lambda: self._clients, lambda: server.settings.bosh.body_octets)
+        self._bosh = BoshDoor(lambda: self._clients, lambda: server.settings.bosh.body_octets, self._origins)
         self._doors: dict[str, Door] = {}  # of clients
         limits = server.settings.http
         self.readiness = Readiness(server.db, clock, lambda: server.settings.http.database_seconds)
@@ -77,7 +77,7 @@ class WebServer:
     def _doors_of_clients(self, settings: Http) -> dict[str, Door]:
         doors: dict[str, Door] = {}
         if settings.websocket:
-            doors[settings.websocket] = WebSocketDoor(lambda: self._clients, settings.cors_origins)
+            doors[settings.websocket] = WebSocketDoor(lambda: self._clients, self._origins)
         if settings.bosh:
             doors[settings.bosh] = self._bosh
         return doors

@@ -11,6 +11,19 @@ from xmppd.testing.bosh import NS
 _FAR = "192.0.2.1"
 
 
+class Origins(BoshTestCase):
+    config = {"http": {"cors_origins": ["https://chat.example.org"]}}
+
+    def test_who_is_let_in(self) -> None:
+        """What a page can send without asking first could do something, even though it never sees an answer."""
+        for origin, code in (
+            ("https://chat.example.org", 200), ("http://example.org:5280", 200), ("https://evil.example", 403),
+            ("null", 403),
+        ):  # fmt: skip
+            self.assertEqual(self.begin(rid="1", fields=(f"Origin: {origin}",))[0], code, origin)
+        self.assertEqual(self.begin(rid="1")[0], 200)
+
+
 class Asking(BoshTestCase):
     def test_get(self) -> None:
         """Who looks at it with a browser is told what it is."""

@@ -35,7 +35,10 @@ class WebSocketTestCase(ServerTestCase):
         """Return a client that has logged in."""
         return cast(WebSocketClient, self.login(jid, presence=True))
 
-    def ask(self, method: str, path: str, version: str = "1.1", more: str = "Connection: close\r\n") -> bytes:
+    def ask(
+        self, method: str, path: str, version: str = "1.1", more: str = "Connection: close\r\n", *,
+        host: str = "example.org",
+    ) -> bytes:  # fmt: skip
         """Return what is answered to a request, head and all.
 
         :param more: further lines of its head.
@@ -43,7 +46,7 @@ class WebSocketTestCase(ServerTestCase):
         answers: list[bytes] = []
         transport = MemoryTransport(self.clock, Peer("127.0.0.1"), answers.append)
         transport.connect(self.web.site.buildProtocol(cast(Any, transport.getPeer())))
-        transport.receive(f"{method} {path} HTTP/{version}\r\nHost: example.org\r\n{more}\r\n".encode())
+        transport.receive(f"{method} {path} HTTP/{version}\r\nHost: {host}\r\n{more}\r\n".encode())
         self.pump()
         transport.hang_up()
         return b"".join(answers)
@@ -90,6 +93,19 @@ class Handshakes(WebSocketTestCase):
         """Pages that may."""
         self.assertEqual(self._ask(origin="https://chat.example.org"), 101)
         self.assertEqual(self._ask(), 101)
+
+    def test_own_pages(self) -> None:
+        """Those of the host itself may, such as the web chat; whatever else has its name lead here may not."""
+        for host, origin, code in (
+            ("example.org:5280", "http://example.org:5280", 101),
+            ("example.org:5280", "http://example.org", 101),
+            ("example.org:5280", "http://example.org.evil.example:5280", 403),
+            ("example.org:5280", "https://example.org:5280", 403),
+            ("evil.example:5280", "http://evil.example:5280", 403),
+            ("example.org:5280", "null", 403),
+        ):
+            found = self.ask("GET", "/ws", more=f"Origin: {origin}\r\n{_SHAKING}", host=host)[9:12]
+            self.assertEqual(found, b"%d" % code, (host, origin))
 
     def test_no_handshake(self) -> None:
         """Who asks for a page is told what this is."""

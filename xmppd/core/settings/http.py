@@ -76,7 +76,8 @@ class Http(Section):
     """Path of BOSH (XEP-0124, XEP-0206). Empty: it is not spoken."""
     cors_origins: Annotated[tuple[str, ...], Field(strict=False)] = ("*",)
     """Origins (as `https://chat.example.org`) whose pages may talk with this server from within a browser: over
-    WebSocket and BOSH, with uploads and the like. `*`: any. What they may do is up to who logs in with them."""
+    WebSocket and BOSH, with uploads and the like; those of the host itself may in any case. `*`: any. What they may do
+    is up to who logs in with them."""
     trusted_proxies: Annotated[tuple[str, ...], Field(strict=False, examples=[["127.0.0.1", "192.0.2.0/24"]])] = ()
     """Networks of reverse proxies. What they say of the client counts: `X-Forwarded-For`, `X-Forwarded-Proto` and
     `X-Forwarded-Host`, or `Forwarded` (RFC 7239). They have to set the ones and take the other away, whatever the

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xmppd.net.bosh.session import error_answer
 from xmppd.net.bosh.sessions import XML, BoshSessions, rid_of
 from xmppd.net.http.answers import Answer
+from xmppd.net.http.cors import NOT_ADMITTED, Origins
 from xmppd.wire.bosh import BindingError, read_body
 
 if TYPE_CHECKING:
@@ -29,13 +30,17 @@ class BoshDoor:
 
     :param listener: what all clients' streams share; None while the server starts.
     :param most: octets that a request may have.
+    :param origins: the origins whose pages may use it. Browsers ask before they show answers, not before they send.
     """
 
     cors = True
 
-    def __init__(self, listener: Callable[[], ClientListener | None], most: Callable[[], int]) -> None:
+    def __init__(
+        self, listener: Callable[[], ClientListener | None], most: Callable[[], int], origins: Callable[[], Origins]
+    ) -> None:
         self._listener = listener
         self._most = most
+        self._origins = origins
         self._sessions: BoshSessions | None = None
 
     @property
@@ -62,6 +67,8 @@ class BoshDoor:
                 exchange.respond(Answer(b"Only POST is of use here.\n", 405, headers=((b"Allow", b"GET, HEAD, POST"),)))
         elif sessions is None:
             exchange.respond(_STARTING)
+        elif not self._origins().admit(exchange, sessions.listener.server.settings, sessions.listener.server.hosts):
+            exchange.respond(NOT_ADMITTED)
         else:
             self._enter(sessions, exchange)
 

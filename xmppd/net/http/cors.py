@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from xmppd.core.settings import Settings
+from xmppd.core.web import named
 from xmppd.net.http.answers import Answer, Fields, text
 from xmppd.net.http.exchange import Exchange
 
-__all__ = ["Origins", "is_preflight"]
+__all__ = ["NOT_ADMITTED", "Origins", "is_preflight"]
 
 _NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]*")
+#: An origin (RFC 6454 section 6.2), with its scheme and host.
+_PAGE = re.compile(r"(https?)://([^/?#@:\[\]]+|\[[0-9a-f:.]+\])(?::\d+)?")
 #: Seconds for which a browser need not ask again.
 _AGE = b"7200"
 _VARY = (b"Vary", b"Origin")
+NOT_ADMITTED = text("Invalid Origin: this server's settings (cors_origins) don't let that page in.", 403, _VARY)
 
 
 def is_preflight(exchange: Exchange) -> bool:
@@ -43,6 +48,22 @@ class Origins:
         if self._any is not None:
             return self._any
         return (*_allowing(origin), _VARY) if origin in self._known and origin is not None else (_VARY,)
+
+    def admit(self, exchange: Exchange, settings: Settings, hosts: Mapping[str, object]) -> bool:
+        """May who asks use what is of use to a page even if it sees no answer?
+
+        That are programs, the pages of these origins, and those of the host itself; if it is one of ours, since a
+        page of anybody's can have any name lead here.
+
+        :param hosts: those that are served, by domain.
+        """
+        origin = exchange.fields.get(b"origin")
+        if self._any is not None or origin is None or origin in self._known:
+            return True
+        page = _PAGE.fullmatch(origin.decode("latin-1"))
+        if page is None or page[2] != exchange.host or (page[1] == "https") != exchange.secure:
+            return False
+        return named(exchange.host, settings, hosts) is not None
 
     def preflight(self, exchange: Exchange, methods: Iterable[str]) -> Answer:
         """Return what a browser is told that asks whether it may.

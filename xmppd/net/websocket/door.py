@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
-from websockets.typing import Origin, Subprotocol
+from websockets.typing import Subprotocol
 
 from xmppd.net.http.answers import Answer
+from xmppd.net.http.cors import NOT_ADMITTED, Origins
 from xmppd.net.websocket.socket import Socket
 from xmppd.net.websocket.stream import WebSocketStream
 
@@ -23,7 +24,7 @@ __all__ = ["WebSocketDoor"]
 _XMPP = Subprotocol("xmpp")
 _TEXT = b"text/plain; charset=utf-8"
 _HANDSHAKE = (
-    "connection", "upgrade", "origin", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol",
+    "connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol",
 )  # fmt: skip
 _VERSION = "13"
 #: What an answer says that offers a WebSocket (RFC 6455 section 4.4, RFC 9110 section 15.5.22).
@@ -38,15 +39,15 @@ class WebSocketDoor:
     """Makes streams of requests to upgrade.
 
     :param listener: what the streams of all clients share; None while the server starts or stops.
-    :param origins: the origins whose pages may open WebSockets; ``*`` for any.
+    :param origins: the origins whose pages may open WebSockets.
     """
 
     most: int | None = 0
     cors = False  # pages of other origins need no leave for WebSockets: the server looks at where they come from
 
-    def __init__(self, listener: Callable[[], ClientListener | None], origins: Sequence[str]) -> None:
+    def __init__(self, listener: Callable[[], ClientListener | None], origins: Callable[[], Origins]) -> None:
         self._listener = listener
-        self._origins = None if "*" in origins else [None, *map(Origin, origins)]
+        self._origins = origins
 
     def enter(self, exchange: Exchange) -> None:
         """See Door."""
@@ -60,7 +61,10 @@ class WebSocketDoor:
         if exchange.header("sec-websocket-version") not in (None, _VERSION):
             exchange.respond(Answer(b"WebSocket is spoken in version 13 here (RFC 6455).\n", 426, _TEXT, _OFFER))
             return
-        handshake = ServerProtocol(origins=self._origins, subprotocols=[_XMPP])
+        if not self._origins().admit(exchange, listener.server.settings, listener.server.hosts):
+            exchange.respond(NOT_ADMITTED)
+            return
+        handshake = ServerProtocol(subprotocols=[_XMPP])
         response = handshake.accept(_request(exchange))
         if response.status_code != 101:
             fields = ((name.encode(), value.encode()) for name, value in response.headers.raw_items())
