@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import unittest
 
 from hypothesis import given
@@ -99,3 +100,13 @@ class Hosts(unittest.TestCase):
             (b"a\tb", None), (b"a,b", "a,b"),
         ):  # fmt: skip
             self.assertEqual(host_of(field), host, field)
+
+    def test_longer_than_any_name(self) -> None:
+        """RFC 1035 section 2.3.4: names end somewhere; so does what is remembered of them."""
+        self.assertEqual(host_of(b"x" * 253 + b":5281"), "x" * 253)
+        self.assertIsNone(host_of(b"x" * 300))
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for number in range(100):
+            host_of(b"%d" % number + b"x" * 10_000)
+        self.assertLess(tracemalloc.get_traced_memory()[0], 100_000)

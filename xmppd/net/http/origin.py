@@ -15,6 +15,8 @@ __all__ = ["Origin", "Untold", "forwarded", "host_of"]
 
 #: RFC 3986 section 3.2.2 and 3.2.3, without a user.
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d*)?")
+#: Octets of a Host field: those of a name (RFC 1035 section 2.3.4) and a port.
+_LONGEST = 253 + 6
 #: RFC 7239 section 4: what ends a pair, or begins the next element.
 _PAIR = re.compile(r"[ \t]*([A-Za-z0-9!#$%&'*+.^_`|~-]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\",;]*))[ \t]*(;|,|\Z)")
 _PORT = re.compile(r":\d+\Z")
@@ -37,9 +39,13 @@ class Untold(ValueError):
     """Proxies say two things of one request: one is the client's invention."""
 
 
-@lru_cache(maxsize=1024)
 def host_of(field: bytes) -> str | None:
     """Return the host of a Host field (RFC 9110 section 7.2), in lower case, without a port; None if it is none."""
+    return _host_of(field) if len(field) <= _LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _host_of(field: bytes) -> str | None:
     found = _AUTHORITY.fullmatch(field.decode("latin-1"))
     return found[1].lower() if found else None
 
