@@ -368,6 +368,8 @@ def count(history: History) -> Counter[str]:
     for event in history.events:
         if event.room or (event.key is not None and event.key.to in history.rooms):
             continue
+        if event.device not in history.devices and event.what in (What.SENT, What.ACKED):
+            continue  # without stream management
         figures[event.what.value] += 1
         if event.what is What.RECEIVED:
             figures[f"received {event.text}"] += 1
@@ -385,9 +387,11 @@ def _carriers(history: History) -> Counter[str]:
     for event in history.events:
         if event.what is What.CAME:
             over[event.device] = event.text.partition(" ")[0]
+        elif event.what is What.SENT and event.device not in history.devices and not event.room:
+            figures["sent over BOSH without stream management"] += 1
         elif event.what is What.TAKEN:
             figures["taken by an answer of BOSH"] += 1
-        elif event.what is What.ACKED and event.device not in history.devices:
+        elif event.what is What.ACKED and event.device not in history.devices and not event.room:
             figures["... of these acknowledged by a ping"] += 1
         elif event.what is What.REPEATED:
             figures["requests of BOSH sent again, and answered"] += 1

@@ -75,7 +75,8 @@ def table(results: list[Result]) -> str:
     rows += [(name, figures[name]) for name in in_rooms if figures["said in rooms"]]
     by_web = (
         "begun or resumed over WebSocket", "begun or resumed over BOSH", "... of these after another carrier",
-        "requests of BOSH sent again, and answered", "taken by an answer of BOSH",
+        "requests of BOSH sent again, and answered", "sent over BOSH without stream management",
+        "taken by an answer of BOSH",
         "... of these acknowledged by a ping",
     )  # fmt: skip
     rows += [(name, figures[name]) for name in by_web if any(figures[name] for name in by_web)]
