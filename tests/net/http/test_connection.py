@@ -86,6 +86,18 @@ class Waiting(PollCase):
         self.assertEqual(connection.producerState, "producing")
         self.assertEqual(len(self.bodies(connection)), 2001)
 
+    def test_who_is_believed_may_change(self) -> None:
+        """A proxy that is trusted no more isn't for as long as it keeps its connections either."""
+        head = "GET /poll HTTP/1.1\nHost: x\nX-Forwarded-For: 192.0.2.1\n\n"
+        connection = self.connect(head)
+        peers = []
+        for proxies in (("127.0.0.1",), ()):
+            self.server.reconfigure(Http(trusted_proxies=proxies))
+            peers.append(self.door.held[0].peer)
+            self.door.respond(b"1")
+            connection.send(head)
+        self.assertEqual([*peers, self.door.held[0].peer], ["127.0.0.1", "192.0.2.1", "127.0.0.1"])
+
     def test_a_request_that_waits_has_no_time_limit(self) -> None:
         connection = self.connect(GET)
         self.clock.advance(1_000_000)

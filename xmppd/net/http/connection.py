@@ -53,7 +53,7 @@ class Connection(Timed):
         self.server = server
         self.peer = peer
         self._assured = assured
-        self._proxied = server.is_proxy(peer)
+        self._proxied = False  # is what the other end says of the client to be believed?
         self.transport: Any = None
         self.tls: TlsInfo | None = None
         self._parser: Parser | None = None
@@ -87,6 +87,11 @@ class Connection(Timed):
         self.unwatch()
         self.server.left(self.peer)
         self._forget()
+
+    def _drop_parser(self) -> None:
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            parser.close()
 
     def _forget(self) -> None:
         """Nobody is there any more to be answered."""
@@ -173,6 +178,7 @@ class Connection(Timed):
             parser = self._parser = Parser(self.server.unfinished)
         exchange = Exchange(self, parser.read_head(head), parser.target, parser.fields)
         complete(exchange, head)
+        self._proxied = self.server.is_proxy(self.peer)
         if self._proxied:
             exchange.origin  # noqa: B018  # what proxies say has to make sense
         length = exchange.length
@@ -362,7 +368,8 @@ class Connection(Timed):
         transport = self.transport
         rest, self._buffer = self._buffer, b""
         self._over = True
-        self._answering = self._parser = None
+        self._answering = None
+        self._drop_parser()
         self.unwatch()
         halted, self._halted = self._halted, False
         transport.unregisterProducer()
