@@ -88,16 +88,11 @@ class Connection(Timed):
         self.server.left(self.peer)
         self._forget()
 
-    def _drop_parser(self) -> None:
-        parser, self._parser = self._parser, None
-        if parser is not None:
-            parser.close()
-
     def _forget(self) -> None:
         """Nobody is there any more to be answered."""
         parser, self._parser = self._parser, None
         if parser is not None:
-            parser.take()
+            parser.close()
         answering, self._answering = self._answering, None
         incoming, self._incoming = self._incoming, None
         for exchange in (answering, incoming):
@@ -369,7 +364,7 @@ class Connection(Timed):
         rest, self._buffer = self._buffer, b""
         self._over = True
         self._answering = None
-        self._drop_parser()
+        self._forget()
         self.unwatch()
         halted, self._halted = self._halted, False
         transport.unregisterProducer()

@@ -144,6 +144,11 @@ class Parser:
         self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % framing)
         self.whole = False
 
+    def close(self) -> None:
+        """Read no more. llhttp and this object know each other; they would stay until somebody looks for such pairs."""
+        self.take()
+        self._parser = None
+
     # What llhttp calls
 
     def on_url(self, url: bytes) -> None:
