@@ -98,3 +98,18 @@ class NamedTest(TestCase):
         ):
             with self.subTest(name=name):
                 self.assertEqual(named(name, settings, hosts), expected)
+
+    def test_other_scripts(self) -> None:
+        """In a Host field they are A-labels (RFC 5890 section 2.3.2.1)."""
+        settings = _settings(münchen_example=Host(http_url="https://köln.example"), example_org=Host())
+        hosts = {"münchen.example": 1, "example.org": 2}
+        for name, expected in (
+            ("xn--mnchen-3ya.example", 1),
+            ("upload.xn--mnchen-3ya.example", 1),
+            ("xn--kln-sna.example", 1),
+            ("xn--mnchen-3ya.example.org", 2),
+            ("xn--.example", None),
+            ("xn--mnchen-3ya.example.net", None),
+        ):
+            with self.subTest(name=name):
+                self.assertEqual(named(name, settings, hosts), expected)

@@ -75,16 +75,25 @@ def _ascii(domain: str) -> str:
         return domain
 
 
+def _decoded(name: str) -> str:
+    """Return a name as domains are written in the settings."""
+    try:
+        return idna.decode(name) if "xn--" in name else name
+    except idna.IDNAError:  # it is none
+        return name
+
+
 def named(name: str, settings: Settings, hosts: Mapping[str, T]) -> T | None:
     """Return the host that a Host field names: by its domain, by its `http_url`, or by a domain beneath its own.
 
     :param name: in lower case, without a port.
     :param hosts: by domain.
     """
+    name = _decoded(name)
     if name in hosts:
         return hosts[name]
     for domain, host in settings.hosts.items():
-        if host.http_url and urlsplit(host.http_url).hostname == name and domain in hosts:
+        if host.http_url and _decoded(urlsplit(host.http_url).hostname or "") == name and domain in hosts:
             return hosts[domain]
     while "." in name:
         name = name.partition(".")[2]
