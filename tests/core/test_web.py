@@ -71,6 +71,9 @@ class WebTest(TestCase):
         self.assertEqual((closed.websocket, closed.bosh), ("", ""))
         with self.assertRaises(ValidationError):
             Http(websocket="no-slash")
+        for websocket, bosh in (("/x", "/x"), ("/metrics", "/x"), ("", "/ready")):
+            with self.subTest(websocket=websocket, bosh=bosh), self.assertRaises(ValidationError):
+                Http(websocket=websocket, bosh=bosh)
 
     def test_other_domains(self) -> None:
         """URLs are ASCII; who is not served has no address."""

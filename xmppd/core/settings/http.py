@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from xmppd.core.settings.section import LOOPBACK, Section
 
 __all__ = ["Http", "Listen"]
 
+_TAKEN = frozenset(("/metrics", "/health", "/ready"))
 _PATH = r"^(/[A-Za-z0-9._~-]+)*$"
 
 
@@ -92,3 +93,12 @@ class Http(Section):
     access_log: Annotated[Path | None, Field(strict=False, examples=["/var/log/xmppd/access.log"])] = None
     """File that each request is written to, in the Combined Log Format; reopened at a reload. Relative to `data_dir`.
     Without it requests are counted, and not logged."""
+
+    @model_validator(mode="after")
+    def _paths_are_free(self) -> Self:
+        if self.websocket and self.websocket == self.bosh:
+            raise ValueError("websocket and bosh need paths of their own")
+        for path in (self.websocket, self.bosh):
+            if path in _TAKEN:
+                raise ValueError(f"at {path} there is a page for operators")
+        return self
