@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from hypothesis import given
@@ -80,6 +82,14 @@ class AccessLogs(SynchronousTestCase):
         self.server.reconfigure(self.server.limits)
         self.ask("GET /a HTTP/1.1\nHost: x\n\n")
         self.assertEqual((len(self.lines(old)), len(self.lines())), (2, 1))
+
+    def test_whose_it_is(self) -> None:
+        """Addresses of files that people send each other are in it, so not everybody on the machine may read it."""
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        path = Path(self.mktemp())
+        self.start(path)
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o640)
 
     def test_none(self) -> None:
         self.server.reconfigure(Http())

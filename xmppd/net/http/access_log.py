@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -35,6 +36,11 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\{octet}" if octet in '"\\' else f"\\x{ord(octet):02x}"
 
 
+def _only_for_us(path: str, flags: int) -> int:
+    """Who reads it finds the addresses of files that people have sent each other."""
+    return os.open(path, flags, 0o640)
+
+
 class AccessLog:
     """A file that requests are written to."""
 
@@ -57,7 +63,7 @@ class AccessLog:
         if path is None:
             return
         try:
-            self._file = path.open("ab", buffering=0)
+            self._file = open(path, "ab", buffering=0, opener=_only_for_us)  # noqa: SIM115  # closed by close()
         except OSError as error:
             _log.error("requests are not logged: {path}: {reason}", path=str(path), reason=error.strerror)
 
