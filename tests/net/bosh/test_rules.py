@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha1
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.trial.unittest import SynchronousTestCase as TestCase
 
 from tests.net.bosh.fakes import TERMS, FakeExchange, Lone
 from xmppd.wire.bosh import Body
@@ -500,6 +501,20 @@ class Keys(RuleTestCase):
             self.answered(lost, "type='error'")
             self.refused(lone, lone.ask(103, "<m>2</m>", key="0" * 40), _NOT_FOUND)
             self.answered(mine, "other-request")
+
+
+class Mishaps(TestCase):
+    def test_others_are_answered(self) -> None:
+        """What goes wrong with one session is in the log, and no matter to those that are looked at behind it."""
+        broken, other = Lone(), Lone()
+        other.session.sessions = broken.sessions
+        broken.ask(101).respond = None  # type: ignore[assignment,method-assign]
+        exchange = other.ask(101)
+        for lone in (broken, other):
+            lone.say(1)
+        broken.clock.advance(0)
+        self.assertEqual(exchange.numbers, [1])
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
 
 class Ending(RuleTestCase):

@@ -10,6 +10,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from xmppd.core.settings.bosh import Bosh
 from xmppd.net.bosh.session import Address, BoshSession
 from xmppd.net.bosh.stream import BoshStream
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["XML", "BoshSessions", "rid_of"]
 
+_log = Logger()
 #: The media type of answers unless a client wants another one.
 XML = b"text/xml; charset=utf-8"
 #: RFC 9110 section 8.3.1; what a client names goes into the head of answers.
@@ -198,7 +201,10 @@ class BoshSessions:
         sessions, self._soon = self._soon, []
         for session in sessions:
             session.soon = False
-            session.flush()
+            try:
+                session.flush()
+            except Exception:
+                _log.failure("a session of BOSH could not be answered")  # it is the matter of no other one
 
     def look_by(self, session: BoshSession, deadline: float) -> None:
         """Look at a session no later than at this time, in seconds; it may be filed for an earlier one."""
@@ -227,7 +233,10 @@ class BoshSessions:
         for second in range(last, self._ticked + 1):
             for session in self._filed.pop(second, ()):
                 session.filed = 0
-                session.look(now, now + _TICK)
+                try:
+                    session.look(now, now + _TICK)
+                except Exception:
+                    _log.failure("a session of BOSH could not be looked at")
                 self.look_by(session, max(session.next_look(now), now + _TICK))
 
 
