@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from email.utils import formatdate
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +126,13 @@ class Files(FileCase):
             if code not in (412, 416):
                 self.assertEqual((found[b"etag"], found[b"last-modified"]), (TAG.encode(), DATE.encode()), fields)
                 self.assertEqual(found[b"accept-ranges"], b"bytes")
+
+    def test_no_more_files(self) -> None:
+        """That is said in a line, however many ask."""
+        with mock.patch("builtins.open", side_effect=OSError(errno.EMFILE, "Too many open files")):
+            answer = self.ask_http(Request("GET", "/file"))
+        self.assertEqual((answer.code, dict(answer.headers).get(b"Retry-After")), (503, b"10"))
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_over_the_wire(self) -> None:
         found = self.fetch("/file")

@@ -54,6 +54,9 @@ def file_answer(method: str, asked: Mapping[str, str], response: Response) -> An
         file = open(response.path, "rb", buffering=0)  # noqa: SIM115  # closed when it is sent
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return text("There is no such page.", 404)
+    except OSError as error:
+        _log.warn("a file can't be opened: {reason}", reason=str(error))
+        return text("The file can't be read now.", 503, (b"Retry-After", b"10"))
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
         file.close()
