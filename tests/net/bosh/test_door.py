@@ -125,13 +125,13 @@ class NotEncrypted(BoshTestCase):
 
 class Elsewhere(BoshTestCase):
     tls = True
-    hosts = {"example.org": {"http_url": "https://chat.example.org"}}
+    hosts = {"example.org": {"http_url": "https://chat.example.org/a&b"}}
 
     def test_uri(self) -> None:
         """XEP-0124, example 33."""
         answer = self.begin(peer=_FAR)[2]
         self.assertIn("type='terminate' condition='see-other-uri'", answer)
-        self.assertIn("<uri>https://chat.example.org/http-bind</uri>", answer)
+        self.assertIn("<uri>https://chat.example.org/a&amp;b/http-bind</uri>", answer)
 
 
 class Limits(BoshTestCase):

@@ -18,6 +18,7 @@ from xmppd.net.bosh.stream import BoshStream
 from xmppd.net.bosh.window import Request, Terms, Window
 from xmppd.wire.bosh import MOST_RID, VERSION, BindingError, Body, number, write_attributes
 from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.escape import escape_text
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IDelayedCall
@@ -125,7 +126,7 @@ class BoshSessions:
             return
         uri = host.web.bosh
         if uri.startswith("https:"):
-            raise BindingError("see-other-uri", content=b"<uri>%b</uri>" % uri.encode())
+            raise BindingError("see-other-uri", content=b"<uri>%b</uri>" % escape_text(uri).encode())
         error = StreamError(StreamCondition.POLICY_VIOLATION, "XMPP over BOSH has to be encrypted here: use https")
         raise BindingError("remote-stream-error", str(error), error.to_bytes())
 
