@@ -47,7 +47,7 @@ class Promises(unittest.TestCase):
 
     def test_uploads(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="xmppd-uploads-"))
-        played = uploads.play(uploads.shape_of("quick", 4, {plan.KILL: 3}), folder / "quick")
+        played = uploads.play(uploads.shape_of("quick", 4, {plan.KILL: 2}), folder / "quick")
         self.assertEqual(played.violations, [], f"all that is known is in {folder}")
         folder.rmdir()
         self.assertGreater(played.figures["files that were promised"], 10)
