@@ -230,11 +230,12 @@ class Overactivity(RuleTestCase):
             self.refused(lone, lone.ask(104, "<m>1</m>", **last), _POLICY)
 
     def test_too_frequent(self) -> None:
-        """XEP-0124, example 13."""
-        lone = Lone(replace(TERMS, polling=5))
-        lone.ask(101)
-        lone.clock.advance(4.9)
-        self.refused(lone, lone.ask(102), _POLICY)
+        """XEP-0124, example 13; white space is nothing."""
+        for content in ("", " ", "\r\n"):
+            lone = Lone(replace(TERMS, polling=5))
+            lone.ask(101)
+            lone.clock.advance(4.9)
+            self.refused(lone, lone.ask(102, content), _POLICY)
 
     def test_not_too_frequent(self) -> None:
         for seconds, content, more in (

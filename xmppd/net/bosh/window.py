@@ -146,7 +146,8 @@ class Window:
         """Sections 11 and 12: not too many requests at a time, and empty ones not too often."""
         terms, body, now = self.terms, request.body, request.at
         waiting = len(self._held) + len(self._ready) + (len(self._early) if self._early else 0) + 1
-        empty = body is not None and not body.content and not extra and RESTART not in body.attributes
+        blank = body is not None and (not body.content or body.content.isspace())
+        empty = body is not None and blank and not extra and RESTART not in body.attributes
         since, self._new_at = now - self._new_at, now
         before, self._idle = self._idle, empty
         if waiting > terms.requests + extra:
