@@ -192,7 +192,12 @@ class SeveralHosts(WebCase):
     def test_a_path_that_only_one_has(self) -> None:
         self.wait(self.host.registry.disable("paper"))
         self.assertEqual(self.fetch("/paper").body, "example.net\n")
-        self.assertEqual(self.fetch("/paper", Host="example.org").body, "example.net\n")
+        self.assertEqual(self.fetch("/paper", Host="192.0.2.1").body, "example.net\n")
+
+    def test_a_page_of_another_host(self) -> None:
+        """What one host has is not shown under the name of another."""
+        self.wait(self.host.registry.disable("paper"))
+        self.assertEqual(self.fetch("/paper", Host="example.org").code, 404)
 
 
 class Declarations(ServerTestCase):

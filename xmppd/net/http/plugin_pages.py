@@ -157,8 +157,10 @@ def _locate(asked: Request, hosts: Mapping[str, Host], settings: Settings) -> tu
     tables = {domain: host.tables.http for domain, host in hosts.items()}
     fitting = {domain: path for domain, table in tables.items() if (path := _path_for(asked.path, table))}
     host = named(asked.host, settings, hosts)
-    if host is not None and host.jid.domain in fitting:
+    if host is not None:  # and nobody else: what is told of one host is not true of another
         domain = host.jid.domain
+        if domain not in fitting:
+            return text("There is no such page.", 404)
     elif len(fitting) == 1:
         domain = next(iter(fitting))
     else:
