@@ -21,7 +21,7 @@ from tests.interop.server import DOMAIN
 try:
     from playwright.async_api import BrowserContext, Locator, Page, Playwright, WebSocket, async_playwright
 except ImportError:
-    async_playwright = None  # type: ignore[assignment]
+    async_playwright = None
 
 CHROMIUM = shutil.which("chromium")
 LONG = 2 * PATIENCE  # browsers make much work for a machine
