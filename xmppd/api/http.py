@@ -9,8 +9,8 @@ A plugin marks an async method (or a plain one) with the method and path that it
 
 It is there as long as the plugin runs. A path that ends in ``/`` stands for all paths beneath it as well; the longest
 that fits is the one that is asked. The request's Host field says which host is meant; one that names none of ours leads
-to the only host that has the path, if there is but one. The server's limits on sizes, times and connections hold for all
-(``[http]`` in the settings).
+to the only host that has the path, if there is but one. The server's limits on sizes, times and connections hold for
+all (``[http]`` in the settings).
 """
 
 from __future__ import annotations
