@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from tests.markdown import ROOT, Page
-from tests.net.http.test_metrics import EVERYTHING
-from tests.net.http.test_plugin_metrics import OF_PLUGINS
+from tests.net.figures.test_metrics import EVERYTHING
+from tests.net.figures.test_plugins import OF_PLUGINS
 
 PAGE = Page(ROOT / "docs/operations.md")
 RULES = ROOT / "contrib/xmppd.rules.yml"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.net.http.test_metrics import EVERYTHING
-from tests.net.http.test_plugin_metrics import OF_PLUGINS
+from tests.net.figures.test_metrics import EVERYTHING
+from tests.net.figures.test_plugins import OF_PLUGINS
 from tests.test_docs import free_port
 from xmppd.app.docs import ROOT
 

@@ -16,9 +16,9 @@ from xmppd.core.settings import Http
 from xmppd.net.bosh.door import BoshDoor
 from xmppd.net.c2s.listener import ClientListener
 from xmppd.net.eager import make_eager
+from xmppd.net.figures.metrics import Figures, registry_of
 from xmppd.net.http.cors import Origins
 from xmppd.net.http.exchange import Door
-from xmppd.net.http.metrics import Figures, registry_of
 from xmppd.net.http.operator_pages import operator_pages
 from xmppd.net.http.plugin_pages import PluginPages
 from xmppd.net.http.routes import Routes

@@ -16,7 +16,7 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import ClientFactory
 
-from xmppd.net.c2s.newcomers import Newcomers
+from xmppd.net.newcomers import Newcomers
 
 __all__ = ["EagerConnections", "in_bulk", "make_eager"]
 

@@ -1,1 +1,1 @@
-"""The HTTP server and the operator's pages."""
+"""The HTTP server, what plugins answer by it, and the operator's pages."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from xmppd.core.histogram import Histogram
-from xmppd.net.http.families import counters, histograms
+from xmppd.net.families import counters, histograms
 
 __all__ = ["Counts"]
 

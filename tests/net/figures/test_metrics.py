@@ -20,7 +20,7 @@ from xmppd.api import FromClient, Message, Plugin, filter
 from xmppd.app.web import WebServer
 from xmppd.core.storage import Database, migrate, open_engines
 from xmppd.core.turns import Turns
-from xmppd.net.http.metrics import database_figures, registry_of
+from xmppd.net.figures.metrics import database_figures, registry_of
 from xmppd.net.s2s.network import ServerNetwork
 from xmppd.net.s2s.resolver import Resolver
 from xmppd.testing import ServerTestCase

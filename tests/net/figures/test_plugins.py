@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from xmppd.api import Plugin
 from xmppd.api.figures import Figure
-from xmppd.net.http.plugin_metrics import plugin_figures
+from xmppd.net.figures.plugins import plugin_figures
 from xmppd.testing import ServerTestCase
 
 OF_PLUGINS = {

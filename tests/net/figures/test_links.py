@@ -7,7 +7,7 @@ from typing import Any
 from twisted.python.failure import Failure
 
 from xmppd.app.web import WebServer
-from xmppd.net.http.metrics import registry_of
+from xmppd.net.figures.metrics import registry_of
 from xmppd.net.s2s.asking import Answer, LookupFailed
 from xmppd.net.s2s.resolver import Resolver, _result
 from xmppd.testing.federation import FederatedTestCase

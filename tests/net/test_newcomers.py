@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.net.c2s.newcomers import Newcomers
+from xmppd.net.newcomers import Newcomers
 
 
 class Connection:

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from xmppd.api.figures import Figure
 from xmppd.api.plugin import Plugin
-from xmppd.net.http.families import counters, gauges
+from xmppd.net.families import counters, gauges
 
 if TYPE_CHECKING:
     from xmppd.core.server import Server

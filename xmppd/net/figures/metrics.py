@@ -23,9 +23,9 @@ from xmppd.core.durable.ledger import Ledger
 from xmppd.core.lateness import Lateness
 from xmppd.core.plugins.dispatch import Stats
 from xmppd.core.storage import Database
-from xmppd.net.http.families import counter, counters, gauge, gauges, histogram
-from xmppd.net.http.link_metrics import link_figures
-from xmppd.net.http.plugin_metrics import plugin_figures
+from xmppd.net.families import counter, counters, gauge, gauges, histogram
+from xmppd.net.figures.links import link_figures
+from xmppd.net.figures.plugins import plugin_figures
 from xmppd.wire.sasl import SaslCondition
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import Metric
 
-from xmppd.net.http.families import counter, counters, gauge, gauges, histogram
+from xmppd.net.families import counter, counters, gauge, gauges, histogram
 from xmppd.wire.errors import Condition
 
 if TYPE_CHECKING:
