@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from twisted.logger import Logger
 
-from xmppd.api import IHost
+from xmppd.api import IHost, StorageUnavailable
 from xmppd.api.http import Body, HttpError, Request, Response
 from xmppd.plugins.http_upload import store
 from xmppd.plugins.http_upload.disk import Disk, Incoming
@@ -68,6 +68,7 @@ class Uploads:
     def __init__(self, host: IHost, disk: Disk, secret: Callable[[], bytes], log: Logger) -> None:
         self._host, self._disk, self._secret, self._log = host, disk, secret, log
         self.receiving: set[str] = set()
+        self._unsettled: set[str] = set()  # in their places, and nobody knows whether the database was told
         self.stored = self.octets = self.failed = 0
 
     async def put(self, request: Request, body: Body) -> Response:
@@ -82,6 +83,9 @@ class Uploads:
                 raise HttpError(HTTPStatus.NOT_FOUND, "There is no such slot.")
             if file.state != State.OPEN:
                 raise HttpError(HTTPStatus.CONFLICT, "The file is there already.")
+            if file.token in self._unsettled:  # by now it is known: it was not
+                await self._disk.run(lambda: self._disk.files.delete([file.token]))
+                self._unsettled.discard(file.token)
             await self._receive(file, body)
         finally:
             self.receiving.discard(ticket.token)
@@ -99,6 +103,11 @@ class Uploads:
                 raise HttpError(HTTPStatus.BAD_REQUEST, f"These were {received} octets, not {file.size}.")
             await incoming.finish()
             await self._keep(file)
+        except StorageUnavailable:
+            self.failed += 1
+            if incoming is not None:
+                await self._settle(file, incoming)
+            raise
         except Exception as error:
             self.failed += 1
             if incoming is not None:
@@ -116,6 +125,20 @@ class Uploads:
         self.stored, self.octets = self.stored + 1, self.octets + file.size
         self._log.info("{account} has uploaded {octets} octets ({type}): {token}", account=file.account,
                        octets=file.size, type=file.type or "type not said", token=file.token)  # fmt: skip
+
+    async def _settle(self, file: File, incoming: Incoming) -> None:
+        """Find out whether the database was told of a file: a connection lost while it commits leaves that open.
+
+        If it can't be asked either, the file stays where it is: it is there if it was told, and goes when the slot is
+        tried again, or when the server starts, if it was not.
+        """
+        try:
+            row = await self._host.db.read(lambda c: store.find(c, file.token))
+        except StorageUnavailable:
+            self._unsettled.add(file.token)
+            return
+        if row is None or row.state != State.STORED:
+            await self._discard(incoming)
 
     def _refuse(self, file: File, error: OSError) -> None:
         self._log.error("an upload of {octets} octets by {account} could not be written: {reason}", octets=file.size,

@@ -10,7 +10,9 @@ from typing import Any
 from unittest import mock
 
 from sqlalchemy import select
+from twisted.python.monkey import MonkeyPatcher
 
+from xmppd.api import StorageUnavailable
 from xmppd.api.waiting import as_deferred
 from xmppd.plugins.http_upload.tables import FILES, SERVICES
 from xmppd.testing.http import PlayedBody
@@ -154,6 +156,53 @@ class FaultTests(UploadTestCase):
         self.disk.broken = None
         self.assertEqual(self.get(get).code, 404)
         self.assertEqual(self.put(put).code, 201)
+
+    def _lose_the_database(self, told: bool, reads: int) -> MonkeyPatcher:
+        """Let the connection with the database be lost at the next write.
+
+        :param told: is what was written there?
+        :param reads: how many may be read until then and after that.
+        """
+        write, read, left = self.disk.write, self.disk.read, [reads]
+
+        async def lost_write(fn: Any) -> Any:
+            if told:
+                await write(fn)
+            raise StorageUnavailable("the connection is lost")
+
+        async def lost_read(fn: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise StorageUnavailable("there is no connection")
+            return await read(fn)
+
+        patch = MonkeyPatcher((self.disk, "write", lost_write), (self.disk, "read", lost_read))
+        patch.patch()
+        self.addCleanup(patch.restore)
+        return patch
+
+    def test_lost_while_it_commits(self) -> None:
+        """The database was told, and we are not: the file is there, whether that is found out at once or later."""
+        for reads in (2, 1):
+            with self.subTest(reads=reads):
+                put, get = self.slot(self.romeo)
+                patch = self._lose_the_database(told=True, reads=reads)
+                self.assertEqual(self.put(put).code, 503)
+                patch.restore()
+                self.assertEqual(self.get(get).body, b"data")
+                self.assertEqual(self.put(put).code, 409)
+
+    def test_lost_before_it_commits(self) -> None:
+        """The database was not told: the slot can be tried again."""
+        for reads in (2, 1):
+            with self.subTest(reads=reads):
+                put, get = self.slot(self.romeo)
+                patch = self._lose_the_database(told=False, reads=reads)
+                self.assertEqual(self.put(put).code, 503)
+                patch.restore()
+                self.assertEqual(self.get(get).code, 404)
+                self.assertEqual(self.put(put).code, 201)
+                self.assertEqual(self.get(get).body, b"data")
 
     def test_killed_between_rename_and_row(self) -> None:
         """The file is in its place, and nobody was told so: it is as if it had never come."""
