@@ -7,10 +7,30 @@ from types import ModuleType
 
 from twisted.trial.unittest import SkipTest
 
+from tests.net import (
+    test_account_life,
+    test_bind2,
+    test_copies,
+    test_deleted_meanwhile,
+    test_ghosts,
+    test_hibernating,
+    test_interleavings,
+    test_losses,
+    test_losses_walks,
+    test_sasl2,
+    test_sasl2_kills,
+    test_storage_faults,
+)
 from xmppd.testing import ServerTestCase
 from xmppd.testing.case import Over
 
-__all__ = ["again"]
+__all__ = ["ABOVE_STREAMS", "again"]
+
+#: Tests of what does not depend on how clients connect.
+ABOVE_STREAMS = (
+    test_account_life, test_bind2, test_copies, test_deleted_meanwhile, test_ghosts, test_hibernating,
+    test_interleavings, test_losses, test_losses_walks, test_sasl2, test_sasl2_kills, test_storage_faults,
+)  # fmt: skip
 
 
 def again(

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from tests.net import (
-    test_account_life,
-    test_bind2,
-    test_copies,
-    test_deleted_meanwhile,
-    test_ghosts,
-    test_hibernating,
-    test_interleavings,
-    test_kills,
-    test_losses,
-    test_losses_walks,
-    test_sasl2,
-    test_sasl2_kills,
-    test_storage_faults,
-)
-from tests.net.again import again
+from tests.net import test_kills
+from tests.net.again import ABOVE_STREAMS, again
 
-_MODULES = (
-    test_account_life, test_bind2, test_copies, test_deleted_meanwhile, test_ghosts, test_hibernating,
-    test_interleavings, test_kills, test_losses, test_losses_walks, test_sasl2, test_sasl2_kills, test_storage_faults,
-)  # fmt: skip
 #: STARTTLS; what comes in the same packet as something else; how the octets of an answer begin.
 _ABOUT_TCP = frozenset((
     "Encryption.test_required", "EncryptionThatIsNotRequired.test_required", "Succeeding.test_offered",
     "Succeeding.test_scram", "Failing.test_anything_else_while_the_server_thinks", "Resources.test_pipelined",
     "Deletion.test_in_band",
 ))  # fmt: skip
-globals().update(again("websocket", __name__, _MODULES, _ABOUT_TCP))
+globals().update(again("websocket", __name__, (*ABOVE_STREAMS, test_kills), _ABOUT_TCP))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
-from xmppd.net.c2s.stream import ClientStream
+from xmppd.net.c2s.over_http import HttpCarried
 from xmppd.wire import ns
 from xmppd.wire.bosh import VERSION_OF_STREAM, BindingError, Body, ContentFramer, Unreadable
 from xmppd.wire.errors import StreamCondition, StreamError
@@ -14,7 +14,6 @@ from xmppd.wire.xml import SEPARATOR
 
 if TYPE_CHECKING:
     from xmppd.net.bosh.session import BoshSession
-    from xmppd.net.c2s.listener import ClientListener
 
 __all__ = ["BoshStream", "binding_error"]
 
@@ -37,28 +36,14 @@ def binding_error(error: StreamError) -> BindingError:
     return BindingError("remote-stream-error", str(error), error.to_bytes())
 
 
-class BoshStream(ClientStream):
+class BoshStream(HttpCarried):
     """One client's stream over BOSH. Its transport is the :class:`~xmppd.net.bosh.session.BoshSession`.
 
     :param secured: did the request that began the session come encrypted? All others have to, then.
     """
 
-    __slots__ = ("_secured",)
+    __slots__ = ()
     over = "BOSH"
-
-    def __init__(self, listener: ClientListener, secured: bool) -> None:
-        super().__init__(listener)
-        self._secured = secured
-
-    @property
-    def secured(self) -> bool:
-        """See ClientStream."""
-        return self._secured
-
-    @property
-    def can_start_tls(self) -> bool:
-        """See ClientStream. XEP-0206 section 2: encryption is HTTP's affair."""
-        return False
 
     def new_framer(self) -> ContentFramer:
         """See ClientStream."""

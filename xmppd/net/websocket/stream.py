@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from xmppd.net.c2s.stream import ClientStream
+from xmppd.net.c2s.over_http import HttpCarried
 from xmppd.wire.errors import StreamError
 from xmppd.wire.websocket import CLOSE, NS, MessageFramer, opening
 
@@ -19,30 +19,19 @@ __all__ = ["WebSocketStream"]
 _NS = NS.encode()
 
 
-class WebSocketStream(ClientStream):
+class WebSocketStream(HttpCarried):
     """One client's stream over a WebSocket.
 
     :param secured: is it encrypted, here or by a reverse proxy?
     :param tls: what TLS says of the connection, if it ends here.
     """
 
-    __slots__ = ("_secured",)
+    __slots__ = ()
     over = "WebSocket"
 
     def __init__(self, listener: ClientListener, secured: bool, tls: TlsInfo | None) -> None:
-        super().__init__(listener)
-        self._secured = secured
+        super().__init__(listener, secured)
         self.tls = tls
-
-    @property
-    def secured(self) -> bool:
-        """See ClientStream."""
-        return self._secured
-
-    @property
-    def can_start_tls(self) -> bool:
-        """See ClientStream. RFC 7395 3.9: STARTTLS is not negotiated here."""
-        return False
 
     def new_framer(self) -> IFramer:
         """See ClientStream."""
