@@ -130,7 +130,7 @@ class RealServer(unittest.TestCase):
             with socket.create_connection(("127.0.0.1", self.ports[0]), PATIENCE) as client:
                 client.sendall(request)
                 client.sendall(b"x" * 300_000)
-                time.sleep(0.05)
+                time.sleep(0.05)  # the answer is there by now, and what nobody reads must not undo it (RFC 9112 9.6)
                 self.assertTrue(everything(client).startswith(b"HTTP/1.1 " + code), code)
 
     def test_slow_ones_and_others(self) -> None:
