@@ -125,6 +125,7 @@ class Operation:
     :ivar name: words, the first names the subject: ``user add``.
     :ivar help: the docstring's first paragraph.
     :ivar offline: it needs only the database, and can be run while the server doesn't.
+    :ivar safe: it only reads, and changes nothing (RFC 9110 section 9.2.1).
     :ivar examples: arguments as one would write them behind the name, for the help.
     """
 
@@ -137,6 +138,7 @@ class Operation:
     actor: bool = False
     progress: bool = False
     examples: tuple[str, ...] = ()
+    safe: bool = False
 
     async def run(
         self, arguments: Mapping[str, Any], actor: str = "operator", progress: Progress | None = None
@@ -172,20 +174,37 @@ def _unheard(done: int, total: int) -> None:
 
 
 class IOperations(Protocol):
-    """The operations that can be run on a host by XMPP: the kernel's and those of its plugins. Runs are logged."""
+    """The operations that can be run on a host: the kernel's and those of its plugins. Runs are logged."""
 
     def list(self, actor: Jid) -> Sequence[Operation]:
         """Return what `actor` may run, by name. Administrators of the host may more than others."""
+
+    def all(self, granted: Permission) -> Sequence[Operation]:
+        """Return what those may run who are granted that, by name; the operator what is on other hosts as well."""
 
     def find(self, name: str) -> Operation | None:
         """Return the operation of that name, whoever may run it."""
 
     async def run(
-        self, name: str, arguments: Mapping[str, Any], actor: Jid, granted: Permission | None = None
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        actor: Jid | str,
+        granted: Permission | None = None,
+        progress: Progress | None = None,
+        *,
+        host: str | None = None,
     ) -> Result:
         """Run an operation for `actor`.
 
+        An administrator can name nothing of another host. The operator can, by `host`, or by an argument that is an
+        account or called ``host``; what is on one host only is found by itself.
+
+        :param actor: a text is somebody who has no address, such as a program, and is for the log; then `granted`
+            is needed.
         :param granted: what `actor` may do, if the caller knows better than the list of administrators.
+        :param progress: told how far it is, if it takes long.
+        :param host: whose plugin it is, where the operator is asking and that can't be told from the arguments.
         :raises OperationError: it is unknown, not allowed (condition forbidden), or can't be done.
         """
 
@@ -196,10 +215,15 @@ class _Mark:
     permission: Permission
     offline: bool
     examples: tuple[str, ...]
+    safe: bool
 
 
 def operation(
-    name: str, permission: Permission = Permission.ADMIN, offline: bool = False, examples: tuple[str, ...] = ()
+    name: str,
+    permission: Permission = Permission.ADMIN,
+    offline: bool = False,
+    examples: tuple[str, ...] = (),
+    safe: bool = False,
 ) -> Callable[[F], F]:
     """Declare an async method an operation.
 
@@ -208,10 +232,11 @@ def operation(
     :param permission: who may run it.
     :param offline: can it be run while the server doesn't? For operations of the kernel only.
     :param examples: arguments as one would write them behind the name, such as ``juliet@example.org``.
+    :param safe: it only reads: programs ask for it by GET, and those who may look but not touch may run it.
     """
 
     def mark(function: F) -> F:
-        setattr(function, _ATTRIBUTE, _Mark(name, permission, offline, examples))
+        setattr(function, _ATTRIBUTE, _Mark(name, permission, offline, examples, safe))
         return function
 
     return mark
@@ -250,5 +275,14 @@ def _describe(mark: _Mark, function: Callable[..., Awaitable[Result]]) -> Operat
     summary = " ".join(doc.split("\n\n")[0].split())
     actor, progress = (name in inspect.signature(function).parameters for name in _FILLED)
     return Operation(
-        mark.name, function, mark.permission, summary, tuple(parameters), mark.offline, actor, progress, mark.examples
+        mark.name,
+        function,
+        mark.permission,
+        summary,
+        tuple(parameters),
+        mark.offline,
+        actor,
+        progress,
+        mark.examples,
+        mark.safe,
     )

@@ -37,8 +37,8 @@ class Parcel:
         the kind is ``alert``; everything else is data, handed to the app as it is. bytes: what the app gets instead, as
         they are; we can't read them. An empty mapping only wakes.
     :ivar ttl: seconds for which the vendor keeps it for a device that can't be reached; 0: now or never.
-    :ivar topic: a later parcel to the same target with the same topic replaces one that waits; "": none does. At most 32
-        characters of the base64url alphabet, as RFC 8030 section 5.4 has it.
+    :ivar topic: a later parcel to the same target with the same topic replaces one that waits; "": none does. At most
+        32 characters of the base64url alphabet, as RFC 8030 section 5.4 has it.
     :ivar kind: see :data:`Kind`.
     """
 

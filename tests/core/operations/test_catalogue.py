@@ -191,6 +191,36 @@ class HostTests(RegistryCase):
         self.assertIsNone(self.host.find("note count"))
         self.assertIsNone(self.host.find("none"))
 
+    def test_the_operator_may_everything(self) -> None:
+        del self.loaded[0]
+        everything = [operation.name for operation in self.host.all(Permission.OPERATOR)]
+        self.assertEqual(everything, list(self.registry.entries()))
+        self.assertEqual(
+            [operation.name for operation in self.host.all(Permission.ADMIN)], ["account all", "account touch", "break"]
+        )
+
+        def run(name: str, host: str | None = None, **arguments: Any) -> Any:
+            work = self.host.run(name, arguments, "token ci", Permission.OPERATOR, host=host)
+            return self.successResultOf(Deferred.fromCoroutine(work))
+
+        self.assertEqual(run("kernel do"), "done")
+        self.assertEqual(run("account all", host="b.example"), "None")  # `host` is whose plugin it is
+        self.assertEqual(run("note show", account="x@b.example"), "x@b.example on b.example")
+        self.assertEqual(run("note count"), "none on b.example")  # nobody else has it
+        self.loaded.insert(0, ("a.example", Notes("a.example")))
+        self.assertEqual(run("note count"), "none on a.example")  # the host where the request came in
+        self.assertEqual(run("note count", host="b.example"), "none on b.example")
+        self.assertEqual(run("note show", account="x@b.example"), "x@b.example on b.example")
+
+    def test_somebody_without_an_address(self) -> None:
+        run = self.host.run("note count", {}, "token ci", Permission.ADMIN)
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(run)), "none on a.example")
+        self.assertEqual(self.audit(), ["token ci ran note count: done"])
+        reason = self.refused(self.host.run("note count", {}, "token ci"))
+        self.assertEqual(reason, ("you may not run note count", Condition.FORBIDDEN))
+        refused = self.host.run("account all", {"host": "b.example"}, "token ci", Permission.ADMIN)
+        self.assertEqual(self.refused(refused)[1], Condition.FORBIDDEN)
+
     def test_what_administrators_may_run_can_be_confined(self) -> None:
         """Every operation of the kernel that isn't the operator's own names an account or a host."""
         for entry in declared_operations().entries().values():
@@ -251,6 +281,7 @@ class DescribeTests(RegistryCase):
                 "help": "Show a note.",
                 "permission": "admin",
                 "offline": False,
+                "safe": False,
                 "examples": [],
                 "hosts": ["a.example", "b.example"],
                 "parameters": [

@@ -161,27 +161,52 @@ class HostOperations:
         found = (entry.on(self._domain) for entry in self._registry.entries().values())
         return [operation for operation in found if operation and _allows(granted, operation.permission)]
 
+    def all(self, granted: Permission) -> Sequence[Operation]:
+        """See IOperations.all."""
+        entries = self._registry.entries().values()
+        if granted is Permission.OPERATOR:
+            return [entry.on(self._domain) or entry.sample for entry in entries]
+        found = (entry.on(self._domain) for entry in entries)
+        return [operation for operation in found if operation and _allows(granted, operation.permission)]
+
     def find(self, name: str) -> Operation | None:
         """See IOperations.find."""
         entry = self._registry.entries().get(name)
         return entry.on(self._domain) if entry else None
 
     async def run(
-        self, name: str, arguments: Mapping[str, Any], actor: Jid, granted: Permission | None = None
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        actor: Jid | str,
+        granted: Permission | None = None,
+        progress: Progress | None = None,
+        *,
+        host: str | None = None,
     ) -> Result:
         """See IOperations.run."""
-        operation = self._registry.find(name).pick(self._domain, arguments)
-        granted = granted or self._granted(actor)
+        label = str(actor.bare) if isinstance(actor, Jid) else actor
+        if granted is None and isinstance(actor, Jid):
+            granted = self._granted(actor)
+        entry = self._registry.find(name)
+        if granted is Permission.OPERATOR:
+            return await run_logged(self._for_operator(entry, arguments, host), arguments, label, progress)
+        operation = entry.pick(self._domain, arguments)
         if not _allows(granted, operation.permission):
-            _log(operation, arguments, actor, "refused: not allowed")
+            _log(operation, arguments, str(actor), "refused: not allowed")
             raise OperationError(f"you may not run {name}", Condition.FORBIDDEN)
         if granted is Permission.ADMIN:
             try:
                 arguments = confined(operation, arguments, self._domain)
             except OperationError as error:
-                _log(operation, arguments, actor, f"refused: {error}")
+                _log(operation, arguments, str(actor), f"refused: {error}")
                 raise
-        return await run_logged(operation, arguments, str(actor.bare))
+        return await run_logged(operation, arguments, label, progress)
+
+    def _for_operator(self, entry: Entry, arguments: Mapping[str, Any], host: str | None) -> Operation:
+        if host is None and entry.on(self._domain) and _host_named(entry.sample, arguments) is None:
+            host = self._domain
+        return entry.pick(host, arguments)
 
 
 def _allows(granted: Permission | None, needed: Permission) -> bool:
@@ -283,6 +308,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "help": operation.help,
         "permission": operation.permission.value,
         "offline": operation.offline,
+        "safe": operation.safe,
         "examples": list(operation.examples),
         "hosts": list(entry.hosts),
         "parameters": [
