@@ -189,7 +189,7 @@ class Announce(Plugin):
         devices = await self._set_motd(_content(text, subject), now=not later)
         return "Set." if later else f"Set, and sent to {plural(devices, 'device')}."
 
-    @operation("motd show", examples=("",))
+    @operation("motd show", safe=True, examples=("",))
     async def motd_show(self) -> Result:
         """Show the message of the day."""
         if self._motd is None:

@@ -23,7 +23,7 @@ class Uptime(Plugin):
         """Answer with the seconds since the server was started."""
         return request.result(tag("query", xmlns=NS, seconds=self.seconds))
 
-    @operation("server uptime", examples=("",))
+    @operation("server uptime", safe=True, examples=("",))
     async def tell(self) -> Result:
         """Say how long the server has been running."""
         minutes, seconds = divmod(self.seconds, 60)

@@ -309,7 +309,7 @@ class Archive(Plugin):
         id_ = self._archives.ids.number(archive_id)
         return id_ is not None and covers(session.state.get(USED, ()), id_)
 
-    @operation("archive count", examples=("romeo@example.org",))
+    @operation("archive count", safe=True, examples=("romeo@example.org",))
     async def count_for(self, account: Jid) -> Result:
         """Say how many messages are in the archive of an account, and from when.
 

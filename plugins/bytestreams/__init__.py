@@ -143,7 +143,7 @@ class Bytestreams(DiscoComponent):
         yield Figure("octets", "Octets that were relayed.", relay.octets, grows=True)
         yield Figure("refused", "Connections that were refused or were not for this.", relay.refused, grows=True)
 
-    @operation("bytestreams list", examples=("",))
+    @operation("bytestreams list", safe=True, examples=("",))
     async def list_streams(self) -> list[dict[str, Any]]:
         """List the active streams of the SOCKS5 proxy."""
         now = self.clock.seconds()

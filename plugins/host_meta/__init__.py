@@ -39,7 +39,7 @@ class HostMeta(Plugin):
     def _jrd(self) -> bytes | None:
         return jrd(links_of(self.host.jid.domain, self.options, self.host.web, self.host.listening), self.options)
 
-    @operation("host-meta show", examples=("example.org", "example.org --xml"))
+    @operation("host-meta show", safe=True, examples=("example.org", "example.org --xml"))
     async def show(self, host: str, *, xml: bool = False) -> Result:
         """Print what is to be at https://HOST/.well-known/host-meta.json, for a web server that can't pass it on.
 

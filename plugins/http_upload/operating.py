@@ -38,7 +38,7 @@ class _Whole(Protocol):
 class UploadOperations:
     """Base of the plugin."""
 
-    @operation("upload list", examples=("romeo@example.org",))
+    @operation("upload list", safe=True, examples=("romeo@example.org",))
     async def list_files(self: _Whole, account: Jid, *, limit: int = 100) -> Result:
         """List the files that an account has uploaded, the oldest first.
 
@@ -47,12 +47,12 @@ class UploadOperations:
         """
         return await _rows(self, account, limit)
 
-    @operation("upload mine", Permission.USER)
+    @operation("upload mine", Permission.USER, safe=True)
     async def list_mine(self: _Whole, actor: str) -> Result:
         """List the files that you have uploaded, the oldest first."""
         return await _rows(self, _user(actor), _SHOWN)
 
-    @operation("upload usage", examples=("example.org",))
+    @operation("upload usage", safe=True, examples=("example.org",))
     async def usage(self: _Whole, host: str) -> Result:
         """Say how many files there are on a host, and who has most of them.
 

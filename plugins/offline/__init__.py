@@ -319,7 +319,7 @@ class Offline(Plugin):
         """See :class:`xmppd.api.offline.IOfflineStore`."""
         return await self._waiting.remove_all(account)
 
-    @operation("offline count", examples=("romeo@example.org",))
+    @operation("offline count", safe=True, examples=("romeo@example.org",))
     async def count_for(self, account: Jid) -> Result:
         """Say how many messages wait for an account, and how large they are.
 

@@ -14,7 +14,7 @@ class RosterOperations(IRoster):
 
     host: IHost
 
-    @operation("roster list", examples=("romeo@example.org",))
+    @operation("roster list", safe=True, examples=("romeo@example.org",))
     async def roster_list(self, account: Jid) -> list[dict[str, str]]:
         """Show the contacts of an account.
 

@@ -308,12 +308,12 @@ class Sms(Gateway):
 
     # Operations
 
-    @operation("sms link")
+    @operation("sms link", safe=True)
     async def show_link(self) -> Result:
         """Show the link to the message centre, or to the provider, and how many messages wait."""
         return {**self.provider.describe(), "waiting": self.queue.length}
 
-    @operation("sms usage", examples=("",))
+    @operation("sms usage", safe=True, examples=("",))
     async def show_usage(self) -> Result:
         """List who has sent how many short messages today and in this month (UTC), and what it has cost."""
         currency = self.options.currency
@@ -338,7 +338,7 @@ class Sms(Gateway):
         await self.costs.forget(str(user))
         return f"{user} begins anew."
 
-    @operation("sms route", examples=("+491701234567 72524",))
+    @operation("sms route", safe=True, examples=("+491701234567 72524",))
     async def show_route(self, source: str, destination: str = "") -> Result:
         """Say who would get a message.
 

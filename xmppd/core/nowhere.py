@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from xmppd.api.http import Response
-from xmppd.api.network import IPort, NoConnection
+from xmppd.api.network import IPort, NoConnection, Reach
 
 __all__ = ["NoNetwork"]
 
@@ -35,6 +35,8 @@ class NoNetwork:
         *,
         timeout: float = 30.0,
         octets: int = 65_536,
+        http2: bool = False,
+        public: bool | Reach = False,
     ) -> Response:
         """See INetwork."""
         raise NoConnection(f"{url} can't be reached: there is no network")

@@ -14,7 +14,7 @@ __all__ = ["ArchiveOperations"]
 class ArchiveOperations(RoomManagement):
     """More of the plugin's operations."""
 
-    @operation("room archive count", examples=("garden@conference.example.org",))
+    @operation("room archive count", safe=True, examples=("garden@conference.example.org",))
     async def count_said(self, room: Jid) -> Result:
         """Say how many messages are in the archive of a room, and from when.
 

@@ -79,7 +79,7 @@ class RoomOperations:
 
     # Looking
 
-    @operation("room list", examples=("", "--search garden", "--occupied"))
+    @operation("room list", safe=True, examples=("", "--search garden", "--occupied"))
     async def list_rooms(self, *, search: str = "", occupied: bool = False, most: int = 100) -> list[dict[str, Any]]:
         """List rooms: how many are in them, and how many are something to them.
 
@@ -100,7 +100,7 @@ class RoomOperations:
             "active": format_datetime(row.active_at),
         }
 
-    @operation("room show", examples=("garden@conference.example.org",))
+    @operation("room show", safe=True, examples=("garden@conference.example.org",))
     async def show_room(self, room: Jid) -> dict[str, Any]:
         """Show all that is known of a room: its configuration, who is in it, and what people are to it.
 
@@ -230,7 +230,7 @@ class RoomOperations:
             raise OperationError(f"{who.bare} is not blocked; `room blocked` shows who is", Condition.ITEM_NOT_FOUND)
         return f"{who.bare} may enter rooms again."
 
-    @operation("room blocked", examples=("",))
+    @operation("room blocked", safe=True, examples=("",))
     async def list_blocked(self) -> list[dict[str, str]]:
         """List who may not enter any room of this service."""
         return [{"who": str(who), "reason": reason} for who, reason in sorted(self.guard.blocked.items())]

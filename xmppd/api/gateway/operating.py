@@ -17,7 +17,7 @@ __all__ = ["Operating"]
 class Operating(Registering):
     """The part of :class:`~xmppd.api.gateway.Gateway` that is for operators; each gateway has it by its name."""
 
-    @operation("{plugin} users", examples=("",))
+    @operation("{plugin} users", safe=True, examples=("",))
     async def list_users(self) -> Result:
         """List who is registered with the gateway, and what they have sent."""
         rows: list[dict[str, Any]] = []

@@ -24,12 +24,12 @@ class ComponentOperations:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    @operation("component list", permission=Permission.OPERATOR, examples=("",))
+    @operation("component list", safe=True, permission=Permission.OPERATOR, examples=("",))
     async def list_components(self) -> list[dict[str, Any]]:
         """List the external components and the uplinks that the settings name."""
         return [_row(line) for line in self._lines().values()]
 
-    @operation("component show", permission=Permission.OPERATOR, examples=("irc.example.org",))
+    @operation("component show", safe=True, permission=Permission.OPERATOR, examples=("irc.example.org",))
     async def show(self, domain: Jid) -> dict[str, Any]:
         """Show an external component or an uplink, with its connections.
 

@@ -31,7 +31,7 @@ class PluginOperations:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    @operation("plugin list", offline=True, examples=("", "--host example.org", "--all"))
+    @operation("plugin list", safe=True, offline=True, examples=("", "--host example.org", "--all"))
     async def list_plugins(self, *, host: str | None = None, all: bool = False) -> list[dict[str, Any]]:
         """List the plugins that are enabled.
 
@@ -52,7 +52,7 @@ class PluginOperations:
             if info.loaded or info.error or all
         ]
 
-    @operation("plugin info", offline=True, examples=("muc", "roster --host example.org"))
+    @operation("plugin info", safe=True, offline=True, examples=("muc", "roster --host example.org"))
     async def info(self, name: str, *, host: str | None = None) -> dict[str, Any]:
         """Show what a plugin is for, what it answers, its options, and what its handlers have cost.
 

@@ -22,7 +22,7 @@ class OfflinePluginOperations:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    @operation("plugin list", offline=True)
+    @operation("plugin list", safe=True, offline=True)
     async def list_plugins(self, *, host: str | None = None, all: bool = False) -> list[dict[str, Any]]:
         """See PluginOperations."""
         sources = self._sources()
@@ -34,7 +34,7 @@ class OfflinePluginOperations:
                     rows.append(self._row(domain, name, name in wanted, sources))
         return rows
 
-    @operation("plugin info", offline=True)
+    @operation("plugin info", safe=True, offline=True)
     async def info(self, name: str, *, host: str | None = None) -> dict[str, Any]:
         """See PluginOperations."""
         sources, domain = self._sources(), self._hosts(host)[0]

@@ -34,7 +34,7 @@ class LinkOperations:
     def _federation(self) -> Federation:
         return self._server.federation
 
-    @operation("s2s list", permission=Permission.OPERATOR, examples=("", "--state failed"))
+    @operation("s2s list", safe=True, permission=Permission.OPERATOR, examples=("", "--state failed"))
     async def list_links(self, *, state: State | None = None) -> list[dict[str, Any]]:
         """List the connections with other servers, and the domains that something waits for or that have failed.
 
@@ -43,7 +43,7 @@ class LinkOperations:
         rows = sorted(self._rows(), key=lambda row: (row["domain"], row["ours"], row["direction"]))
         return [row for row in rows if state is None or row["state"] == state]
 
-    @operation("s2s show", permission=Permission.OPERATOR, examples=("example.net",))
+    @operation("s2s show", safe=True, permission=Permission.OPERATOR, examples=("example.net",))
     async def show(self, domain: str) -> dict[str, Any]:
         """Show all that is known of another server: how it is dealt with, its streams, what waits for it, what was
         tried last and why it failed.

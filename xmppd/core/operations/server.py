@@ -26,7 +26,7 @@ class ServerOperations:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    @operation("server status", permission=Permission.OPERATOR, examples=("",))
+    @operation("server status", safe=True, permission=Permission.OPERATOR, examples=("",))
     async def status(self) -> dict[str, Any]:
         """Show how the server is doing."""
         server = self._server

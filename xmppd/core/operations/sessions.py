@@ -42,7 +42,7 @@ class SessionOperations:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    @operation("session list", examples=("", "example.org", "--account romeo@example.org"))
+    @operation("session list", safe=True, examples=("", "example.org", "--account romeo@example.org"))
     async def list_sessions(self, host: str | None = None, *, account: Jid | None = None) -> list[dict[str, Any]]:
         """List the sessions that are open.
 
@@ -87,7 +87,7 @@ class SessionOperations:
             raise OperationError(f"{jid} has no session", Condition.ITEM_NOT_FOUND)
         return f"Sent to {plural(len(sessions), 'session')}."
 
-    @operation("host list", permission=Permission.OPERATOR, examples=("",))
+    @operation("host list", safe=True, permission=Permission.OPERATOR, examples=("",))
     async def hosts(self) -> list[dict[str, Any]]:
         """List the domains that are served."""
         return [

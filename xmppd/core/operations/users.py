@@ -100,7 +100,7 @@ class UserOperations:
             raise _nobody(jid)
         return f"Deleted {jid}."
 
-    @operation("user list", offline=True, examples=("", "example.org", "example.org --state locked"))
+    @operation("user list", safe=True, offline=True, examples=("", "example.org", "example.org --state locked"))
     async def list_users(
         self,
         host: str | None = None,
@@ -126,7 +126,7 @@ class UserOperations:
                     rows.append(row)
         return rows
 
-    @operation("user count", offline=True, examples=("", "example.org"))
+    @operation("user count", safe=True, offline=True, examples=("", "example.org"))
     async def count(self, host: str | None = None) -> dict[str, int]:
         """Count accounts: all, those that are locked, and those with a session now.
 
@@ -185,7 +185,7 @@ class UserOperations:
             raise _nobody(jid) from None
         return f"Unlocked {jid}."
 
-    @operation("user info", offline=True, examples=("romeo@example.org",))
+    @operation("user info", safe=True, offline=True, examples=("romeo@example.org",))
     async def info(self, jid: Jid) -> dict[str, Any]:
         """Show what is known of an account, and its sessions.
 
