@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS := dev,test,postgres
 CONFIG ?=
+PROCESSES ?= 2
 SOURCES := xmppd plugins twisted tests bench .ci
 
 .PHONY: help dev check format typecheck test run bench interop faults docs build clean
@@ -31,7 +32,7 @@ format: dev ## put the sources into the agreed form
 	$(BIN)/ruff check --fix $(wildcard $(SOURCES))
 
 test: check ## check, then every test; the last line counts them
-	$(BIN)/python .ci/trial.py $(TRIAL) tests
+	$(BIN)/python .ci/trial.py --processes $(PROCESSES) $(TRIAL) tests
 
 run: dev ## a server on loopback with its data in ./xmppd-data, or with CONFIG=FILE
 	$(BIN)/twistd --nodaemon --pidfile= xmppd $(if $(CONFIG),--config $(CONFIG),--data-dir xmppd-data)
