@@ -12,10 +12,14 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from xmppd.api.http import Headers, Request, Response
-from xmppd.api.network import IPort, NoConnection
+from xmppd.api.network import Forbidden, IPort, NoConnection, Reach
+from xmppd.net.reach import allowed, place_of, reach_of
+from xmppd.net.s2s.targets import ip_literal
 from xmppd.testing.visitor import Visitor
 
 __all__ = ["Link", "MemoryNetwork"]
+
+_PUBLIC = "93.184.215.14"  # what names lead to
 
 Peer = Callable[[], Any]
 Web = Callable[[Request], Response]
@@ -113,6 +117,8 @@ class MemoryNetwork:
     :ivar web: answers HTTP requests; None: nobody does. It may raise :class:`NoConnection`.
     :ivar links: of all connections, the plugin's ends, in order.
     :ivar requests: all HTTP requests, in order; their path is the whole URL.
+    :ivar over_http2: the URLs that were asked for by HTTP/2.
+    :ivar names: IP addresses by the name of a server, for strangers' URLs; other names have public ones.
     :ivar silent: do connections and requests get no answer at all?
     """
 
@@ -123,6 +129,8 @@ class MemoryNetwork:
         self.web: Web | None = None
         self.links: list[Link] = []
         self.requests: list[Request] = []
+        self.over_http2: list[str] = []
+        self.names: dict[str, str] = {}
         self.silent = False
 
     async def connect(self, endpoint: str, protocol: Any, timeout: float = 30.0) -> Any:
@@ -171,9 +179,16 @@ class MemoryNetwork:
         *,
         timeout: float = 30.0,
         octets: int = 65_536,
+        http2: bool = False,
+        public: bool | Reach = False,
     ) -> Response:
         """See INetwork."""
+        reach = reach_of(public)
+        if reach is not None:
+            self._check(url, reach)
         await self._pass(url, timeout)
+        if http2:
+            self.over_http2.append(url)
         request = Request(method, url, headers=Headers(headers), body=body)
         self.requests.append(request)
         if self.web is None:
@@ -182,6 +197,12 @@ class MemoryNetwork:
         if len(response.body) > octets:
             raise NoConnection(f"{url} failed: the answer is too long")
         return response
+
+    def _check(self, url: str, reach: Reach) -> None:
+        place = place_of(url, reach)
+        address = self.names.get(place.host) or ip_literal(place.host) or _PUBLIC
+        if not allowed(address, place, reach):
+            raise Forbidden(f"{place.host} is not on the public Internet")
 
     async def _pass(self, what: str, timeout: float) -> None:
         turn: Deferred[None] = Deferred()
