@@ -10,7 +10,8 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection
 from twisted.internet.defer import DeferredLock
 
-from xmppd.api import Condition, Element, IHost, Iq, StanzaError, tag
+from xmppd.api import Condition, Element, IHost, Iq, StanzaError, settled, tag
+from xmppd.api.pep import ItemsChanged
 from xmppd.plugins.pep import store
 from xmppd.plugins.pep.config import DEFAULTS, NODE_CONFIG, Config, changes, node_of, preconditions, submitted
 from xmppd.plugins.pep.errors import not_acceptable, unsupported
@@ -55,9 +56,13 @@ class Owner:
         # Notifications are sent in the order in which the changes were stored.
         await lock.acquire()
         try:
-            return request.result(await work(request, command))
+            reply = request.result(await work(request, command))
         finally:
             lock.release()
+        node: str = command.getAttribute("node", "")
+        if node and self._host.observed(ItemsChanged):
+            await settled(self._host.notify(ItemsChanged(request.sender.bare, node)))
+        return reply
 
     async def _write(self, fn: Callable[[Connection], T]) -> T:
         return await self._host.db.write(fn)

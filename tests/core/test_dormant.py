@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xmppd.api import Drop, FromClient, Message, Plugin, Verdict, filter
+from xmppd.api import Drop, FromClient, Message, Plugin, SessionBound, Verdict, filter, observe
 from xmppd.testing import ServerTestCase
 
 
@@ -16,6 +16,10 @@ class Censor(Plugin):
     def forbid(self, word: str) -> None:
         self.word = word
         self.wake()
+
+    @observe(SessionBound, dormant=True)
+    def see(self, event: SessionBound) -> None:
+        self.asked += 1
 
     @filter(FromClient, kinds=(Message,), dormant=True)
     def listen(self, event: FromClient) -> Verdict | None:
@@ -56,3 +60,10 @@ class DormantTests(ServerTestCase):
         self.assertNotIn("message", self.host.tables.from_client)
         self.wait(self.host.registry.enable("censor"))
         self.assertNotIn("message", self.host.tables.from_client)
+
+    def test_observers(self) -> None:
+        self.assertFalse(self.host.observed(SessionBound))
+        self.plugin("censor").forbid("a")
+        self.assertTrue(self.host.observed(SessionBound))
+        self.login("juliet@example.org/balcony")
+        self.assertEqual(self.plugin("censor").asked, 1)

@@ -75,6 +75,7 @@ class ObserveMark:
     """Is told of that event."""
 
     event: type
+    dormant: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,12 @@ def filter(
     return lambda function: _marked(function, FilterMark(event, phase, kinds, before, after, dormant))
 
 
-def observe(event: type) -> Callable[[F], F]:
-    """Be told of an event; the method takes it, and its result is awaited but not looked at."""
-    return lambda function: _marked(function, ObserveMark(event))
+def observe(event: type, dormant: bool = False) -> Callable[[F], F]:
+    """Be told of an event; the method takes it, and its result is awaited but not looked at.
+
+    :param dormant: nobody observes it until the plugin calls ``self.wake()``; for events that cost something to make.
+    """
+    return lambda function: _marked(function, ObserveMark(event, dormant))
 
 
 def nonza(namespace: str, name: str) -> Callable[[F], F]:

@@ -23,7 +23,7 @@ from xmppd.api.storage import IDatabase, Row
 from xmppd.api.web import IWeb
 from xmppd.wire.errors import StreamError
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Iq, Presence, Stanza
+from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 __all__ = ["USER_AGENT", "IClock", "IDelayedCall", "IHost", "ISession", "IStream"]
 
@@ -138,6 +138,13 @@ class ISession(Protocol):
     @property
     def durable(self) -> bool:
         """Does what is sent to it survive its connection, and the server? (XEP-0198; else it may be lost unseen.)"""
+
+    def unacknowledged(self) -> Sequence[tuple[Message, float]]:
+        """Return the messages that were sent to it and that its client has not acknowledged (XEP-0198), oldest first.
+
+        With when each was sent, in seconds since the epoch. They are read anew from what is kept: it is not for what
+        happens often. Empty for one that is not ``durable``.
+        """
 
     @property
     def state(self) -> Mapping[str, Any]:

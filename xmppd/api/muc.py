@@ -136,8 +136,12 @@ class MemberMissed:
 
     :ivar member: the bare real address.
     :ivar message: as it was sent, with its id in the archive, without `to`; `from_` is the occupant, or the room.
+    :ivar nick: the nickname that the member has registered.
+    :ivar occupant_id: of the member, see XEP-0421; by it, and by the nickname, others mention them.
     """
 
     room: Jid
     member: Jid
     message: Message
+    nick: str
+    occupant_id: str

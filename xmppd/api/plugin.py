@@ -118,7 +118,7 @@ class Plugin:
         """Take other options while running. They are set before this is called; override if some need work."""
 
     def wake(self) -> None:
-        """Put the filters that are declared ``dormant`` in force, from now until the plugin is stopped."""
+        """Put the filters and observers declared ``dormant`` in force, from now until the plugin is stopped."""
         if not self.awake:
             self.awake = True
             self.host.filters_changed()

@@ -8,7 +8,7 @@ own stanzas wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
@@ -24,7 +24,7 @@ from xmppd.core.plugins.dispatch import decide
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.frames import Malformed
 from xmppd.wire.jid import Jid
-from xmppd.wire.stanza import Iq, Nonza, Stanza
+from xmppd.wire.stanza import Iq, Message, Nonza, Stanza
 
 if TYPE_CHECKING:
     from xmppd.core.durable.units import Batch
@@ -118,6 +118,10 @@ class Session(Keeping, InTurn[bytes]):
     def durable(self) -> bool:
         """See :class:`xmppd.api.ISession`."""
         return self.managed is not None
+
+    def unacknowledged(self) -> Sequence[tuple[Message, float]]:
+        """See :class:`xmppd.api.ISession`."""
+        return () if self.managed is None else self.managed.unacknowledged()
 
     # In
 

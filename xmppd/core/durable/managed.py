@@ -11,11 +11,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from xmppd.core.durable import journal
+from xmppd.core.durable.frozen import read_stanza
 from xmppd.core.durable.journal import TAKEN, Recorded, Sent
 from xmppd.core.durable.units import Spread
 from xmppd.wire.delay import NS as DELAY
 from xmppd.wire.delay import delay
 from xmppd.wire.errors import StreamCondition, StreamError
+from xmppd.wire.stanza import Message
 from xmppd.wire.xml import tag
 
 if TYPE_CHECKING:
@@ -209,6 +211,11 @@ class Managed:
         if more:
             self.acknowledged += more
             self.ledger.entry_later(self, journal.acknowledged(self.number, self.acknowledged))
+
+    def unacknowledged(self) -> list[tuple[Message, float]]:
+        """Return the messages in the queue, and when they were sent."""
+        queued = ((read_stanza(data), at) for data, at, _ in self.queue if data.startswith(b"<message"))
+        return [(stanza, at) for stanza, at in queued if isinstance(stanza, Message)]
 
     def knows_more_than(self, h: int) -> bool:
         """Has the client acknowledged more than `h` stanzas (modulo 2**32) already?"""

@@ -165,6 +165,8 @@ def compile_tables(
                     continue  # these answer in the component's own domain
                 _claim(tables, handler, mark)
             elif isinstance(mark, ObserveMark):
+                if mark.dormant and not plugin.awake:
+                    continue
                 observers.setdefault(mark.event, []).append(handler)
             elif isinstance(mark, StreamFeatureMark):
                 tables.stream_features += (handler,)
