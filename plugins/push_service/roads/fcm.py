@@ -16,7 +16,7 @@ from xmppd.api.interfaces import IClock
 from xmppd.api.network import INetwork, NoConnection
 from xmppd.plugins.push_service.roads.answers import json_of, retry_after, unreachable, verdict
 from xmppd.plugins.push_service.roads.contract import Parcel, Status, Verdict, VerdictKind
-from xmppd.plugins.push_service.roads.google import AccessTokens, Refused, ServiceAccount
+from xmppd.plugins.push_service.roads.google import AccessTokens, Refused, read_account
 
 __all__ = ["MOST", "URL", "FcmRoad", "measure", "message_of", "verdict_of"]
 
@@ -67,19 +67,21 @@ _BY_HTTP: Mapping[int, tuple[VerdictKind, str]] = {
 class FcmRoad:
     """Sends to one app's devices. Implements :class:`~xmppd.plugins.push_service.roads.contract.Road`.
 
+    :param service_account: the JSON file of a service account of the Firebase project.
     :param url: of Google's server, or what stands in for it.
     :param token_url: where access tokens come from; "": where the account says.
     :param seconds: that it may take to answer.
+    :raises CredentialsError: the file is none.
     """
 
     name = "fcm"
 
     def __init__(
-        self, network: INetwork, clock: IClock, account: ServiceAccount, url: str = URL, token_url: str = "",
+        self, network: INetwork, clock: IClock, service_account: str, url: str = URL, token_url: str = "",
         seconds: float = 30.0,
     ) -> None:  # fmt: skip
         self._network, self._clock = network, clock
-        self._account = account
+        self._account = account = read_account(service_account)
         self._url = f"{url or URL}/v1/projects/{account.project}/messages:send"
         self._tokens = AccessTokens(network, clock, account, token_url, seconds)
         self._seconds = seconds

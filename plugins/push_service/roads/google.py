@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from xmppd.api.http import Response
 from xmppd.api.interfaces import IClock
-from xmppd.api.network import INetwork
+from xmppd.api.network import INetwork, NoConnection
 from xmppd.plugins.push_service.roads.answers import json_of, retry_after, verdict
 from xmppd.plugins.push_service.roads.contract import CredentialsError, Verdict
 from xmppd.plugins.push_service.roads.tokens import load_rsa, signed
@@ -88,7 +88,7 @@ class AccessTokens:
         self._seconds = seconds
         self._token = ""
         self._until = 0.0
-        self._waiting: list[Deferred[None]] | None = None
+        self._waiting: list[Deferred[str]] | None = None  # while one is fetched
 
     def forget(self) -> None:
         """The token was refused."""
@@ -100,19 +100,26 @@ class AccessTokens:
         :raises Refused: Google gives none.
         :raises NoConnection: Google can't be reached.
         """
-        while self._waiting is not None:
-            turn: Deferred[None] = Deferred()
-            self._waiting.append(turn)
-            await turn
+        if self._waiting is not None:
+            coming: Deferred[str] = Deferred()
+            self._waiting.append(coming)
+            return await coming
         if self._token and self._clock.seconds() < self._until:
             return self._token
         self._waiting = []
         try:
-            return await self._fetch()
-        finally:
-            waiting, self._waiting = self._waiting, None
-            for turn in waiting:
-                turn.callback(None)
+            token = await self._fetch()
+        except BaseException as error:
+            for waiting in self._done():
+                waiting.errback(_again(error))
+            raise
+        for waiting in self._done():
+            waiting.callback(token)
+        return token
+
+    def _done(self) -> list[Deferred[str]]:
+        waiting, self._waiting = self._waiting or [], None
+        return waiting
 
     async def _fetch(self) -> str:
         now = self._clock.seconds()
@@ -130,6 +137,11 @@ class AccessTokens:
         self._until = now + max(_SHORTEST, (lives if isinstance(lives, int | float) else _HOUR) - _MARGIN)
         self._token = token
         return token
+
+
+def _again(error: BaseException) -> Exception:
+    """Return the same for somebody else: an exception gathers the tracebacks of all who raise it."""
+    return Refused(error.verdict) if isinstance(error, Refused) else NoConnection(str(error))
 
 
 def _refusal(answer: Response, now: float) -> Verdict:

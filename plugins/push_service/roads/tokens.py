@@ -50,9 +50,7 @@ def load_ec(pem: str, what: str) -> ECKey:
     try:
         key = ECKey.import_key(pem)
     except (ValueError, TypeError, JoseError):
-        raise CredentialsError(
-            f"{what} is no private key in PEM (it begins with -----BEGIN PRIVATE KEY-----)"
-        ) from None
+        raise CredentialsError(f"{what} is no private key in PEM (-----BEGIN PRIVATE KEY-----)") from None
     if not key.is_private or key.curve_name != "P-256":
         raise CredentialsError(f"{what} is not a private key on the curve P-256")
     return key
