@@ -83,9 +83,10 @@ class ApnsRoad:
 
     A target may have a ``voip`` token beside its ``token``: calls go there (PushKit); without it they are alerts.
 
-    :param bundle: the app's bundle id.
-    :param pem: the signing key, as in the file ``AuthKey_....p8``.
-    :param url: Apple's server, or what stands in for it.
+    :param key: the signing key, as in the file ``AuthKey_....p8``.
+    :param topic: the app's bundle id.
+    :param sandbox: is it an app that was installed from Xcode?
+    :param url: what stands in for Apple's server, if anything.
     :param seconds: that it may take to answer.
     :raises CredentialsError: the key can't be used.
     """
@@ -93,14 +94,15 @@ class ApnsRoad:
     name = "apns"
 
     def __init__(
-        self, network: INetwork, clock: IClock, bundle: str, pem: str, key_id: str, team_id: str, url: str = URL,
-        seconds: float = 30.0,
+        self, network: INetwork, clock: IClock, key: str, key_id: str, team_id: str, topic: str, sandbox: bool = False,
+        seconds: float = 30.0, url: str = "",
     ) -> None:  # fmt: skip
-        key = load_ec(pem, "the signing key")
+        signing = load_ec(key, "the signing key")
         self._network, self._clock = network, clock
-        self._bundle, self._url, self._seconds = bundle, url or URL, seconds
-        self._who = f"key {key_id} of team {team_id}, for {bundle}"
-        self._token = Kept(lambda now: signed(key, {"iss": team_id, "iat": int(now)}, key_id), _RENEWED)
+        self._topic, self._seconds = topic, seconds
+        self._url = url or (SANDBOX if sandbox else URL)
+        self._who = f"key {key_id} of team {team_id}, for {topic}{' (sandbox)' if sandbox else ''}"
+        self._token = Kept(lambda now: signed(signing, {"iss": team_id, "iat": int(now)}, key_id), _RENEWED)
 
     async def send(self, parcel: Parcel) -> Verdict:
         """See Road."""
@@ -129,7 +131,7 @@ class ApnsRoad:
 
     async def _post(self, parcel: Parcel, token: str, body: bytes) -> Response:
         now = self._clock.seconds()
-        headers = {"authorization": f"bearer {self._token.get(now)}"} | headers_of(parcel, self._bundle, now)
+        headers = {"authorization": f"bearer {self._token.get(now)}"} | headers_of(parcel, self._topic, now)
         url = f"{self._url}/3/device/{quote(token, safe='')}"
         return await self._network.fetch("POST", url, headers, body, timeout=self._seconds, octets=_ANSWER, http2=True)
 
