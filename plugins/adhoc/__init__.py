@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from xmppd.api import Condition, Field, Iq, Jid, Plugin, SessionEnded, StanzaError, iq_set, observe
-from xmppd.api.commands import NS, Ask, ICommand, ICommands
+from xmppd.api.commands import NS, Ask, Filled, ICommand, ICommands
 from xmppd.api.disco import DiscoInfo, DiscoItems, Identity, Item
 from xmppd.plugins.adhoc import requests
 from xmppd.plugins.adhoc.operation_commands import OperationCommand, name_of
@@ -107,17 +107,29 @@ class Adhoc(Plugin):
     @iq_set(NS, "command")
     async def execute(self, iq: Iq) -> Iq:
         """Begin a command, go on with one, or cancel it (section 2.4)."""
+        request = self._read(iq)
+        return await self._execute(self._find(request.node), request, ())
+
+    async def answer(self, iq: Iq, commands: Mapping[str, ICommand]) -> Iq:
+        """See :class:`xmppd.api.commands.ICommands`."""
+        request = self._read(iq)
+        filled = () if request.filled is None else (request.filled,)
+        return await self._execute(commands.get(request.node), request, filled)
+
+    def _read(self, iq: Iq) -> Request:
         request = requests.read(iq)
         if self.options.only_english and request.lang and request.lang.lower().partition("-")[0] != LANG:
             raise requests.refuse("bad-locale", "there is nothing but English here")
-        command = self._find(request.node)
+        return request
+
+    async def _execute(self, command: ICommand | None, request: Request, filled: Sequence[Filled]) -> Iq:
         if command is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, text=f"there is no command {request.node}")
-        requester = iq.sender
+        requester = request.iq.sender
         if not command.allowed(requester):
             raise StanzaError(Condition.FORBIDDEN, "cancel", "you may not execute this command")
         if request.session is None:
-            return await self._begin(command, request, requester)
+            return await self._begin(command, request, requester, filled)
         session = self._sessions.find(request.session, requester, request.node, self.clock.seconds())
         session.busy = True
         try:
@@ -125,17 +137,17 @@ class Adhoc(Plugin):
         finally:
             session.busy = False
 
-    async def _begin(self, command: ICommand, request: Request, requester: Jid) -> Iq:
+    async def _begin(self, command: ICommand, request: Request, requester: Jid, filled: Sequence[Filled]) -> Iq:
         if request.action is not Action.EXECUTE:
             raise requests.refuse("bad-action", "a command begins with execute")
-        outcome = await command.step(requester, ())
+        outcome = await command.step(requester, filled)
         if not isinstance(outcome, Ask):
             id = self._sessions.new_id()
             self._sessions.note_ended(id)
             return requests.done(request, id, outcome)
         session = self._sessions.begin(requester, request.node, self.clock.seconds())
-        session.last = outcome.last
-        return requests.ask(request, session.id, 0, outcome)
+        session.filled, session.last = filled, outcome.last
+        return requests.ask(request, session.id, len(filled), outcome)
 
     async def _go_on(self, command: ICommand, request: Request, session: CommandSession) -> Iq:
         action = requests.resolve(request.action, len(session.filled), session.last)

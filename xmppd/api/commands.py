@@ -13,6 +13,7 @@ from typing import Protocol
 
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
+from xmppd.wire.stanza import Iq
 from xmppd.wire.xml import Payload, tag
 
 __all__ = ["NS", "Ask", "Done", "Filled", "ICommand", "ICommands", "Note", "Severity", "bad_payload"]
@@ -95,6 +96,15 @@ class ICommands(Protocol):
 
     def remove(self, command: ICommand) -> None:
         """Offer it no longer."""
+
+    async def answer(self, iq: Iq, commands: Mapping[str, ICommand]) -> Iq:
+        """Answer a request to a component for a command of its own, with ``<command/>`` (XEP-0050 section 2.4).
+
+        Programs that know the form fill it in at once, without asking for it: that is the first stage then.
+
+        :param commands: by node.
+        :raises StanzaError: as the XEP has it.
+        """
 
 
 def bad_payload(text: str) -> StanzaError:
