@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from xmppd.api.accounts import IAccounts
 from xmppd.api.components import IExternal
+from xmppd.api.guesses import IGuesses
 from xmppd.api.listening import IListening
 from xmppd.api.network import INetwork
 from xmppd.api.operations import IOperations
@@ -207,6 +208,10 @@ class IHost(Protocol):
     @property
     def network(self) -> INetwork:
         """Connections to elsewhere, for gateways."""
+
+    @property
+    def guesses(self) -> IGuesses:
+        """Failed attempts to log in, for those who ask people for their password."""
 
     @property
     def web(self) -> IWeb:

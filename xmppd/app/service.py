@@ -12,13 +12,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
@@ -33,6 +33,7 @@ from xmppd.core.options import SettingsError
 from xmppd.core.plugins.sources import PluginError
 from xmppd.core.readiness import Phase
 from xmppd.core.settings import Settings, needs_restart
+from xmppd.core.settings_writer import SettingsFile
 from xmppd.core.storage import DatabaseUrlError, SchemaError
 from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, DataLock
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
@@ -103,6 +104,8 @@ class XmppdService(MultiService):
         for notice in self._tls.notices:
             _log.warn("{notice}", notice=notice)
         self._assembly = assembly = assemble_live(settings, self._reactor)
+        globalLogPublisher.addObserver(cast(ILogObserver, assembly.server.log))
+        assembly.server.history.start()
         self._web = web = WebServer(assembly.server, self._reactor)
         for what, endpoints, tls in (("HTTP", settings.listen.http, None), ("HTTPS", settings.listen.https, self._tls)):
             for host in await web.listen(self._reactor, endpoints, tls):
@@ -112,6 +115,7 @@ class XmppdService(MultiService):
         self._components = web.figures.components = components = ComponentListener(assembly.server, self._tls)
         assembly.server.begin_stop = self._reactor.stop
         assembly.server.reload = self._reload
+        assembly.server.settings_file = SettingsFile(self._options.file)
         admin = AdminService(self._reactor, settings.server.admin_socket, assembly.server.operations)
         admin.setServiceParent(self)
         self._servers = servers = await Servers.open(assembly, self._reactor, self._tls)
@@ -233,6 +237,8 @@ class XmppdService(MultiService):
             await port.stopListening()
         if self._web is not None:
             self._web.serve_clients(None)
+        if self._assembly is not None:
+            self._assembly.server.history.stop()
         if self._listener is not None:
             await self._listener.drain()
         if self._assembly is not None:
@@ -246,6 +252,8 @@ class XmppdService(MultiService):
             await stopped
         if self._lock is not None:
             self._lock.release()
+        if self._assembly is not None:
+            globalLogPublisher.removeObserver(cast(ILogObserver, self._assembly.server.log))
         signal.signal(signal.SIGHUP, self._old_hangup)
         _log.info("stopped; everything is on disk")
 

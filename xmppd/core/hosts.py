@@ -62,6 +62,7 @@ class Host(Described, Storing, Acting, Machine):
         self.started_at = server.started_at
         self.operations = HostOperations(server.operations, jid.domain, lambda: self.admins)
         self.network = server.network
+        self.guesses = server.guesses
         self.web = Web(jid.domain, lambda: server.settings)
         self.listening = Listening(jid.domain, lambda: server.settings)
         self._directory = server.directory

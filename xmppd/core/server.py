@@ -26,6 +26,7 @@ from xmppd.core.durable.management import Management
 from xmppd.core.durable.storing import Told
 from xmppd.core.durable.units import Spread
 from xmppd.core.federation.federation import Federation
+from xmppd.core.guesses import Guesses
 from xmppd.core.hosts import Host
 from xmppd.core.nowhere import NoNetwork
 from xmppd.core.operations.kernel import account_keeper, server_operations
@@ -98,6 +99,7 @@ class Server:
             pace=db.gather,
         )
         self.management = Management(self)
+        self.guesses = Guesses(settings.limits, clock.seconds)
         self.federation = self.router.elsewhere = Federation(self)
         self.hosts: dict[str, Host] = {}
         #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.

@@ -6,6 +6,7 @@ rendered from these models, so a description here is the documentation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,7 +21,7 @@ from xmppd.core.settings.section import LOOPBACK, Section
 __all__ = [
     "LOOPBACK", "MECHANISMS", "Accounts", "Bosh", "Component", "Database", "Delegation", "Domain", "Host", "Http",
     "Limits", "Listen", "Mechanism", "Privileges", "S2s", "Section", "Server", "Settings", "StreamManagement", "Tls",
-    "Uplink", "needs_restart",
+    "Uplink", "is_fixed", "needs_restart",
 ]  # fmt: skip
 Mechanism = Literal[
     "SCRAM-SHA-512-PLUS",
@@ -52,6 +53,10 @@ class Server(Section):
     """The least important messages that are logged."""
     log_format: Literal["text", "json"] = "text"
     """Log lines for people, or one JSON object a line."""
+    log_lines: Annotated[int, Field(ge=0, le=100_000)] = 2_000
+    """So many of the last lines are kept in memory, for `xmppctl log list` and the console."""
+    audit_days: Annotated[int, Field(ge=0)] = 365
+    """How long it is kept which operations were run, by whom (`xmppctl audit list`). 0: for ever."""
     plain_without_tls: bool = False
     """Let connections from loopback addresses log in without TLS, with PLAIN among the mechanisms. For tests
     and load generators. The same goes for servers and components that connect from there."""
@@ -250,16 +255,23 @@ class Settings(Section):
         return self.hosts[host].mechanisms or self.accounts.mechanisms
 
 
+_FIXED = {
+    "server": ("data_dir", "admin_socket", "plugin_paths", "log_format"),
+    "listen": tuple(Listen.model_fields),
+    "database": tuple(Database.model_fields),
+}
+
+
+def is_fixed(path: Sequence[str]) -> bool:
+    """Is the option at that path, as ``("listen", "c2s")``, one that only counts when the server is started?"""
+    return len(path) > 1 and path[1] in _FIXED.get(path[0], ())
+
+
 def needs_restart(old: Settings, new: Settings) -> list[str]:
     """Name the changed settings that a reload can't apply, as ``[listen] c2s``."""
-    fixed = {
-        "server": ("data_dir", "admin_socket", "plugin_paths", "log_format"),
-        "listen": tuple(Listen.model_fields),
-        "database": tuple(Database.model_fields),
-    }
     return [
         f"[{section}] {key}"
-        for section, keys in fixed.items()
+        for section, keys in _FIXED.items()
         for key in keys
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]

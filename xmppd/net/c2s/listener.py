@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from zope.interface import implementer
 
-from xmppd.api.limits import Window
-from xmppd.core.lru import Lru
 from xmppd.core.settings import LOOPBACK
 from xmppd.net.c2s.stream import ClientStream
 from xmppd.net.peers import Networks, PeerCounter
 from xmppd.net.streams import Streams, wire_limits
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.framing import ScannerPool
-from xmppd.wire.jid import Jid
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import IDelayedCall
@@ -31,8 +28,6 @@ __all__ = ["ClientFactory", "ClientListener"]
 _LOOK = 5.0
 #: How many of them are looked at before others get their turn.
 _AT_ONCE = 200
-#: How many pairs of account and address are remembered from successful log-ins.
-_LOGINS = 50_000
 
 
 class ClientListener:
@@ -53,12 +48,8 @@ class ClientListener:
         self.streams: Streams[ClientStream] = Streams(server.clock)
         self.parsers = ScannerPool()
         self.peers = PeerCounter()
-        self.address_failures = Window(1, 0.0)
-        self.account_failures = Window(1, 0.0)
         #: How many attempts to log in ended in success, or in which error.
         self.login_results: Counter[str] = Counter()
-        #: Who has logged in from where, lately: they are not held up by others' failures.
-        self.logins: Lru[tuple[Jid, str], bool] = Lru(_LOGINS)
         self.draining = False
         self._next_look: IDelayedCall | None = None
         self._to_look_at: list[ClientStream] = []
@@ -73,10 +64,8 @@ class ClientListener:
         self.limits_before = wire_limits(limits, limits.stanza_octets_before_auth)
         self.limits_after = wire_limits(limits, limits.stanza_octets)
         self.exempt = Networks(limits.exempt_networks)
-        window = limits.failed_login_window_seconds
         self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
-        self.address_failures.set_limits(limits.failed_logins_per_address, window)
-        self.account_failures.set_limits(limits.failed_logins_per_account, window)
+        self.server.guesses.set_limits(limits)
         for stream in self.streams:
             if stream.host is not None and stream.host not in self.server.hosts.values():
                 stream.close(StreamError(StreamCondition.HOST_GONE))

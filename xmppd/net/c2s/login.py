@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from xmppd.api.limits import network_of
 from xmppd.api.storage import StorageUnavailable
 from xmppd.wire import ns, sasl
 from xmppd.wire.errors import StreamCondition, StreamError
@@ -133,7 +132,7 @@ class Login:
     def _succeeded(self, identity: Identity) -> None:
         of, listener = self._stream, self._listener
         listener.login_results["success"] += 1
-        listener.logins.put((identity.account, network_of(of.peer)), True)
+        listener.server.guesses.succeeded(of.peer, identity.account)
         _log.debug(
             "{account} logged in from {peer} with {mechanism}",
             account=identity.account, peer=of.peer, mechanism=identity.mechanism,
@@ -179,20 +178,12 @@ class Login:
         return success
 
     def _guessed_at(self, account: Jid | None) -> bool:
-        """Must nobody try this account for a while? Its owner may still, from where the last log-in came from.
-
-        Otherwise anybody could lock anybody out by guessing wrong on purpose.
-        """
-        listener = self._listener
-        if account is None or not listener.account_failures.full(account, listener.clock.seconds()):
-            return False
-        return listener.logins.get((account, network_of(self._stream.peer))) is None
+        """Must nobody try this account for a while?"""
+        return account is not None and self._listener.server.guesses.stopped(self._stream.peer, account)
 
     def _blocked(self) -> bool:
-        of = self._stream
-        if of.peer in self._listener.exempt:
-            return False
-        return self._listener.address_failures.full(network_of(of.peer), self._listener.clock.seconds())
+        """Must nobody try from this address?"""
+        return self._listener.server.guesses.stopped(self._stream.peer)
 
     async def _failed(self, failure: Failure) -> None:
         """Note it, tell the log, and make the client wait."""
@@ -204,10 +195,7 @@ class Login:
         listener.login_results[str(failure.condition)] += 1
         if failure.condition is not SaslCondition.NOT_AUTHORIZED:
             return
-        now = listener.clock.seconds()
-        listener.address_failures.add(network_of(of.peer), now)
-        if failure.account is not None:
-            listener.account_failures.add(failure.account, now)
+        listener.server.guesses.failed(of.peer, failure.account)
         if listener.limits.failed_login_delay_seconds:
             waited: Deferred[None] = Deferred()
             listener.clock.callLater(listener.limits.failed_login_delay_seconds, waited.callback, None)

@@ -1,0 +1,30 @@
+// What pages do beyond htmx. Without it everything works; it only makes some things quicker.
+"use strict";
+
+// A session that has ended, or a page that is gone: say so instead of doing nothing.
+document.addEventListener("htmx:responseError", event => {
+  if (event.detail.xhr.status === 403 || event.detail.xhr.status === 401) location.reload();
+});
+
+// What was done is said for some seconds, and goes when it is clicked.
+for (const toast of document.querySelectorAll(".toast")) {
+  toast.addEventListener("click", () => toast.remove());
+  setTimeout(() => toast.classList.add("gone"), 6000);
+}
+
+// Texts to be handed over are copied with a click.
+document.addEventListener("click", event => {
+  const secret = event.target.closest("[data-copy]");
+  if (secret && navigator.clipboard) {
+    navigator.clipboard.writeText(secret.textContent.trim()).then(() => secret.classList.add("copied"));
+  }
+  for (const drawer of document.querySelectorAll("details.drawer[open]")) {
+    if (!drawer.contains(event.target)) drawer.open = false;
+  }
+});
+
+document.addEventListener("keydown", event => {
+  if (event.key === "Escape") {
+    for (const drawer of document.querySelectorAll("details.drawer[open]")) drawer.open = false;
+  }
+});
