@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import UnionType
@@ -126,6 +126,7 @@ class Operation:
     :ivar help: the docstring's first paragraph.
     :ivar offline: it needs only the database, and can be run while the server doesn't.
     :ivar safe: it only reads, and changes nothing (RFC 9110 section 9.2.1).
+    :ivar concealed: names those of some arguments that nobody may read, where that depends on the others.
     :ivar examples: arguments as one would write them behind the name, for the help.
     """
 
@@ -139,6 +140,13 @@ class Operation:
     progress: bool = False
     examples: tuple[str, ...] = ()
     safe: bool = False
+    concealed: Callable[[Mapping[str, Any]], Collection[str]] | None = None
+
+    def secrets(self, arguments: Mapping[str, Any]) -> set[str]:
+        """Name those of the arguments that are neither shown nor logged."""
+        found = {parameter.name for parameter in self.parameters if parameter.secret}
+        found |= {name for name in arguments if name.endswith("password")}
+        return found.union(self.concealed(arguments)) if self.concealed else found
 
     async def run(
         self, arguments: Mapping[str, Any], actor: str = "operator", progress: Progress | None = None
@@ -216,6 +224,7 @@ class _Mark:
     offline: bool
     examples: tuple[str, ...]
     safe: bool
+    conceal: str
 
 
 def operation(
@@ -224,6 +233,7 @@ def operation(
     offline: bool = False,
     examples: tuple[str, ...] = (),
     safe: bool = False,
+    conceal: str = "",
 ) -> Callable[[F], F]:
     """Declare an async method an operation.
 
@@ -233,10 +243,11 @@ def operation(
     :param offline: can it be run while the server doesn't? For operations of the kernel only.
     :param examples: arguments as one would write them behind the name, such as ``juliet@example.org``.
     :param safe: it only reads: programs ask for it by GET, and those who may look but not touch may run it.
+    :param conceal: a method of the same object that is given the arguments, and names those that nobody may read.
     """
 
     def mark(function: F) -> F:
-        setattr(function, _ATTRIBUTE, _Mark(name, permission, offline, examples, safe))
+        setattr(function, _ATTRIBUTE, _Mark(name, permission, offline, examples, safe, conceal))
         return function
 
     return mark
@@ -249,7 +260,8 @@ def operations_of(owner: object) -> list[Operation]:
         mark = getattr(getattr(type(owner), attribute, None), _ATTRIBUTE, None)
         if isinstance(mark, _Mark):
             name = mark.name.replace("{plugin}", getattr(owner, "name", ""))
-            found.append(_describe(replace(mark, name=name), getattr(owner, attribute)))
+            described = _describe(replace(mark, name=name), getattr(owner, attribute))
+            found.append(replace(described, concealed=getattr(owner, mark.conceal) if mark.conceal else None))
     return sorted(found, key=lambda operation: operation.name)
 
 

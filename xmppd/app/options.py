@@ -22,6 +22,8 @@ class Options(usage.Options):
     """What was typed, and the settings it leads to.
 
     Wrong settings end the program here, while it still has the terminal: once twistd has started it may not.
+
+    :ivar file: the settings file.
     """
 
     synopsis = "[options]"
@@ -36,7 +38,7 @@ class Options(usage.Options):
     compData: ClassVar[Any] = usage.Completions(
         optActions={"config": usage.CompleteFiles("*.toml"), "data-dir": usage.CompleteDirs()}
     )
-    _file = Path()
+    file = Path()
     _first: Settings | None = None
     _log: Log | None = None
     parent: Any = None
@@ -51,8 +53,8 @@ class Options(usage.Options):
         if self["config"] and self["data-dir"]:
             raise usage.UsageError("--data-dir is for a server without --config")
         try:
-            self._file = self._find()
-            self._first = load(self._file)
+            self.file = self._find()
+            self._first = load(self.file)
         except SettingsError as error:
             sys.exit("\n".join(("xmppd can't start:", *error.problems)))
 
@@ -84,7 +86,7 @@ class Options(usage.Options):
         :raises SettingsError: they can't be read, or are wrong.
         """
         first, self._first = self._first, None
-        settings = first or load(self._file)
+        settings = first or load(self.file)
         if self._log is not None:
             self._log.configure(settings.server)
         return settings

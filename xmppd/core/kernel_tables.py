@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from xmppd.core import readiness
+from xmppd.core import audit, readiness
 from xmppd.core.accounts import keeper as account_keeper
 from xmppd.core.accounts import store as account_store
 from xmppd.core.durable import tables as sessions
@@ -14,7 +14,7 @@ from xmppd.core.storage import migrate
 
 __all__ = ["OWNERS", "migrate_kernel"]
 
-OWNERS = (account_store, account_keeper, missed, readiness, sessions, federation)
+OWNERS = (account_store, account_keeper, missed, readiness, sessions, federation, audit)
 """The modules that have tables."""
 
 

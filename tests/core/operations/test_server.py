@@ -135,7 +135,7 @@ class PluginTests(OperatingTestCase):
         self.assertEqual(
             result,
             'Enabled greet on example.org. That lasts until the server is started again; to keep it, put "greet" into'
-            ' "plugins" of [hosts."example.org"].',
+            ' "plugins" of [hosts."example.org"]: this server has no settings file that could be changed.',
         )
         self.assertEqual(self.plugins(), [("greet", "example.org", True, "")])
         self.assertEqual(

@@ -1,8 +1,7 @@
 """The operations of a server: gathered from the kernel and the plugins of every host, found by name, run and logged.
 
 Everybody who runs one comes by here: the command line through the admin socket, ad-hoc commands (XEP-0050) and whatever
-else carries them. A run leaves one line in the audit log (namespace ``xmppd.audit``): who, what, with which arguments
-(secrets left out), and how it ended.
+else carries them. What a run leaves behind is in :mod:`xmppd.core.operations.running`.
 """
 
 from __future__ import annotations
@@ -16,24 +15,22 @@ from twisted.logger import Logger
 from xmppd.api.operations import (
     Operation,
     OperationError,
-    Parameter,
     Permission,
     Progress,
     Result,
     operations_of,
 )
 from xmppd.api.plugin import Plugin
-from xmppd.api.storage import StorageUnavailable
+from xmppd.core.audit import Run
+from xmppd.core.operations.running import Runner, host_named, is_account, is_host
 from xmppd.core.options import nearest
 from xmppd.wire.errors import Condition
 from xmppd.wire.jid import Jid
 
 __all__ = ["Entry", "HostOperations", "OperationRegistry", "describe"]
 
-_audit = Logger(namespace="xmppd.audit")
+_log = Logger()
 _RANK = {Permission.USER: 0, Permission.ADMIN: 1, Permission.OPERATOR: 2}
-_ACCOUNT = ("jid", "account")
-_LOGGED = 200  # characters of an argument
 
 #: Yields (domain, plugin) for every plugin that is loaded, in the order of the hosts.
 Plugins = Callable[[], Iterable[tuple[str, Plugin]]]
@@ -63,7 +60,7 @@ class Entry:
         """
         if self.kernel:
             return self.kernel
-        domain = domain or _host_named(self.sample, arguments)
+        domain = domain or host_named(self.sample, arguments)
         if domain is None:
             if len(self.hosts) == 1:
                 return self.sample
@@ -80,9 +77,14 @@ class OperationRegistry:
 
     :param kernel: objects with operations that are there whatever plugins are loaded.
     :param plugins: tells which plugins are loaded now.
+    :param trail: told of what was run.
+    :ivar runner: what everything is run by.
     """
 
-    def __init__(self, kernel: Sequence[object], plugins: Plugins = tuple) -> None:
+    def __init__(
+        self, kernel: Sequence[object], plugins: Plugins = tuple, trail: Callable[[Run], object] | None = None
+    ) -> None:
+        self.runner = Runner(trail)
         self._kernel = [operation for owner in kernel for operation in operations_of(owner)]
         self._plugins = plugins
         self._gathered_from: list[tuple[str, Plugin]] | None = None
@@ -102,7 +104,7 @@ class OperationRegistry:
             for operation in operations_of(plugin):
                 entry = entries.setdefault(operation.name, Entry(operation.name))
                 if entry.kernel or domain in entry.hosts:
-                    _audit.warn(
+                    _log.warn(
                         "{operation} of plugin {plugin} is left out: that name is taken on {host}",
                         operation=operation.name, plugin=plugin.name, host=domain,
                     )  # fmt: skip
@@ -136,7 +138,7 @@ class OperationRegistry:
         :param host: whose plugin it is, where that can't be told from the arguments.
         :raises OperationError: it is unknown, or can't be done.
         """
-        return await run_logged(self.find(name).pick(host, arguments), arguments, actor, progress)
+        return await self.runner.run(self.find(name).pick(host, arguments), arguments, actor, progress, host)
 
 
 class HostOperations:
@@ -188,23 +190,23 @@ class HostOperations:
         label = str(actor.bare) if isinstance(actor, Jid) else actor
         if granted is None and isinstance(actor, Jid):
             granted = self._granted(actor)
-        entry = self._registry.find(name)
+        entry, runner = self._registry.find(name), self._registry.runner
         if granted is Permission.OPERATOR:
-            return await run_logged(self._for_operator(entry, arguments, host), arguments, label, progress)
+            return await runner.run(self._for_operator(entry, arguments, host), arguments, label, progress, host)
         operation = entry.pick(self._domain, arguments)
         if not _allows(granted, operation.permission):
-            _log(operation, arguments, str(actor), "refused: not allowed")
+            runner.note(operation, arguments, str(actor), "refused: not allowed", self._domain)
             raise OperationError(f"you may not run {name}", Condition.FORBIDDEN)
         if granted is Permission.ADMIN:
             try:
                 arguments = confined(operation, arguments, self._domain)
             except OperationError as error:
-                _log(operation, arguments, str(actor), f"refused: {error}")
+                runner.note(operation, arguments, str(actor), f"refused: {error}", self._domain)
                 raise
-        return await run_logged(operation, arguments, label, progress)
+        return await runner.run(operation, arguments, label, progress, self._domain)
 
     def _for_operator(self, entry: Entry, arguments: Mapping[str, Any], host: str | None) -> Operation:
-        if host is None and entry.on(self._domain) and _host_named(entry.sample, arguments) is None:
+        if host is None and entry.on(self._domain) and host_named(entry.sample, arguments) is None:
             host = self._domain
         return entry.pick(host, arguments)
 
@@ -221,83 +223,13 @@ def confined(operation: Operation, arguments: Mapping[str, Any], domain: str) ->
     result = dict(arguments)
     for parameter in operation.parameters:
         value = arguments.get(parameter.name)
-        if _is_host(parameter):
+        if is_host(parameter):
             if value not in (None, "", domain):
                 raise OperationError(f"you may not administer {value}", Condition.FORBIDDEN)
             result[parameter.name] = domain
-        elif _is_account(parameter) and value is not None and parameter.convert(value).domain != domain:
+        elif is_account(parameter) and value is not None and parameter.convert(value).domain != domain:
             raise OperationError(f"{value} is not an account of {domain}", Condition.FORBIDDEN)
     return result
-
-
-def _is_account(parameter: Parameter) -> bool:
-    return parameter.type is Jid and parameter.name in _ACCOUNT
-
-
-def _is_host(parameter: Parameter) -> bool:
-    return parameter.type is str and parameter.name == "host"
-
-
-def _host_named(operation: Operation, arguments: Mapping[str, Any]) -> str | None:
-    for parameter in operation.parameters:
-        value = arguments.get(parameter.name)
-        if value is not None and _is_host(parameter):
-            return str(value)
-        if value is not None and _is_account(parameter):
-            domain: str = parameter.convert(value).domain
-            return domain
-    return None
-
-
-async def run_logged(
-    operation: Operation, arguments: Mapping[str, Any], actor: str, progress: Progress | None = None
-) -> Result:
-    """Run an operation and write the audit line.
-
-    :raises OperationError: it can't be done, for whatever reason; what is a fault of the program is in the log.
-    """
-    try:
-        result = await operation.run(arguments, actor, progress)
-    except OperationError as error:
-        _log(operation, arguments, actor, f"failed: {error}")
-        raise
-    except StorageUnavailable as error:
-        _log(operation, arguments, actor, f"failed: {error.reason}")
-        raise OperationError(
-            f"the database can't be used now: {error.reason}", Condition.RESOURCE_CONSTRAINT
-        ) from error
-    except Exception as error:
-        _audit.failure("{operation} failed", operation=operation.name)
-        _log(operation, arguments, actor, f"failed: {type(error).__name__}")
-        raise OperationError(
-            f"{operation.name} failed: {type(error).__name__}: {error} (the log has more)",
-            Condition.INTERNAL_SERVER_ERROR,
-        ) from error
-    _log(operation, arguments, actor, "done")
-    return result
-
-
-def _log(operation: Operation, arguments: Mapping[str, Any], actor: str, outcome: str) -> None:
-    secret = {parameter.name for parameter in operation.parameters if parameter.secret}
-    shown = {
-        name: "***" if name in secret or name.endswith("password") else _on_one_line(value)
-        for name, value in arguments.items()
-        if value is not None
-    }
-    _audit.info(
-        "{actor} ran {operation}{shown}: {outcome}",
-        actor=actor,
-        operation=operation.name,
-        arguments=shown,
-        shown="".join(f" {name}={value}" for name, value in shown.items()),
-        outcome=outcome,
-    )
-
-
-def _on_one_line(value: object) -> str:
-    text = str(value)
-    text = text if text.isprintable() else repr(text)
-    return text if len(text) <= _LOGGED else text[:_LOGGED] + "..."
 
 
 def describe(entry: Entry) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,19 @@ from xmppd.api.plugin import Plugin
 from xmppd.api.storage import IDatabase
 from xmppd.api.waiting import settled
 from xmppd.core.accounts.keeper import AccountKeeper
+from xmppd.core.audit import AuditTrail
 from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.operations.catalogue import OperationRegistry
 from xmppd.core.operations.components import ComponentOperations
 from xmppd.core.operations.links import LinkTest, Probing
+from xmppd.core.operations.looking import AuditOperations, HistoryOperations, LogOperations
+from xmppd.core.operations.plugin_options import PluginOptionOperations
 from xmppd.core.operations.plugins import PluginOperations
 from xmppd.core.operations.plugins_offline import OfflinePluginOperations
 from xmppd.core.operations.s2s import LinkOperations
 from xmppd.core.operations.server import ServerOperations
 from xmppd.core.operations.sessions import SessionOperations, end_sessions
+from xmppd.core.operations.settings import SettingOperations
 from xmppd.core.operations.users import UserOperations
 from xmppd.core.settings import Settings
 from xmppd.wire.errors import StreamCondition, StreamError
@@ -78,8 +83,13 @@ def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistr
         LinkTest(server.hosts.keys, lambda: server.probing),
         LinkOperations(server),
         ComponentOperations(server),
+        PluginOptionOperations(server),
+        SettingOperations(server),
+        AuditOperations(server.audit, server.clock.seconds),
+        LogOperations(server.log),
+        HistoryOperations(server.history, server.clock.seconds),
     )
-    return OperationRegistry(kernel, loaded)
+    return OperationRegistry(kernel, loaded, server.audit.note)
 
 
 def declared_operations() -> OperationRegistry:
@@ -94,6 +104,11 @@ def declared_operations() -> OperationRegistry:
             LinkTest(nothing, nothing),
             LinkOperations(nothing),
             ComponentOperations(nothing),
+            PluginOptionOperations(nothing),
+            SettingOperations(nothing),
+            AuditOperations(nothing, nothing),
+            LogOperations(nothing),
+            HistoryOperations(nothing, nothing),
         )
     )
 
@@ -107,4 +122,6 @@ def offline_operations(
     """
     users = UserOperations(accounts, AccountKeeper(db, accounts), settings.hosts)
     links = LinkTest(settings.hosts.keys, lambda: probing)
-    return OperationRegistry([users, OfflinePluginOperations(settings), links])
+    trail = AuditTrail(db, time.time, lambda: settings.server.audit_days)
+    kernel = (users, OfflinePluginOperations(settings), links, AuditOperations(trail, time.time))
+    return OperationRegistry(kernel, trail=trail.note)

@@ -1,6 +1,7 @@
 """Operations on plugins: ``plugin list``, ``info``, ``enable``, ``disable``, ``reload``.
 
-What they change lasts until the server is started again: the settings file says what is loaded then.
+What is enabled or disabled stays so when the server is started again: it is written into the settings file, if there is
+one that can be written.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xmppd.api.operations import OperationError, operation, operations_of
+from xmppd.core.operations.plugins_kept import keep
 from xmppd.core.operations.sessions import hosts_named
-from xmppd.core.options import table_name
 from xmppd.core.plugins.sources import PluginError
 from xmppd.wire.errors import Condition
 
@@ -33,7 +34,9 @@ class PluginOperations:
 
     @operation("plugin list", safe=True, offline=True, examples=("", "--host example.org", "--all"))
     async def list_plugins(self, *, host: str | None = None, all: bool = False) -> list[dict[str, Any]]:
-        """List the plugins that are enabled.
+        """List the plugins that are enabled, with the last problem of each.
+
+        That is why it could not be started; of one that runs, why one of its handlers failed last.
 
         :param host: the domain; every host if none is given.
         :param all: those that are not enabled as well.
@@ -44,7 +47,8 @@ class PluginOperations:
                 "host": str(served.jid),
                 "enabled": info.loaded,
                 "source": info.source,
-                "problem": info.error or "",
+                "failures": sum(handler.stats.failures for handler in served.registry.handlers(info.name)),
+                "problem": info.error or _last_failure(served, info.name),
                 "summary": _summary(served.registry.get(info.name)),
             }
             for served in hosts_named(self._server, host)
@@ -72,27 +76,29 @@ class PluginOperations:
             shown["handlers"] = [_cost(handler) for handler in served.registry.handlers(name)]
         return shown
 
-    @operation("plugin enable", examples=("greet --host example.org",))
-    async def enable(self, name: str, *, host: str | None = None) -> str:
-        """Start a plugin while the server runs.
+    @operation("plugin enable", examples=("greet --host example.org", "greet --until-restart"))
+    async def enable(self, name: str, *, host: str | None = None, until_restart: bool = False) -> str:
+        """Start a plugin while the server runs, and whenever it is started from now on.
 
         :param name: the plugin.
         :param host: the domain; it may be left out if there is one host.
+        :param until_restart: leave the settings file as it is.
         """
         served = self._single(host)
         await self._try(served.registry.enable(name))
-        return f"Enabled {name} on {served.jid}.{_how_to_keep(served, name, True)}"
+        return f"Enabled {name} on {served.jid}.{await keep(served, name, True, until_restart)}"
 
-    @operation("plugin disable", examples=("greet --host example.org",))
-    async def disable(self, name: str, *, host: str | None = None) -> str:
-        """Stop a plugin while the server runs.
+    @operation("plugin disable", examples=("greet --host example.org", "greet --until-restart"))
+    async def disable(self, name: str, *, host: str | None = None, until_restart: bool = False) -> str:
+        """Stop a plugin while the server runs, and don't start it with the server from now on.
 
         :param name: the plugin.
         :param host: the domain; it may be left out if there is one host.
+        :param until_restart: leave the settings file as it is.
         """
         served = self._single(host)
         await self._try(served.registry.disable(name))
-        return f"Disabled {name} on {served.jid}.{_how_to_keep(served, name, False)}"
+        return f"Disabled {name} on {served.jid}.{await keep(served, name, False, until_restart)}"
 
     @operation("plugin reload", examples=("greet --host example.org",))
     async def reload(self, name: str, *, host: str | None = None) -> str:
@@ -147,19 +153,11 @@ def _cost(handler: Handler) -> dict[str, Any]:
         "handler": handler.label,
         "calls": stats.calls,
         "failures": stats.failures,
+        "last_failure": stats.last[1],
         "mean_us": round(mean * 1e6, 1),
         "slowest_us": round(stats.slowest * 1e6, 1),
     }
 
 
-def _how_to_keep(host: Host, name: str, enabled: bool) -> str:
-    """Say what the settings need so that a plugin is enabled, or is not, when the server is started again."""
-    entries = host.server.settings.hosts[str(host.jid)].plugins
-    source = next((info.source for info in host.registry.infos() if info.name == name), "")
-    by_default = source == _BUNDLED and host.registry.load_class(name).default and "-*" not in entries
-    configured = name in entries or (by_default and f"-{name}" not in entries)
-    if configured == enabled:
-        return ""
-    entry = name if enabled else f"-{name}"
-    table = table_name(["hosts", str(host.jid)])
-    return f' That lasts until the server is started again; to keep it, put "{entry}" into "plugins" of {table}.'
+def _last_failure(host: Host, name: str) -> str:
+    return max((handler.stats.last for handler in host.registry.handlers(name)), default=(0.0, ""))[1]

@@ -62,6 +62,7 @@ class OfflinePluginOperations:
             "host": domain,
             "enabled": enabled,
             "source": source.name,
+            "failures": 0,
             "problem": problem,
             "summary": summary if enabled else "",
         }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 from typing import TYPE_CHECKING, Any
 
 from xmppd import __version__
 from xmppd.api.operations import OperationError, Permission, operation
 from xmppd.api.words import duration
+from xmppd.core.history import cpu_seconds, resident_mib
 from xmppd.core.operations.sessions import SessionOperations
 from xmppd.core.options import SettingsError
 
@@ -30,7 +30,6 @@ class ServerOperations:
     async def status(self) -> dict[str, Any]:
         """Show how the server is doing."""
         server = self._server
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         received, sent = server.directory.stanzas()
         return {
             "version": __version__,
@@ -41,8 +40,8 @@ class ServerOperations:
             "accounts online": len(server.directory.by_account),
             "stanzas received": received,
             "stanzas sent": sent,
-            "CPU seconds": round(usage.ru_utime + usage.ru_stime, 1),
-            "memory MiB": _resident_mib(),
+            "CPU seconds": round(cpu_seconds(), 1),
+            "memory MiB": resident_mib(),
         }
 
     @operation("server stop", permission=Permission.OPERATOR, examples=("", "--delay 120 --message 'Back in an hour.'"))
@@ -74,13 +73,3 @@ class ServerOperations:
         except SettingsError as error:
             raise OperationError(f"nothing is changed, because the settings have problems: {error}") from None
         return "\n".join(["Settings and certificates are reloaded.", *problems])
-
-
-def _resident_mib() -> float | None:
-    """Memory in use, in MiB; None where the system has no /proc."""
-    try:
-        with open("/proc/self/statm") as file:
-            pages = int(file.read().split()[1])
-    except OSError:
-        return None
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)

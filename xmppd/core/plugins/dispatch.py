@@ -56,15 +56,24 @@ class Conflict(Exception):
 
 
 class Stats:
-    """What a handler has cost: calls, failures, and seconds in it (up to its first await)."""
+    """What a handler has cost: calls, failures, and seconds in it (up to its first await).
 
-    __slots__ = ("calls", "failures", "seconds", "slowest")
+    :ivar last: why it failed last, and when: for comparing, in seconds of no particular beginning.
+    """
+
+    __slots__ = ("calls", "failures", "last", "seconds", "slowest")
 
     def __init__(self) -> None:
         self.calls = 0
         self.failures = 0
         self.seconds = 0.0
         self.slowest = 0.0
+        self.last = (0.0, "")
+
+    def failed(self, error: BaseException) -> None:
+        """Count a failure."""
+        self.failures += 1
+        self.last = (perf_counter(), f"{type(error).__name__}: {error}")
 
     def add(self, seconds: float) -> None:
         """Count a call."""
@@ -79,6 +88,7 @@ class Stats:
         self.failures += other.failures
         self.seconds += other.seconds
         self.slowest = max(self.slowest, other.slowest)
+        self.last = max(self.last, other.last)
 
 
 Figures = dict[tuple[Plugin, str], Stats]
@@ -259,7 +269,7 @@ def error_for(failure: BaseException, handler: Handler, stanza: object = None) -
     """Return the error a sender gets for what a handler raised; log it if it was not meant for the sender."""
     if isinstance(failure, StanzaError):
         return failure
-    handler.stats.failures += 1
+    handler.stats.failed(failure)
     if isinstance(failure, StorageUnavailable):
         _log.warn(
             "plugin {plugin} ({label}) could not handle {stanza!r}: {reason}",

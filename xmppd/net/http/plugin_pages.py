@@ -212,12 +212,12 @@ async def answer_of(asked: Request, handler: Handler, *body: Body, method: str =
     except BodyLost:
         return text("The body is not complete.", 400)  # for nobody: the client has gone
     except StorageUnavailable as error:
-        handler.stats.failures += 1
+        handler.stats.failed(error)
         _log.warn("plugin {plugin} could not answer {path}: {reason}", plugin=handler.plugin.name, path=asked.path,
                   reason=str(error))  # fmt: skip
         return text("The database can't work now.", 503, (b"Retry-After", b"10"))
-    except Exception:
-        handler.stats.failures += 1
+    except Exception as error:
+        handler.stats.failed(error)
         _log.failure("plugin {plugin} failed in {label} on a request for {path}", plugin=handler.plugin.name,
                      label=handler.label, path=asked.path)  # fmt: skip
         return text("This request could not be handled; the log says why.", 500)
