@@ -17,6 +17,7 @@ from xmppd.api.network import INetwork
 from xmppd.api.waiting import settled
 from xmppd.core.accounts.accounts import RunInThread
 from xmppd.core.arrivals import handle
+from xmppd.core.audit import AuditTrail
 from xmppd.core.components.external import Components
 from xmppd.core.components.uplinks import Uplinks
 from xmppd.core.directory import Directory
@@ -26,7 +27,7 @@ from xmppd.core.durable.management import Management
 from xmppd.core.durable.storing import Told
 from xmppd.core.durable.units import Spread
 from xmppd.core.federation.federation import Federation
-from xmppd.core.guesses import Guesses
+from xmppd.core.history import History
 from xmppd.core.hosts import Host
 from xmppd.core.nowhere import NoNetwork
 from xmppd.core.operations.kernel import account_keeper, server_operations
@@ -34,11 +35,13 @@ from xmppd.core.operations.links import Probing
 from xmppd.core.operations.sessions import end_sessions
 from xmppd.core.plugins.registry import Migrate, Registry, wanted_names
 from xmppd.core.plugins.sources import Source
+from xmppd.core.recent_log import RecentLog
 from xmppd.core.requests import Requests
 from xmppd.core.routing import Router
 from xmppd.core.sessions import Output, Session
 from xmppd.core.settings import Host as HostSettings
 from xmppd.core.settings import Settings
+from xmppd.core.settings_writer import SettingsFile
 from xmppd.core.storage import Database, DirectDatabase
 from xmppd.wire.errors import StreamCondition, StreamError
 from xmppd.wire.jid import Jid
@@ -99,7 +102,6 @@ class Server:
             pace=db.gather,
         )
         self.management = Management(self)
-        self.guesses = Guesses(settings.limits, clock.seconds)
         self.federation = self.router.elsewhere = Federation(self)
         self.hosts: dict[str, Host] = {}
         #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
@@ -107,6 +109,11 @@ class Server:
         self.reload: Callable[[], Awaitable[Sequence[str]]] | None = None
         #: Looks for other servers and at them, for operations; put in by what connects to them.
         self.probing: Probing | None = None
+        #: What was read at the start, and is written by operations; None if the settings are in no file.
+        self.settings_file: SettingsFile | None = None
+        self.log = RecentLog(lambda: self.settings.server.log_lines, lambda: self.settings.server.log_level)
+        self.audit = AuditTrail(db, clock.seconds, lambda: self.settings.server.audit_days)
+        self.history = History(clock, lambda: len(self.directory.by_jid), self.directory.stanzas)
         self.keeper = account_keeper(self)
         self.operations = server_operations(self, self.keeper)
         self.sources = list(sources)
@@ -138,6 +145,7 @@ class Server:
 
     async def start(self) -> None:
         """Start the plugins of every host. :raises PluginError: if one can't be started."""
+        self.audit.tidy()
         await self.federation.restore()
         for domain, options in self.settings.hosts.items():
             await self.hosts[domain].registry.start(wanted_names(options.plugins, self.sources))
