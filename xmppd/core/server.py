@@ -27,6 +27,7 @@ from xmppd.core.durable.management import Management
 from xmppd.core.durable.storing import Told
 from xmppd.core.durable.units import Spread
 from xmppd.core.federation.federation import Federation
+from xmppd.core.guesses import Guesses
 from xmppd.core.history import History
 from xmppd.core.hosts import Host
 from xmppd.core.nowhere import NoNetwork
@@ -102,6 +103,7 @@ class Server:
             pace=db.gather,
         )
         self.management = Management(self)
+        self.guesses = Guesses(settings.limits, clock.seconds)
         self.federation = self.router.elsewhere = Federation(self)
         self.hosts: dict[str, Host] = {}
         #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
