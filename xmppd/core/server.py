@@ -72,6 +72,14 @@ class Server:
     :param run_in_thread: runs what blocks; at once, unless given.
     """
 
+    #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
+    begin_stop: Callable[[], object] | None = None
+    reload: Callable[[], Awaitable[Sequence[str]]] | None = None
+    #: Looks for other servers and at them, for operations; put in by what connects to them.
+    probing: Probing | None = None
+    #: What was read at the start, and is written by operations; None if the settings are in no file.
+    settings_file: SettingsFile | None = None
+
     def __init__(
         self,
         settings: Settings,
@@ -106,13 +114,6 @@ class Server:
         self.guesses = Guesses(settings.limits, clock.seconds)
         self.federation = self.router.elsewhere = Federation(self)
         self.hosts: dict[str, Host] = {}
-        #: What SIGTERM and SIGHUP do, for operations; put in by what runs the server as a process.
-        self.begin_stop: Callable[[], object] | None = None
-        self.reload: Callable[[], Awaitable[Sequence[str]]] | None = None
-        #: Looks for other servers and at them, for operations; put in by what connects to them.
-        self.probing: Probing | None = None
-        #: What was read at the start, and is written by operations; None if the settings are in no file.
-        self.settings_file: SettingsFile | None = None
         self.log = RecentLog(lambda: self.settings.server.log_lines, lambda: self.settings.server.log_level)
         self.audit = AuditTrail(db, clock.seconds, lambda: self.settings.server.audit_days)
         self.history = History(clock, lambda: len(self.directory.by_jid), self.directory.stanzas)
