@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey
 
 from xmppd.api.http import Headers, Request, Response
-from xmppd.testing.vendors.vendor import Pushed, Rejected, Vendor, claims_of, fields
+from xmppd.testing.vendors.vendor import Gone, Pushed, Rejected, Vendor, claims_of, fields
 
 __all__ = ["Apns", "ApnsDevice"]
 
@@ -25,6 +26,7 @@ _HOUR, _UPDATES = 3_600, 20 * 60
 _MOST: Mapping[str, int] = {"voip": 5_120}
 _NAMES = ("apns-id", "apns-push-type", "apns-topic", "apns-priority", "apns-expiration", "apns-collapse-id")
 _TYPES = frozenset(("alert", "background", "voip", "complication", "fileprovider", "location", "mdm", "liveactivity"))
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # Apple wants lower case
 #: Reasons by status.
 ERRORS: Mapping[int, tuple[str, ...]] = {
     400: (
@@ -130,7 +132,7 @@ class Apns(Vendor):
         if (topic != self.topic) is not (headers["apns-push-type"] == "voip"):
             raise Rejected("InvalidPushType", f"{headers['apns-push-type']} to {topic}")
         if device in self.gone:
-            raise Rejected("Unregistered")
+            raise Gone("Unregistered")
         if device not in self.topics:
             raise Rejected("BadDeviceToken", device)
         if self.topics[device] != topic:
@@ -161,14 +163,8 @@ def _check_fields(headers: Headers) -> str:
         raise Rejected("BadExpirationDate", headers["apns-expiration"])
     if len(headers.get("apns-collapse-id", "").encode()) > 64:
         raise Rejected("BadCollapseId", headers["apns-collapse-id"])
-    try:
-        if (
-            str(UUID(headers.get("apns-id", str(uuid4())))) != headers.get("apns-id", "").lower()
-            and "apns-id" in headers
-        ):
-            raise ValueError
-    except ValueError:
-        raise Rejected("BadMessageId", headers["apns-id"]) from None
+    if not _UUID.fullmatch(headers.get("apns-id", str(uuid4()))):
+        raise Rejected("BadMessageId", headers["apns-id"])
     return kind
 
 

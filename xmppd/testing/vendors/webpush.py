@@ -1,4 +1,4 @@
-"""A push service of browsers (RFC 8030), and the browsers: messages are decrypted (RFC 8291), VAPID is checked (RFC 8292).
+"""A push service (RFC 8030), and its browsers: messages are decrypted (RFC 8291), VAPID is checked (RFC 8292).
 
 Decryption is written from the RFCs, with nothing but primitives: it shares no mistake with what encrypts.
 """
