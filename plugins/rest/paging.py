@@ -40,11 +40,15 @@ def after(text: str) -> str:
 def next_page(rows: list[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], str | None]:
     """Return the rows of a page, and the cursor of the next one if there is one.
 
-    :param rows: one more than `limit`, if there are more.
+    :param rows: one more than `limit`, if there are more. Those whose first field is the same stay together.
+    :param limit: 1 or more.
     """
-    if len(rows) <= limit or limit < 1:
+    if len(rows) <= limit:
         return rows, None
-    return rows[:limit], cursor(rows[limit - 1])
+    end = limit
+    while end < len(rows) and cursor(rows[end]) == cursor(rows[end - 1]):
+        end += 1
+    return rows[:end], cursor(rows[end - 1])
 
 
 def link(path: str, query: Mapping[str, str], following: str) -> str:

@@ -80,14 +80,18 @@ class RoomOperations:
     # Looking
 
     @operation("room list", safe=True, examples=("", "--search garden", "--occupied"))
-    async def list_rooms(self, *, search: str = "", occupied: bool = False, most: int = 100) -> list[dict[str, Any]]:
+    async def list_rooms(
+        self, *, search: str = "", occupied: bool = False, limit: int = 100, after: str = ""
+    ) -> list[dict[str, Any]]:
         """List rooms: how many are in them, and how many are something to them.
 
         :param search: only rooms with this in their address.
         :param occupied: only rooms that somebody is in.
-        :param most: how many at most.
+        :param limit: how many at most.
+        :param after: those behind this address only, in alphabetical order.
         """
-        rows = await self.db.read(lambda c: store.listing(c, self.jid, search, occupied, most))
+        behind = after.partition("@")[0]
+        rows = await self.db.read(lambda c: store.listing(c, self.jid, search, occupied, max(0, limit), behind))
         return [self._row(row) for row in rows]
 
     def _row(self, row: store.Listed) -> dict[str, Any]:

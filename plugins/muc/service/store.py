@@ -141,12 +141,13 @@ def affiliated(connection: Connection, service: Jid, who: Jid) -> list[Jid]:
     return [Jid.of(name, service.domain) for name in connection.execute(query).scalars()]
 
 
-def listing(connection: Connection, service: Jid, search: str, occupied: bool, most: int) -> list[Listed]:
+def listing(connection: Connection, service: Jid, search: str, occupied: bool, limit: int, after: str) -> list[Listed]:
     """Return rooms by their addresses.
 
     :param search: only those with this in their names.
     :param occupied: only those that somebody is in.
-    :param most: how many at most.
+    :param limit: how many at most.
+    :param after: only those whose names come behind that.
     """
     there = select(func.count()).where(SEATS.c.room == ROOMS.c.number).scalar_subquery()
     known = select(func.count()).where(MEMBERS.c.room == ROOMS.c.number).scalar_subquery()
@@ -155,7 +156,9 @@ def listing(connection: Connection, service: Jid, search: str, occupied: bool, m
         query = query.where(ROOMS.c.name.contains(search.lower(), autoescape=True))
     if occupied:
         query = query.where(ROOMS.c.number.in_(select(SEATS.c.room)))
-    rows = connection.execute(query.order_by(ROOMS.c.name).limit(most))
+    if after:
+        query = query.where(ROOMS.c.name > after)
+    rows = connection.execute(query.order_by(ROOMS.c.name).limit(limit))
     return [Listed(Jid.of(name, service.domain), RoomConfig.from_text(config), *more) for name, config, *more in rows]
 
 

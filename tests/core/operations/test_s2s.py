@@ -56,6 +56,11 @@ class ListTests(LinkTestCase):
         self.assertEqual((outgoing["direction"], outgoing["waiting"]), ("out", 2))
         self.assertEqual(outgoing["proven by"], "certificate; we by EXTERNAL")
 
+    def test_pages_keep_what_is_of_one_domain_together(self) -> None:
+        self.connector.streams = [OUTGOING, INCOMING]
+        self.assertEqual(len(self.do("s2s list", limit=1)), 2)
+        self.assertEqual(self.do("s2s list", after=THERE), [])
+
     def test_one_connection_for_both_directions_and_several_domains(self) -> None:
         more = Pair("example.com", "rooms.verona.example")
         facts = dict(vars(OUTGOING), bidi=True, takes=[PAIR, more], sends=[PAIR, more], encryption="")

@@ -52,6 +52,11 @@ class SessionTests(OperatingTestCase):
         self.assertEqual(self.sessions(account=JULIET), [])
         self.assertIn("not served", str(self.refused("session list", host="example.com")))
 
+    def test_pages(self) -> None:
+        first = self.sessions(limit=2)
+        self.assertEqual(first, ["nurse@example.net/home", "romeo@example.org/laptop"])
+        self.assertEqual(self.sessions(limit=2, after=first[-1]), ["romeo@example.org/phone"])
+
     def test_kick_one(self) -> None:
         result = self.run_operation("session kick", jid="romeo@example.org/phone", reason="too loud")
         self.assertEqual(result, "Ended 1 session of romeo@example.org/phone.")

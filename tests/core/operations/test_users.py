@@ -130,6 +130,8 @@ class ListTests(OperatingTestCase):
     def test_pages(self) -> None:
         self.assertEqual(self.listed(limit=2), [JULIET, ROMEO])
         self.assertEqual(self.listed(host="example.org", after=JULIET), [ROMEO])
+        self.assertEqual(self.listed(limit=2, after=JULIET), [ROMEO, NURSE], "nurse@ is before romeo@, on another host")
+        self.assertEqual(self.listed(after=NURSE), [])
 
     def test_more_than_a_page_of_the_database(self) -> None:
         self.patch(operations_users, "_PAGE", 1)

@@ -34,7 +34,9 @@ class Operating(OperatingTestCase):
         self.assertEqual(row["kind"], "persistent, public, open")
         self.assertEqual(self.run_("list", search="cellar"), [])
         self.assertEqual(len(self.run_("list", search="GARD", occupied=True)), 1)
-        self.assertEqual(self.run_("list", most=0), [])
+        self.assertEqual(self.run_("list", limit=0), [])
+        self.assertEqual(self.run_("list", after=GARDEN), [])
+        self.assertEqual(len(self.run_("list", after="fountain@conference.example.org", limit=1)), 1)
 
     def test_show(self) -> None:
         shown = self.run_("show", room=GARDEN)

@@ -10,6 +10,7 @@ from xmppd.api.words import duration, plural
 from xmppd.core.federation.contract import StreamFacts
 from xmppd.core.federation.policy import Policy, source_of
 from xmppd.core.federation.route import Route
+from xmppd.core.operations.pages import page
 from xmppd.wire.delay import format_datetime
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid, JidError
@@ -35,13 +36,15 @@ class LinkOperations:
         return self._server.federation
 
     @operation("s2s list", safe=True, permission=Permission.OPERATOR, examples=("", "--state failed"))
-    async def list_links(self, *, state: State | None = None) -> list[dict[str, Any]]:
+    async def list_links(self, *, state: State | None = None, limit: int = 0, after: str = "") -> list[dict[str, Any]]:
         """List the connections with other servers, and the domains that something waits for or that have failed.
 
         :param state: only those in that state. `waiting` is until the next attempt; `failed` was given up for a while.
+        :param limit: at most so many, and those of the last domain; 0 is no limit.
+        :param after: those behind this domain only, in alphabetical order.
         """
         rows = sorted(self._rows(), key=lambda row: (row["domain"], row["ours"], row["direction"]))
-        return [row for row in rows if state is None or row["state"] == state]
+        return page([row for row in rows if state is None or row["state"] == state], limit, after)
 
     @operation("s2s show", safe=True, permission=Permission.OPERATOR, examples=("example.net",))
     async def show(self, domain: str) -> dict[str, Any]:

@@ -43,17 +43,22 @@ class SessionOperations:
         self._server = server
 
     @operation("session list", safe=True, examples=("", "example.org", "--account romeo@example.org"))
-    async def list_sessions(self, host: str | None = None, *, account: Jid | None = None) -> list[dict[str, Any]]:
+    async def list_sessions(
+        self, host: str | None = None, *, account: Jid | None = None, limit: int = 0, after: str = ""
+    ) -> list[dict[str, Any]]:
         """List the sessions that are open.
 
         :param host: the domain; all if none is given.
         :param account: only those of this account.
+        :param limit: at most so many; 0 is no limit.
+        :param after: those behind this address only, in alphabetical order.
         """
         now = self._server.clock.seconds()
         sessions = [s for served in self._hosts(host) for s in served.all_sessions()]
         if account is not None:
             sessions = [s for s in sessions if s.account == account.bare]
-        return [_row(session, now) for session in sorted(sessions, key=lambda s: s.jid)]
+        found = sorted((s for s in sessions if str(s.jid) > after), key=lambda s: s.jid)
+        return [_row(session, now) for session in (found[:limit] if limit > 0 else found)]
 
     @operation("session kick", examples=("romeo@example.org", "romeo@example.org/orchard --reason 'too loud'"))
     async def kick(self, jid: Jid, *, reason: str = "ended by the operator") -> str:

@@ -114,11 +114,15 @@ class UserOperations:
         :param host: the domain; all if none is given.
         :param state: which accounts.
         :param limit: at most so many accounts; 0 is no limit.
-        :param after: those behind this address only, in alphabetical order.
+        :param after: those behind this address only, host by host in alphabetical order.
         """
         rows: list[dict[str, Any]] = []
-        for domain in self._chosen(host):
-            async for account in self._all(domain, after):
+        domains = list(self._chosen(host))
+        last = after.rpartition("@")[2]
+        if last in domains:  # the hosts before it are through, and those behind it have not begun
+            domains = domains[domains.index(last) :]
+        for domain in domains:
+            async for account in self._all(domain, after if domain == last else ""):
                 if limit and len(rows) >= limit:
                     return rows
                 row = self._row(account)
