@@ -25,11 +25,14 @@ from xmppd.api import (
     iq_set,
     stream_feature,
     tag,
+    use,
 )
 from xmppd.api.accounts import AccountExists
 from xmppd.api.limits import Window, network_of
+from xmppd.api.logins import IRegistrant
 from xmppd.plugins.register import forms
 from xmppd.plugins.register.forms import NS, Submitted
+from xmppd.wire.codes import refusal
 from xmppd.wire.sasl import PasswordError
 
 FEATURE = "http://jabber.org/features/iq-register"
@@ -85,6 +88,9 @@ class Register(Plugin):
             False, description="Ask for the old password before it is changed or the account deleted."
         )
 
+    #: Who makes the accounts of clients of another kind.
+    registrant = use(IRegistrant)
+
     async def start(self) -> None:
         """Begin to count."""
         self._set_limits()
@@ -106,7 +112,8 @@ class Register(Plugin):
     @stream_feature
     def offer(self, stream: IStream) -> bytes | None:
         """Section 7."""
-        offered = self.options.registration and stream.account is None and stream.confidential
+        strangers = self.options.registration or (self.registrant is not None and self.registrant.offers(stream))
+        offered = strangers and stream.account is None and stream.confidential
         return tag("register", xmlns=FEATURE) if offered else None
 
     @iq_get(NS, "query", to=STREAM)
@@ -115,14 +122,14 @@ class Register(Plugin):
         if stream.account is not None:
             return request.result(forms.registered(stream.account.local))
         options = self.options
-        if options.registration:
+        if options.registration or (self.registrant is not None and self.registrant.offers(stream)):
             if not stream.confidential:
-                return forms.error_reply(request, _insecure())
+                return refusal(request, _insecure())
             return request.result(forms.registration_fields(options.instructions))
         if options.redirect_url:
             instructions = f"To register, visit {options.redirect_url}"
             return request.result(forms.redirect(instructions, options.redirect_url))
-        return forms.error_reply(request, StanzaError(Condition.SERVICE_UNAVAILABLE))
+        return refusal(request, StanzaError(Condition.SERVICE_UNAVAILABLE))
 
     @iq_set(NS, "query", to=STREAM)
     async def submit_on_stream(self, request: Iq, stream: IStream) -> Iq:
@@ -144,7 +151,7 @@ class Register(Plugin):
         """Answer a user in a session with what is registered (section 3.1)."""
         asker = request.sender
         if self.host.session(asker) is None or asker.domain != self.host.jid:
-            return forms.error_reply(request, StanzaError(Condition.SERVICE_UNAVAILABLE))
+            return refusal(request, StanzaError(Condition.SERVICE_UNAVAILABLE))
         return request.result(forms.registered(asker.local))
 
     @iq_set(NS, "query", to=(HOST, OWN_ACCOUNT))
@@ -165,9 +172,9 @@ class Register(Plugin):
         try:
             await work
         except Refused as refused:
-            return forms.error_reply(request, refused.error, refused.query)
+            return refusal(request, refused.error, refused.query)
         except StanzaError as error:
-            return forms.error_reply(request, error)
+            return refusal(request, error)
         return request.result()
 
     async def _from_elsewhere(self, request: Iq) -> None:
@@ -182,10 +189,15 @@ class Register(Plugin):
         submitted = forms.read(request.request)
         if submitted.kind == "remove" or submitted.form == forms.CHANGE:
             raise StanzaError(Condition.UNEXPECTED_REQUEST, text="log in first")
-        if not self.options.registration:
+        registrant = self.registrant
+        theirs = registrant is not None and submitted.form is None and registrant.takes(submitted.values)
+        if not self.options.registration and not theirs:
             raise StanzaError(Condition.NOT_ALLOWED, text="accounts can't be made this way here")
         if not stream.confidential:
             raise _insecure()
+        if registrant is not None and theirs:
+            await registrant.register(stream, submitted.values)
+            return
         self._throttle(stream)
         account = self._new_address(submitted)
         password = self._new_password(submitted)

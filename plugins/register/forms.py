@@ -9,34 +9,19 @@ from typing import Literal
 from tx_xmpp.data_form import Error as FormError
 from tx_xmpp.data_form import Field, Form
 
-from xmppd.api import Condition, Element, Iq, StanzaError, tag
+from xmppd.api import Condition, Element, StanzaError, tag
 from xmppd.wire import ns
 from xmppd.wire.xml import serialise
 
 __all__ = [
-    "CANCEL", "CHANGE", "NS", "Submitted", "cancel_form", "change_form", "error_reply", "read", "redirect",
-    "registered", "registration_fields",
+    "CANCEL", "CHANGE", "NS", "Submitted", "cancel_form", "change_form", "read", "redirect", "registered",
+    "registration_fields",
 ]  # fmt: skip
 
 NS = "jabber:iq:register"
 CANCEL = f"{NS}:cancel"
 CHANGE = f"{NS}:changepassword"
 _OOB = "jabber:x:oob"
-
-# XEP-0086 section 3; XEP-0077 section 8 still wants them.
-_CODES: Mapping[Condition, int] = {
-    Condition.BAD_REQUEST: 400,
-    Condition.CONFLICT: 409,
-    Condition.FORBIDDEN: 403,
-    Condition.INTERNAL_SERVER_ERROR: 500,
-    Condition.NOT_ACCEPTABLE: 406,
-    Condition.NOT_ALLOWED: 405,
-    Condition.NOT_AUTHORIZED: 401,
-    Condition.REGISTRATION_REQUIRED: 407,
-    Condition.RESOURCE_CONSTRAINT: 500,
-    Condition.SERVICE_UNAVAILABLE: 503,
-    Condition.UNEXPECTED_REQUEST: 400,
-}
 
 
 @dataclass(frozen=True)
@@ -143,15 +128,3 @@ def change_form() -> bytes:
 
 def _form(form_type: str, title: str, instructions: str, *fields: Field) -> bytes:
     return serialise(Form("form", title, [instructions], form_type, list(fields)).toElement())
-
-
-def error_reply(request: Iq, error: StanzaError, query: bytes = b"") -> Iq:
-    """Return an error reply without what was sent, which may hold a password (section 3.3), with the old code.
-
-    :param query: a form to fill in instead.
-    """
-    content = tag(error.condition.value, xmlns=ns.STANZA_ERRORS)
-    if error.text:
-        content += tag("text", error.text, xmlns=ns.STANZA_ERRORS)
-    payload = query + tag("error", content, code=_CODES.get(error.condition), type=error.type.value)
-    return Iq(request.from_, request.to, request.id, "error", None, payload)

@@ -11,6 +11,7 @@ from xmppd.api.events.sessions import (
     SessionEnded,
     SessionHibernates,
     SessionResumed,
+    StreamUnreadable,
 )
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
 from xmppd.api.hooks import (
@@ -49,7 +50,7 @@ __all__ = [
     "Pass", "Payload", "Permission", "Phase", "Plugin", "Presence", "Replace", "Result", "RosterChanged",
     "RosterItem", "Scope", "ServerReachable", "ServerUnreachable", "SessionBound", "SessionEnded",
     "SessionHibernates", "SessionResumed", "Stanza", "StanzaError", "StanzaEvent", "StorageUnavailable",
-    "StreamCondition", "StreamError", "Subscription", "SubscriptionApproved", "ToAccount", "ToDevice", "ToHost",
-    "Undeliverable", "Verdict", "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "need", "nonza",
-    "observe", "operation", "settled", "stream_feature", "tag", "use",
+    "StreamCondition", "StreamError", "StreamUnreadable", "Subscription", "SubscriptionApproved", "ToAccount",
+    "ToDevice", "ToHost", "Undeliverable", "Verdict", "bind_feature", "bound_element", "filter", "iq_get", "iq_set",
+    "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
 ]  # fmt: skip

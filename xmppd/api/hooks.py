@@ -142,6 +142,7 @@ def iq_get(namespace: str, name: str, to: Scope | tuple[Scope, ...] = Scope.HOST
 
     The method takes the :class:`~xmppd.wire.stanza.Iq` and returns the reply (``request.result(...)``), or raises
     :class:`~xmppd.wire.errors.StanzaError`; it may be ``async``. With :attr:`Scope.STREAM` it takes the stream as well.
+    None instead of a reply means that none is sent: there are protocols older than RFC 6120 whose clients expect none.
 
     :param to: whom the request is addressed to; several scopes may be given.
     """

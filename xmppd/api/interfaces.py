@@ -86,6 +86,41 @@ class IStream(Protocol):
     def close(self, error: StreamError | None = None) -> None:
         """Close the stream, telling why if there is a reason."""
 
+    @property
+    def closing(self) -> bool:
+        """Is our side closed, or the connection gone?"""
+
+    # For plugins that let clients log in in another way than SASL
+
+    @property
+    def sasl_failed(self) -> bool:
+        """Has an attempt to log in with SASL failed on it?"""
+
+    def allow(self, seconds: float) -> None:
+        """Give the client so many seconds from now on to have a session, instead of what the settings say."""
+
+    async def prove(self, account: Jid, check: Callable[[], Awaitable[bool]], how: str) -> None:
+        """Find out whether a client is an account's owner; the limits and locks of log-ins hold.
+
+        :param check: is the password right, or whatever the client has shown? Not called if nobody may try now.
+        :param how: what the client does, for the log.
+        :raises LoginRefused: it isn't let in; if it was wrong, after the delay that the settings ask for.
+        :raises StreamError: it has failed too often on this stream (RFC 6120 6.4.5).
+        :raises StorageUnavailable: the account can't be looked up.
+        """
+
+    async def enter(self, account: Jid, resource: str, welcome: Callable[[Jid], Iq], abrupt: bool = False) -> None:
+        """Let a client in that has proven to be an account's owner, and bind a resource for it.
+
+        :param resource: as it was prepared (RFC 7622 3.4).
+        :param welcome: returns the answer, given the session's address; it is sent before anything else.
+        :param abrupt: leave our closing tag out when the stream ends, unless the client has sent its own: some take it
+            for an end they have asked for, and don't come back.
+        :raises LoginRefused: there can't be such a session now.
+        :raises StreamError: the account was locked or deleted meanwhile, or somebody has logged in on the stream.
+        :raises StorageUnavailable: the account can't be looked up.
+        """
+
 
 class ISession(Protocol):
     """A bound resource of one of our users. Hashable; plugins may keep state for it in a WeakKeyDictionary."""

@@ -51,6 +51,11 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "In-Band Registration",
         "Username and password are all that is asked for. There is no key element (obsolete).",
     ),
+    78: (
+        "Non-SASL Authentication",
+        "For clients that can't do better; off by default. No digest, which needs readable passwords, unless an option"
+        " says so. The settings say whether a new session takes the place of one with the same resource.",
+    ),
     82: ("XMPP Date and Time Profiles", "Dates without a time, and times without a date: nothing here uses them."),
     92: ("Software Version", "The operating system is told only if an option says so."),
     100: (

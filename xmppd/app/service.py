@@ -139,6 +139,7 @@ class XmppdService(MultiService):
         kinds: list[tuple[str, Sequence[str], Any]] = [
             ("clients", settings.listen.c2s, ClientFactory(listener)),
             ("clients, direct TLS", settings.listen.c2s_tls, ClientFactory(listener, direct_tls=True)),
+            ("old clients", settings.listen.c2s_legacy_tls, ClientFactory(listener, legacy=True)),
             ("components", settings.listen.component, ComponentFactory(components)),
             ("components, direct TLS", settings.listen.component_tls, ComponentFactory(components, direct_tls=True)),
         ]

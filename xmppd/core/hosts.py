@@ -286,12 +286,12 @@ class Host(Described, Storing, Acting, Machine):
             return self._router.bounce(iq, error_for(error, handler, iq))
         if isinstance(reply, Iq) and reply.to is not None:
             return self.reply(reply)
-        return self._answer_later(handler, iq, reply)
+        return None if reply is None else self._answer_later(handler, iq, reply)
 
-    async def _answer_later(self, handler: Handler, iq: Iq, coming: Awaitable[Iq]) -> None:
+    async def _answer_later(self, handler: Handler, iq: Iq, coming: Awaitable[Iq | None]) -> None:
         try:
             reply = await coming
-            pending = self.reply(reply)
+            pending = None if reply is None else self.reply(reply)
         except Exception as error:
             pending = self._router.bounce(iq, error_for(error, handler, iq))
         if pending is not None:

@@ -6,12 +6,13 @@ import ipaddress
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xmppd.core.options import SettingsError, table_name, validate_options
-from xmppd.core.settings import Component, Host, Settings
+from xmppd.core.settings import Component, Host, Section, Settings
 from xmppd.wire.jid import Jid, JidError
 
+S = TypeVar("S", bound=Section)
 _SQLITE = "sqlite:///"
 _DELEGATION = "urn:xmpp:delegation:2"
 
@@ -135,6 +136,8 @@ def _contradictions(settings: Settings, where: str) -> Iterable[str]:
             yield f'{place}: "key" is there, but not "certificate"'
     if settings.tls.key and not settings.tls.certificate:
         yield f'{where}: [tls]: "key" is there, but not "certificate"'
+    if settings.legacy_tls.key and not settings.legacy_tls.certificate:
+        yield f'{where}: [legacy_tls]: "key" is there, but not "certificate"'
     yield from _bad_networks(settings.limits.exempt_networks, f"{where}: [limits]: exempt_networks")
     yield from _bad_networks(settings.http.operator_networks, f"{where}: [http]: operator_networks")
 
@@ -178,6 +181,9 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
     def beside(path: Path | None) -> Path | None:
         return folder / path.expanduser() if path else None
 
+    def absolute(section: S, *names: str) -> S:
+        return section.model_copy(update={name: beside(getattr(section, name)) for name in names})
+
     server = settings.server
     data_dir = folder / server.data_dir.expanduser()
     server = server.model_copy(
@@ -187,29 +193,24 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
             "plugin_paths": tuple(folder / path.expanduser() for path in server.plugin_paths),
         }
     )
-    tls = settings.tls
-    tls = tls.model_copy(
-        update={
-            "certificate_dir": data_dir / tls.certificate_dir.expanduser(),
-            **{name: beside(getattr(tls, name)) for name in ("certificate", "key", "client_ca")},
-        }
-    )
+    tls = absolute(settings.tls, "certificate", "key", "client_ca")
     hosts = {
-        domain: host.model_copy(
-            update={
-                "admins": tuple(Jid.parse(admin) for admin in host.admins),
-                "certificate": beside(host.certificate),
-                "key": beside(host.key),
-            }
+        domain: absolute(host, "certificate", "key").model_copy(
+            update={"admins": tuple(Jid.parse(admin) for admin in host.admins)}
         )
         for domain, host in settings.hosts.items()
     }
-    s2s = settings.s2s.model_copy(update={"ca": beside(settings.s2s.ca)})
     log = settings.http.access_log
-    http = settings.http.model_copy(update={"access_log": data_dir / log.expanduser() if log else None})
-    database = settings.database.model_copy(update={"url": database_url(settings.database.url, data_dir)})
     return settings.model_copy(
-        update={"server": server, "tls": tls, "hosts": hosts, "s2s": s2s, "http": http, "database": database}
+        update={
+            "server": server,
+            "tls": tls.model_copy(update={"certificate_dir": data_dir / tls.certificate_dir.expanduser()}),
+            "legacy_tls": absolute(settings.legacy_tls, "certificate", "key"),
+            "hosts": hosts,
+            "s2s": absolute(settings.s2s, "ca"),
+            "http": settings.http.model_copy(update={"access_log": data_dir / log.expanduser() if log else None}),
+            "database": settings.database.model_copy(update={"url": database_url(settings.database.url, data_dir)}),
+        }
     )
 
 

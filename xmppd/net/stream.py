@@ -97,6 +97,10 @@ class XmlStream(Outgoing):
         """The other end has closed its stream (RFC 6120 4.4). Unless overridden, ours is closed as well."""
         self.close()
 
+    def unreadable(self, error: StreamError) -> None:
+        """The other end has sent what can't be read any further. Unless overridden, our side is closed saying so."""
+        self.close(error)
+
     def peer_failed(self, error: StreamError) -> None:
         """The other end has closed its stream with an error: nothing to add (RFC 6120 4.9.1.1)."""
         self.close()
@@ -149,7 +153,7 @@ class XmlStream(Outgoing):
         if self._closing:
             return
         if isinstance(frame, StreamError):
-            self.close(frame)
+            self.unreadable(frame)
         elif isinstance(frame, Nonza) and (frame.namespace, frame.name) == (ns.STREAM, "error"):
             self.peer_failed(StreamError.from_children(frame.elements))
         elif isinstance(frame, StreamEnd):

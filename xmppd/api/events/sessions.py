@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xmppd.wire.errors import StreamError
 from xmppd.wire.stanza import Presence
 
 if TYPE_CHECKING:
     from xmppd.api.interfaces import ISession
 
-__all__ = ["AvailabilityChanged", "SessionBound", "SessionEnded", "SessionHibernates", "SessionResumed"]
+__all__ = [
+    "AvailabilityChanged",
+    "SessionBound",
+    "SessionEnded",
+    "SessionHibernates",
+    "SessionResumed",
+    "StreamUnreadable",
+]
 
 
 @dataclass(slots=True)
@@ -60,3 +68,14 @@ class AvailabilityChanged:
     session: ISession
     presence: Presence
     previous: Presence | None
+
+
+@dataclass(slots=True)
+class StreamUnreadable:
+    """A client has sent, in a session, what is no XML, or more of it than is allowed; its stream ends.
+
+    :ivar error: what it is told, such as ``not-well-formed`` (RFC 6120 4.9.3).
+    """
+
+    session: ISession
+    error: StreamError

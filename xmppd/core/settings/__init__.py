@@ -15,13 +15,14 @@ from pydantic import Field
 from xmppd.core.settings.bosh import Bosh
 from xmppd.core.settings.components import Component, Delegation, Privileges, Uplink
 from xmppd.core.settings.http import Http, Listen
+from xmppd.core.settings.legacy import LegacyTls
 from xmppd.core.settings.network import Domain, S2s
 from xmppd.core.settings.section import LOOPBACK, Section
 
 __all__ = [
     "LOOPBACK", "MECHANISMS", "Accounts", "Bosh", "Component", "Database", "Delegation", "Domain", "Host", "Http",
-    "Limits", "Listen", "Mechanism", "Privileges", "S2s", "Section", "Server", "Settings", "StreamManagement", "Tls",
-    "Uplink", "is_fixed", "needs_restart",
+    "LegacyTls", "Limits", "Listen", "Mechanism", "Privileges", "S2s", "Section", "Server", "Settings",
+    "StreamManagement", "Tls", "Uplink", "is_fixed", "needs_restart",
 ]  # fmt: skip
 Mechanism = Literal[
     "SCRAM-SHA-512-PLUS",
@@ -241,6 +242,7 @@ class Settings(Section):
     bosh: Bosh = Bosh()
     database: Database = Database()
     tls: Tls = Tls()
+    legacy_tls: LegacyTls = LegacyTls()
     limits: Limits = Limits()
     s2s: S2s = S2s()
     stream_management: StreamManagement = StreamManagement()

@@ -27,6 +27,8 @@ class Listen(Section):
     """Clients, with STARTTLS (RFC 6120)."""
     c2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Clients, with TLS from the first octet (XEP-0368). The endpoint stays plain TCP: the server adds TLS."""
+    c2s_legacy_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Clients too old for `c2s`, with STARTTLS down to TLS 1.0; see `[legacy_tls]`."""
     s2s: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Other servers, with STARTTLS (RFC 6120)."""
     s2s_tls: Annotated[tuple[str, ...], Field(strict=False)] = ()

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from zope.interface import implementer
 
 from xmppd.core.settings import LOOPBACK
+from xmppd.net.c2s.legacy import LegacyStream
 from xmppd.net.c2s.stream import ClientStream
 from xmppd.net.peers import Networks, PeerCounter
 from xmppd.net.streams import Streams, wire_limits
@@ -122,17 +123,19 @@ class ClientFactory:
     """Makes a stream for each connection to one port.
 
     :param direct_tls: TLS begins with the first octet (XEP-0368).
+    :param legacy: it is for old clients.
     """
 
     noisy = False
 
-    def __init__(self, listener: ClientListener, direct_tls: bool = False) -> None:
+    def __init__(self, listener: ClientListener, direct_tls: bool = False, legacy: bool = False) -> None:
         self._listener = listener
         self._direct_tls = direct_tls
+        self._kind = LegacyStream if legacy else ClientStream
 
     def buildProtocol(self, address: IAddress) -> Any:
         """See IProtocolFactory."""
-        stream = ClientStream(self._listener)
+        stream = self._kind(self._listener)
         tls = self._listener.tls
         return tls.wrap(stream) if self._direct_tls and tls is not None else stream
 

@@ -33,12 +33,13 @@ class Login:
 
     :param claimed: the bare address that the client's stream header says it is from, if it does.
     :ivar guest: was it let in without an account (XEP-0175)?
+    :ivar refused: has an attempt failed?
     """
 
     def __init__(self, of: ClientStream, claimed: Jid | None = None) -> None:
         self._stream = of
         self._claimed = claimed
-        self.guest = False
+        self.guest = self.refused = False
         self._tried: Jid | None = None  # whose password the attempt under way is about
         self._listener = of.listener
         host, settings = of.host, of.listener.server.settings
@@ -123,9 +124,16 @@ class Login:
         await self._refuse(failure, sasl.PROFILES[nonza.namespace])
         return failure
 
+    async def failed_otherwise(self, account: Jid) -> bool:
+        """Note that an attempt in another way than SASL's has failed; say whether that is too many."""
+        self._exchange.fail(SaslCondition.NOT_AUTHORIZED)
+        await self._failed(Failure(SaslCondition.NOT_AUTHORIZED, account=account))
+        return self._exchange.exhausted
+
     async def _refuse(self, failure: Failure, profile: Profile) -> None:
         await self._failed(failure)
         self._stream.write(profile.failure(failure))
+        self.refused = True
         if self._exchange.exhausted:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts to log in")
 

@@ -53,7 +53,7 @@ class Negotiation:
         self._stream = of
         self._listener = of.listener
         self._waiting: deque[Frame] | None = None
-        self._login: Login | None = None
+        self.login: Login | None = None
         self._claimed: Jid | None = None  # whom the header says it is from
         self._inline = Inline(UserAgent())  # what has come with <authenticate/>
         self._strict = False  # an attempt with SASL2 is under way
@@ -65,6 +65,11 @@ class Negotiation:
         """The stream has closed, or has got its session."""
         if self._timeout.active():
             self._timeout.cancel()
+
+    def allow(self, seconds: float) -> None:
+        """Give the client so many seconds from now on."""
+        self.stop()
+        self._timeout = self._listener.clock.callLater(seconds, self._too_slow)
 
     def _too_slow(self) -> None:
         self._stream.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "logging in took too long"))
@@ -122,7 +127,7 @@ class Negotiation:
     def _open(self, opened: StreamHeader) -> None:
         """RFC 6120 4.7: answer the client's header with ours, then features or the error."""
         of = self._stream
-        host = self._listener.server.host_for(opened.to)
+        host = of.host_named(opened.to)
         if of.account is None:
             of.host = host
         of.id, of.lang = secrets.token_urlsafe(12), opened.lang
@@ -149,12 +154,12 @@ class Negotiation:
         elif of.account is not None:
             offered += [tag("bind", xmlns=ns.BIND), management.FEATURE]
         else:
-            needs_tls = self._needs_tls()
             if of.can_start_tls:
-                offered.append(tag("starttls", tag("required") if needs_tls else None, xmlns=ns.TLS))
-            if not needs_tls:
-                self._login = Login(of, self._claimed)
-                offered += self._login.features(self._inline_features())
+                required = tag("required") if of.needs_tls and of.says_required else None
+                offered.append(tag("starttls", required, xmlns=ns.TLS))
+            if not of.needs_tls:
+                self.login = Login(of, self._claimed)
+                offered += self.login.features(self._inline_features())
         if of.account is not None:
             listener = self._listener
             offered.append(stream_limits.feature(listener.limits_after.stanza, listener.limits.idle_ping_seconds))
@@ -174,10 +179,6 @@ class Negotiation:
         found = {key.partition(SEPARATOR)[0]: None for key in self._stream.host.tables.bind_features}
         return [management.FEATURE, bind_feature([*sorted(found), management.NS])]
 
-    def _needs_tls(self) -> bool:
-        """Must this stream be encrypted before anything else? (RFC 6120 5.3.1)"""
-        return not self._stream.secured and self._listener.needs_tls(self._stream.peer)
-
     # Nonzas
 
     def _nonza(self, nonza: Nonza) -> Awaitable[None] | None:
@@ -188,10 +189,10 @@ class Negotiation:
         if nonza.namespace in sasl.PROFILES:
             if of.account is not None:
                 raise StreamError(StreamCondition.NOT_AUTHORIZED, "you are logged in already")
-            if self._needs_tls() or (nonza.namespace == ns.SASL2 and not of.confidential):
+            if of.needs_tls or (nonza.namespace == ns.SASL2 and not of.confidential):
                 of.write(sasl.PROFILES[nonza.namespace].failure(_ENCRYPTION_REQUIRED))
                 return None
-            login = self._login = self._login or Login(of, self._claimed)
+            login = self.login = self.login or Login(of, self._claimed)
             return self._authenticate(login, nonza)
         if nonza.namespace == management.NS and nonza.name in ("enable", "resume"):
             return self._management(nonza)
@@ -231,13 +232,13 @@ class Negotiation:
         if of.negotiation is not self:  # the client left meanwhile
             sessions.lose(session)
             return
-        self._arrived(session)
+        self.arrived(session)
         if success is None:
             sessions.welcome(session)
         else:
             sessions.welcome(session, lambda resumed: sasl.success2(success, session.jid, [resumed]))
 
-    def _arrived(self, session: Session) -> None:
+    def arrived(self, session: Session) -> None:
         """The stream has got its session."""
         self.stop()
         self._stream.negotiation = None
@@ -257,7 +258,7 @@ class Negotiation:
         assert of.host is not None
         of.write(tag("proceed", xmlns=ns.TLS))
         self._restart()
-        tls.start(of, of.host.jid.domain)
+        of.begin_tls(tls, of.host)
 
     def _restart(self) -> None:
         """A new stream begins on the same connection (RFC 6120 4.3.3)."""
@@ -274,7 +275,7 @@ class Negotiation:
             return
         of.account = outcome.identity.account
         of.resumable = not login.guest
-        self._login = None
+        self.login = None
         if self._strict:
             await self._enter(outcome)
             self._strict = False
@@ -311,7 +312,7 @@ class Negotiation:
         if bound is None:
             of.write_all((sasl.success2(success, of.account, results), stream.features(self._features())))
             return
-        self._arrived(bound.session)
+        self.arrived(bound.session)
         told = sasl.success2(success, bound.session.jid, [*results, bound.answer])
         bound.gate.open(bound.session, (told, stream.features(self._features())))
 
@@ -346,7 +347,7 @@ class Negotiation:
             if of.account is not None and key == _BIND:
                 return self._bind(stanza)
             handler = of.host.tables.iq[Scope.STREAM].get(key)
-            if handler is not None and (of.account is not None or not self._needs_tls()):
+            if handler is not None and (of.account is not None or not of.needs_tls):
                 return self._answer(handler, stanza)
         # RFC 6120 7.1: nothing else before authentication and binding.
         raise StreamError(StreamCondition.NOT_AUTHORIZED, "log in and bind a resource first")
@@ -355,11 +356,14 @@ class Negotiation:
         of = self._stream
         try:
             reply = handler(iq, of)
-            if not isinstance(reply, Iq):
+            if reply is not None and not isinstance(reply, Iq):
                 reply = await reply
+        except StreamError:
+            raise
         except Exception as error:
             reply = iq.error(error_for(error, handler, iq))
-        of.write(reply.to_bytes())
+        if reply is not None:
+            of.write(reply.to_bytes())
 
     async def _bind(self, iq: Iq) -> None:
         """RFC 6120 7.6 and 7.7."""
@@ -381,7 +385,7 @@ class Negotiation:
             of.write(iq.error(StanzaError(condition, type=type_, text=str(refused))).to_bytes())
         else:
             if of.negotiation is self:
-                self._arrived(session)
+                self.arrived(session)
             else:  # the client left meanwhile
                 await self._listener.server.unbind(session)
 

@@ -7,12 +7,15 @@ to the :class:`~xmppd.core.sessions.Session`, which is the hot path of the serve
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from twisted.logger import Logger
 
+from xmppd.api.events.sessions import StreamUnreadable
 from xmppd.api.limits import TokenBucket
-from xmppd.net.c2s import management
+from xmppd.api.waiting import settled
+from xmppd.net.c2s import entering, management
 from xmppd.net.c2s.negotiation import Negotiation
 from xmppd.net.stream import FAREWELL, XmlStream
 from xmppd.wire import ns, stream
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from xmppd.core.hosts import Host
     from xmppd.core.sessions import Session
     from xmppd.net.c2s.listener import ClientListener
+    from xmppd.net.tls.transport import ServerTls
 
 __all__ = ["ClientStream"]
 
@@ -40,7 +44,8 @@ class ClientStream(XmlStream):
     """One client's connection. Implements :class:`xmppd.api.IStream`."""
 
     __slots__ = (
-        "_bucket", "_counted", "account", "host", "id", "lang", "listener", "negotiation", "resumable", "session",
+        "_bucket", "_counted", "abrupt", "account", "host", "id", "lang", "listener", "negotiation", "resumable",
+        "session",
     )  # fmt: skip
 
     def __init__(self, listener: ClientListener) -> None:
@@ -52,6 +57,7 @@ class ClientStream(XmlStream):
         self.host: Host | None = None
         self.session: Session | None = None
         self.negotiation: Negotiation | None = None
+        self.abrupt = False  # our closing tag is left out, unless the client has sent its own
         self.resumable = True  # whoever logged in can do so again
         self._bucket: TokenBucket | None = None
         self._counted = False
@@ -63,6 +69,22 @@ class ClientStream(XmlStream):
     def secured(self) -> bool:
         """Is the connection encrypted?"""
         return self.tls is not None
+
+    #: Is a client told that it has to start TLS, if it has?
+    says_required: ClassVar[bool] = True
+
+    @property
+    def needs_tls(self) -> bool:
+        """Must the stream be encrypted before anything else? (RFC 6120 5.3.1)"""
+        return not self.secured and self.listener.needs_tls(self.peer)
+
+    def host_named(self, domain: str | None) -> Host | None:
+        """Return the host that a header is to; the first one if it names none."""
+        return self.listener.server.host_for(domain)
+
+    def begin_tls(self, tls: ServerTls, host: Host) -> None:
+        """Begin encryption: the client expects it now."""
+        tls.start(self, host.jid.domain)
 
     @property
     def can_start_tls(self) -> bool:
@@ -119,6 +141,27 @@ class ClientStream(XmlStream):
     def release_session(self) -> None:
         """The session goes on over another connection."""
         self.session = None
+
+    # Logging in by a plugin
+
+    @property
+    def sasl_failed(self) -> bool:
+        """See IStream."""
+        return self.negotiation is not None and self.negotiation.login is not None and self.negotiation.login.refused
+
+    def allow(self, seconds: float) -> None:
+        """See IStream."""
+        if self.negotiation is not None:
+            self.negotiation.allow(seconds)
+
+    async def prove(self, account: Jid, check: Callable[[], Awaitable[bool]], how: str) -> None:
+        """See IStream."""
+        await entering.prove(self, account, check, how)
+
+    async def enter(self, account: Jid, resource: str, welcome: Callable[[Jid], Iq], abrupt: bool = False) -> None:
+        """See IStream."""
+        self.abrupt = self.abrupt or abrupt
+        await entering.enter(self, account, resource, welcome)
 
     # In
 
@@ -256,6 +299,19 @@ class ClientStream(XmlStream):
     def header_for(self, stream_id: str, from_: str, to: str | None, lang: str | None) -> bytes:
         """Return our header, which answers the client's; see :func:`xmppd.wire.stream.header`."""
         return stream.header(stream_id, from_, to, lang)
+
+    def unreadable(self, error: StreamError) -> None:
+        """See XmlStream. Plugins are told of who has sent it."""
+        session = self.session
+        if session is not None and session.host.observed(StreamUnreadable):
+            work = settled(session.host.notify(StreamUnreadable(session, error)))
+            session.host.spawn(work, f"telling that {session.jid} has sent what can't be read")
+        self.close(error)
+
+    def last_words(self, error: StreamError | None) -> list[bytes]:
+        """See XmlStream. Old clients take the closing tag for a wish of theirs, and don't connect again."""
+        words = super().last_words(error)
+        return words[:-1] if self.abrupt and not self._done else words
 
     def lost_by(self, error: StreamError | None) -> bool:
         """See XmlStream."""

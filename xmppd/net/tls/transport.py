@@ -22,6 +22,7 @@ from xmppd.net.eager import in_bulk
 from xmppd.net.tls.certificates import CertificateError, Credentials, ensure, read, services
 from xmppd.net.tls.context import ALPN_CLIENT, ALPN_HTTP, Contexts, HostContext
 from xmppd.net.tls.info import TlsInfo
+from xmppd.net.tls.legacy import legacy_contexts
 from xmppd.net.tls.records import BEGINNING, count
 
 #: Octets given to OpenSSL at a time. Its memory buffers grow to the most they ever held, and stay so; what is written
@@ -331,9 +332,10 @@ class ServerTls:
         now = now or datetime.now(UTC)
         credentials, notices = load_credentials(settings, now)
         starttls = Contexts(settings.tls, credentials)
+        legacy = legacy_contexts(settings, credentials) if settings.listen.c2s_legacy_tls else starttls
         self._https = Contexts(settings.tls, credentials, alpn=ALPN_HTTP)
         self._direct = Contexts(settings.tls, credentials, alpn=ALPN_CLIENT)
-        self._starttls = starttls
+        self._starttls, self._legacy = starttls, legacy
         self.credentials = credentials
         self.notices = notices
         self.ends = {host: found.leaf.not_valid_after_utc.timestamp() for host, found in credentials.items()}
@@ -342,6 +344,10 @@ class ServerTls:
     def start(self, protocol: Securable, host: str | None) -> None:
         """Begin TLS on the connection of `protocol`, whose stream is to `host`."""
         TlsTransport(protocol, self._starttls.get(host)).take_over(protocol.transport)
+
+    def start_legacy(self, protocol: Securable, host: str | None) -> None:
+        """The same on a port for old clients."""
+        TlsTransport(protocol, self._legacy.get(host)).take_over(protocol.transport)
 
     def wrap(self, protocol: Securable) -> TlsTransport:
         """Return what a factory builds in place of `protocol` for a port of direct TLS."""
