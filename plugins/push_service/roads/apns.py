@@ -122,12 +122,12 @@ class ApnsRoad:
             return verdict("too large", f"the payload has {len(body)} octets, {most} fit")
         try:
             answer = await self._post(parcel, token, body)
-            if _reason(answer) == "ExpiredProviderToken":
-                self._token.forget()
+            now = self._clock.seconds()
+            if _reason(answer) == "ExpiredProviderToken" and self._token.renew(now, _AGAIN):
                 answer = await self._post(parcel, token, body)
         except NoConnection as error:
             return unreachable(error)
-        return verdict_of(answer.status, answer.headers, answer.body, self._clock.seconds())
+        return verdict_of(answer.status, answer.headers, answer.body, now)
 
     async def _post(self, parcel: Parcel, token: str, body: bytes) -> Response:
         now = self._clock.seconds()

@@ -36,9 +36,12 @@ class Kept:
             self._token, self._made_at = self.make(now), now
         return self._token
 
-    def forget(self) -> None:
-        """It was refused: the next one is new."""
+    def renew(self, now: float, after: float) -> bool:
+        """It was refused: have the next one be new, unless this one is younger than `after` seconds. Is it?"""
+        if now - self._made_at < after:
+            return False
         self._token = ""
+        return True
 
 
 def load_ec(pem: str, what: str) -> ECKey:

@@ -1,0 +1,1 @@
+"""Tests of the roads to vendors of push."""
