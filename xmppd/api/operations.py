@@ -216,6 +216,14 @@ class IOperations(Protocol):
         :raises OperationError: it is unknown, not allowed (condition forbidden), or can't be done.
         """
 
+    def note(self, what: str, arguments: Mapping[str, Any], actor: str, outcome: str = "done") -> None:
+        """Leave in the audit trail, and the log, what is no operation but belongs there, such as a log-in.
+
+        :param what: in words, as operations have them: ``console login``.
+        :param arguments: nothing that is secret.
+        :param outcome: ``done``, ``failed: ...`` or ``refused: ...``.
+        """
+
 
 @dataclass(frozen=True)
 class _Mark:

@@ -205,6 +205,10 @@ class HostOperations:
                 raise
         return await runner.run(operation, arguments, label, progress, self._domain)
 
+    def note(self, what: str, arguments: Mapping[str, Any], actor: str, outcome: str = "done") -> None:
+        """See IOperations.note."""
+        self._registry.runner.note_other(what, arguments, actor, outcome, self._domain)
+
     def _for_operator(self, entry: Entry, arguments: Mapping[str, Any], host: str | None) -> Operation:
         if host is None and entry.on(self._domain) and host_named(entry.sample, arguments) is None:
             host = self._domain

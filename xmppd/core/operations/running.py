@@ -86,9 +86,27 @@ class Runner:
             shown="".join(f" {name}={value}" for name, value in shown.items()),
             outcome=outcome,
         )
-        if self._trail is not None and not reading:
-            domain = _host_of(operation, arguments) or host or ""
-            self._trail(Run(_on_one_line(actor), operation.name, domain, shown, _on_one_line(outcome)))
+        if not reading:
+            self._keep(Run(_on_one_line(actor), operation.name, _host_of(operation, arguments) or host or "", shown,
+                           _on_one_line(outcome)))  # fmt: skip
+
+    def note_other(self, what: str, arguments: Mapping[str, Any], actor: str, outcome: str, host: str) -> None:
+        """Leave the line and the row of something that is no operation, such as a log-in."""
+        shown = {name: _on_one_line(value) for name, value in arguments.items()}
+        run = Run(_on_one_line(actor), what, host, shown, _on_one_line(outcome))
+        _audit.info(
+            "{actor}: {what}{shown}: {outcome}",
+            actor=run.actor,
+            what=what,
+            arguments=shown,
+            shown="".join(f" {name}={value}" for name, value in shown.items()),
+            outcome=run.outcome,
+        )
+        self._keep(run)
+
+    def _keep(self, run: Run) -> None:
+        if self._trail is not None:
+            self._trail(run)
 
 
 def _host_of(operation: Operation, arguments: Mapping[str, Any]) -> str | None:
