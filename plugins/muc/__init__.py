@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -25,7 +25,7 @@ from xmppd.api import (
 from xmppd.api.disco import DiscoComponent
 from xmppd.api.figures import Figure
 from xmppd.api.limits import Window
-from xmppd.api.muc import Entering, Speaking
+from xmppd.api.muc import Entering, IRooms, Speaking
 from xmppd.api.pace import Pace
 from xmppd.plugins.muc.options import MucOptions
 from xmppd.plugins.muc.room import entering, leaving, moving, owner, speaking, versions
@@ -65,6 +65,7 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         (463, "0.2.0"), (486, "0.1.0"), (488, "0.1.0"), (500, "0.1.1"), (502, "0.1.0"),
     )  # fmt: skip
     features = SERVICE_FEATURES
+    provides = (IRooms,)
     tables = (*tables.TABLES, *archive.TABLES)
 
     class Options(MucOptions):
@@ -160,6 +161,14 @@ class Muc(ArchiveOperations, Discovery, ChannelSearch, DiscoComponent):
         yield Figure("deliveries", "Devices that these were sent to.", self.delivering.heard, grows=True)
 
     # Rooms
+
+    async def people_of(self, room: Jid) -> Collection[Jid] | None:
+        """See IRooms."""
+        found = await self.room(room) if room.domain == self.jid else None
+        if found is None:
+            return None
+        members = {who for who, one in found.members.items() if one.affiliation.rank >= Affiliation.MEMBER.rank}
+        return members | {occupant.who for occupant in found.occupants.values()}
 
     async def room(self, jid: Jid) -> Room | None:
         """Return the room with an address, as it is now; None if there is none. Fails with StorageUnavailable."""

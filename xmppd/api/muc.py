@@ -10,7 +10,9 @@ Observers of :class:`Entering` and :class:`Speaking` are plain functions, and ma
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 from xmppd.api.disco import DiscoInfo, DiscoItems
 from xmppd.wire.errors import StanzaError
@@ -19,6 +21,7 @@ from xmppd.wire.stanza import Message, Presence
 
 __all__ = [
     "Entering",
+    "IRooms",
     "MemberMissed",
     "OccupantEntered",
     "OccupantLeft",
@@ -29,6 +32,16 @@ __all__ = [
     "RoomMessage",
     "Speaking",
 ]
+
+
+class IRooms(Protocol):
+    """The rooms of a host; provided by the plugin that has them."""
+
+    async def people_of(self, room: Jid) -> Collection[Jid] | None:
+        """Return the bare real addresses of the members, administrators and owners of a room, and of who is in it.
+
+        :returns: None, if there is no such room.
+        """
 
 
 @dataclass(slots=True)

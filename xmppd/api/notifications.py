@@ -15,9 +15,13 @@ from xmppd.api.interfaces import ISession
 from xmppd.wire.jid import Jid
 from xmppd.wire.stanza import Stanza
 
-__all__ = ["DeliveryChanged", "Draft", "IFormat", "INotifications", "Notification", "NotificationError", "State"]
+__all__ = [
+    "DeliveryChanged", "Draft", "IFormat", "INotifications", "Notification", "NotificationError", "Priority", "Road",
+    "State",
+]  # fmt: skip
 
 Priority = Literal["high", "normal", "low"]
+Road = Literal["live", "push"]
 
 
 class NotificationError(ValueError):
@@ -40,7 +44,7 @@ class State(StrEnum):
     DELIVERED = "delivered"
     #: The user has opened it.
     OPENED = "opened"
-    #: Nobody was there until its time was over.
+    #: Its time was over before anybody confirmed it. Here and below the device may know better, and say so later.
     EXPIRED = "expired"
     #: A newer one with the same collapse key took its place.
     SUPERSEDED = "superseded"
@@ -61,6 +65,7 @@ class Draft:
     :ivar at: when to send it, in seconds since the epoch; None: now.
     :ivar rate: devices a second at most; None: the option's default.
     :ivar online_only: those who aren't there now don't get it.
+    :ivar roads: how it may reach devices: over their own connection (``live``), by a push service (``push``).
     """
 
     title: str
@@ -74,6 +79,7 @@ class Draft:
     at: float | None = None
     rate: float | None = None
     online_only: bool = False
+    roads: tuple[Road, ...] = ("live", "push")
 
 
 @dataclass(frozen=True, slots=True)
