@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from xmppd.api import Plugin, StorageUnavailable
@@ -56,9 +57,12 @@ class Rest(TokenOperations, Plugin):
         token = await self.db.read(lambda c: tokens.find(c, text, host))
         now = self.clock.seconds()
         if token is not None and (token.used_at is None or now - token.used_at >= _UNUSED):
-            id_ = token.id
-            await self.db.write(lambda c: tokens.used(c, id_, now))
+            self.host.spawn(self._note(token.id, now), "noting that a token is used")
         return token
+
+    async def _note(self, id: str, now: float) -> None:
+        with suppress(StorageUnavailable):  # who only reads is answered all the same
+            await self.db.write(lambda c: tokens.used(c, id, now))
 
     async def _sweep(self) -> None:
         before = self.clock.seconds() - self.options.answer_seconds

@@ -43,24 +43,30 @@ class RestTestCase(PluginTestCase):
         made: str = self.wait(operations.run("token add", {"label": label, **options}))["token"]
         return made
 
-    def ask(
+    def request(
         self, method: str, path: str, body: Any = None, *, token: str | None = None, peer: str = "192.0.2.1",
         secure: bool = True, host: str = "example.org", **headers: str,
-    ) -> Answer:  # fmt: skip
-        """Return the answer to a request.
+    ) -> Request:  # fmt: skip
+        """Return a request.
 
         :param path: beneath the root, with a query if there is one; not encoded.
         :param body: data, or octets.
+        :param token: the one that may everything, unless it is said; "" for none.
         :param headers: underscores stand for hyphens.
         """
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         given = {"Authorization": f"Bearer {self.secret if token is None else token}"} if token != "" else {}
+        given["Content-Length"] = str(len(data))
         if data:
-            given |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
-        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+            given["Content-Type"] = "application/json"
+        given |= {name.replace("_", "-").title(): value for name, value in headers.items()}
         where, _, query = path.partition("?")
-        request = Request(method, f"{ROOT}{where}", query, Headers(given), data, host, peer, secure)
-        return self.put_http(request, [data] if data else [])
+        return Request(method, f"{ROOT}{where}", query, Headers(given), data, host, peer, secure)
+
+    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+        """Return the answer to a request; see :meth:`request`."""
+        request = self.request(method, path, body, **more)
+        return self.put_http(request, [request.body] if request.body else [])
 
     def get(self, path: str, **query: str) -> Any:
         """Return what is answered to a GET that has to succeed."""
