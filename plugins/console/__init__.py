@@ -70,7 +70,11 @@ class Console(ConsoleOperations, Plugin):
         """Offer the first run if nobody could log in, and forget old sessions now and then."""
         self.store = Store(self.db, str(self.host.jid))
         self.sessions = Sessions(
-            self.store, self.clock, lambda: self.options.idle_minutes * 60, lambda: self.options.session_hours * 3600
+            self.store,
+            self.host.accounts,
+            self.clock,
+            lambda: float(self.options.idle_minutes * 60),
+            lambda: float(self.options.session_hours * 3600),
         )
         self.setup = SetupCode(self.clock, _SETUP_SECONDS)
         self._networks = gate.Networks(self.options.networks)

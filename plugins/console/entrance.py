@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from xmppd.api import Jid, JidError, OperationError, Permission
 from xmppd.api.http import Request, Response
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Entrance"]
 
-_audit = Logger(namespace="xmppd.audit")
 _HALFWAY = 1000  # people who have shown their password and not yet a code
 _HALFWAY_SECONDS = 300.0
 _CODE_ATTEMPTS = 5
@@ -151,10 +149,9 @@ class Entrance:
     async def _refused(self, visit: _Visit, account: Jid | None, template: str, why: str) -> Response:
         guesses, peer = self._console.host.guesses, visit.request.peer
         guesses.failed(peer, account)
-        _audit.info(
-            "{actor} did not get into the console of {host} from {peer}: {why}",
-            actor=str(account or "somebody"), host=str(self._console.host.jid), peer=peer, why=why,
-        )  # fmt: skip
+        self._console.host.operations.note(
+            "console login", {"from": peer}, str(account or "somebody"), f"failed: {why}"
+        )
         if guesses.delay:
             waited: Deferred[None] = Deferred()
             self._console.clock.callLater(guesses.delay, waited.callback, None)
@@ -197,8 +194,7 @@ class Entrance:
         request, console = visit.request, self._console
         console.host.guesses.succeeded(request.peer, account)
         cookie = await console.sessions.begin(account, request)
-        _audit.info("{actor} has logged in to the console of {host} from {peer}", actor=str(account),
-                    host=str(console.host.jid), peer=request.peer)  # fmt: skip
+        console.host.operations.note("console login", {"from": request.peer}, str(account))
         wanted = visit.form.get("next", "")
         return redirected(request, link(wanted), {"Set-Cookie": set_cookie(cookie, request.secure)})
 
@@ -207,7 +203,7 @@ class Entrance:
     async def leave(self, request: Request, session: Session) -> Response:
         """Log out."""
         await self._console.store.end(session.id)
-        _audit.info("{actor} has logged out of the console", actor=session.account)
+        self._console.host.operations.note("console logout", {"from": request.peer}, session.account)
         return redirected(request, link("login"), {"Set-Cookie": set_cookie("", request.secure)})
 
     # The first run

@@ -14,6 +14,7 @@ from xmppd.api import Condition, Jid, OperationError
 from xmppd.api.http import Headers, Request, Response
 from xmppd.plugins.console import gate
 from xmppd.plugins.console.languages import LANGUAGES, Words, chosen
+from xmppd.plugins.console.own import Own
 from xmppd.plugins.console.pages import Action, Asked, Done, FormError, Page, User, View, filled
 from xmppd.plugins.console.rendering import Templates, link, page_response
 from xmppd.plugins.console.roles import allowed
@@ -57,7 +58,9 @@ class Frame:
         if request.method == "GET" and path in _BEFORE:
             return redirected(request, link())
         query = {name: value for name, value in request.parameters().items() if value}
-        asked = Asked(self._console.host, user, self._words[user.language], path, query, session=session.id)
+        asked = Asked(
+            self._console.host, user, self._words[user.language], path, query, own=Own(self._console, user.jid, session)
+        )
         if request.method == "POST":
             asked.form = request.form()
             return await self._act(request, asked, cookie)

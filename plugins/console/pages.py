@@ -52,6 +52,7 @@ from typing import Any, TypeVar
 
 from xmppd.api import Condition, IHost, Jid, OperationError
 from xmppd.plugins.console.languages import Words
+from xmppd.plugins.console.own import Own
 from xmppd.plugins.console.roles import Role, marked
 
 __all__ = ["Action", "Asked", "Done", "FormError", "Group", "Page", "User", "View", "action", "marked", "page", "view"]
@@ -128,7 +129,7 @@ class Asked:
     :ivar query: the parameters behind the question mark.
     :ivar form: the fields of a POST; what was filled in, if a page is shown again.
     :ivar problems: what was wrong with them; see :class:`FormError`.
-    :ivar session: the hash that the session is known by.
+    :ivar own: what the user may do with their own access to the console, whatever their role is.
     """
 
     host: IHost
@@ -138,7 +139,12 @@ class Asked:
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    session: str = ""
+    own: Own | None = None
+
+    @property
+    def session(self) -> str:
+        """The hash that the session is known by."""
+        return "" if self.own is None else self.own.session
 
     def gettext(self, text: str, /, **values: Any) -> str:
         """Return a text in the user's language, with ``%(name)s`` filled in."""

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
-from xmppd.api import IClock, Jid
+from xmppd.api import IAccounts, IClock, Jid
 from xmppd.api.http import Request
 from xmppd.plugins.console.store import Session, Store
 
@@ -59,18 +59,39 @@ class Sessions:
     :param longest: tells after how many it ends anyway.
     """
 
-    def __init__(self, store: Store, clock: IClock, idle: Callable[[], float], longest: Callable[[], float]) -> None:
-        self._store, self._clock, self._idle, self._longest = store, clock, idle, longest
+    def __init__(
+        self,
+        store: Store,
+        accounts: IAccounts,
+        clock: IClock,
+        idle: Callable[[], float],
+        longest: Callable[[], float],
+    ) -> None:
+        self._store, self._accounts, self._clock, self._idle, self._longest = store, accounts, clock, idle, longest
 
     async def begin(self, account: Jid, request: Request) -> str:
         """Begin a session, and return its cookie: another one than the browser has had."""
         cookie, now = new_cookie(), self._clock.seconds()
         browser = request.headers.get("user-agent", "")[:_LONGEST]
-        await self._store.begin(Session(hashed(cookie), "", str(account), now, now, request.peer, browser))
+        password = await self._password(account)
+        await self._store.begin(Session(hashed(cookie), "", str(account), now, now, request.peer, browser, password))
         return cookie
 
+    async def _password(self, account: Jid) -> str:
+        """What changes with an account's password, and tells nothing of it: the hash of a salt; "" of no account."""
+        keys = await self._accounts.keys(account, "SHA-256")
+        return "" if keys is None else hashlib.sha256(keys.salt).hexdigest()
+
+    async def _holds(self, session: Session, now: float) -> bool:
+        if now - session.began_at >= self._longest() or now - session.seen_at >= self._idle():
+            return False
+        account = await self._accounts.get(Jid.parse(session.account))
+        if account is None or account.locked is not None:
+            return False
+        return await self._password(account.jid) == session.password
+
     async def current(self, cookie: str, polled: bool = False) -> Session | None:
-        """Return the session of a cookie, if it has not ended.
+        """Return the session of a cookie, if it has not ended: with time, the account's lock, or another password.
 
         :param polled: the request is a page's own, and nobody has touched anything.
         """
@@ -78,7 +99,7 @@ class Sessions:
         if session is None:
             return None
         now = self._clock.seconds()
-        if now - session.began_at >= self._longest() or now - session.seen_at >= self._idle():
+        if not await self._holds(session, now):
             await self._store.end(session.id)
             return None
         if not polled and now - session.seen_at >= _SEEN_EVERY:

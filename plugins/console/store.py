@@ -53,6 +53,7 @@ _SESSIONS = Table(
     Column("seen_at", Float, nullable=False),
     Column("peer", Text, nullable=False),
     Column("browser", Text, nullable=False),
+    Column("password", Text, nullable=False),
 )
 TABLES = (_ROLES, _PEOPLE, _SESSIONS)
 
@@ -75,7 +76,11 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session; `id` is the hash of what the browser has. Times are in seconds since the epoch."""
+    """A session. Times are in seconds since the epoch.
+
+    :ivar id: the hash of what the browser has.
+    :ivar password: stands for the password that was shown; another one, and the session has ended.
+    """
 
     id: str
     host: str
@@ -84,6 +89,7 @@ class Session:
     seen_at: float
     peer: str
     browser: str
+    password: str
 
 
 class Store:
