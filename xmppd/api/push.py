@@ -17,7 +17,8 @@ class PushResult(Enum):
 
     #: The push service has it; it says no more (0357), unless it is ours: then the vendor has it.
     ACCEPTED = "accepted"
-    #: It is kept and tried again.
+    #: It can't be told now: the service, or the way to it, is down or busy. The same item may be pushed again later, by
+    #: whoever has pushed it; of what the push service of this server has taken, the service does that.
     WAITING = "waiting"
     #: It will not be delivered; others to the same registration may be.
     FAILED = "failed"

@@ -36,8 +36,8 @@ class Missing:
                 _add(pending, self._host.route(copy))
         if self._host.observed(MemberMissed) and mentioning.is_news(message):
             for member in mentioning.absent(room):
-                nick = room.members[member].nick
-                _add(pending, self._host.notify(MemberMissed(room.jid, member, message, nick, room.occupant_id(member))))
+                nick, id_ = room.members[member].nick, room.occupant_id(member)
+                _add(pending, self._host.notify(MemberMissed(room.jid, member, message, nick, id_)))
 
 
 def _add(pending: list[Awaitable[None]], wait: Awaitable[None] | None) -> None:
