@@ -9,7 +9,7 @@ notifications that have a title and a text of their own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -123,7 +123,7 @@ def read(iq: Iq) -> Publish:
     item = items[0].getAttribute("id") or ""
     if len(item) > _LONGEST_ID or len(node) > _LONGEST_ID:
         raise StanzaError(Condition.BAD_REQUEST, text="The id is too long.")
-    options = _options(iq, pubsub)
+    options = _options(pubsub)
     return Publish(node, options.get("secret", ""), item, _notice(children[0], options))
 
 
@@ -131,18 +131,13 @@ def _bad(condition: str, text: str) -> StanzaError:
     return StanzaError(Condition.BAD_REQUEST, text=text, app=tag(condition, xmlns=ERRORS))
 
 
-def _options(iq: Iq, pubsub: Element) -> dict[str, str]:
-    """Return the publish options. XEP-0357 shows them beside ``<pubsub/>``, XEP-0060 section 7.1.5 has them in it."""
-    places = [*pubsub.elements(PUBSUB, "publish-options"), *_named(iq, "publish-options")]
+def _options(pubsub: Element) -> dict[str, str]:
+    """Return the publish options. (XEP-0357 shows them beside ``<pubsub/>``, but an IQ has one child.)"""
     found: dict[str, str] = {}
-    for place in places:
+    for place in pubsub.elements(PUBSUB, "publish-options"):
         for form in place.elements(ns.DATA_FORMS, "x"):
             found |= _fields(form)
     return found
-
-
-def _named(iq: Iq, name: str) -> Iterator[Element]:
-    return (element for element in iq.elements if element.name == name)
 
 
 def _fields(form: Element) -> dict[str, str]:
