@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from h2.config import H2Configuration
@@ -23,7 +24,7 @@ from h2.events import (
     StreamEnded,
     StreamReset,
 )
-from h2.exceptions import NoAvailableStreamIDError, ProtocolError
+from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
@@ -297,7 +298,8 @@ class Http2:
 
     def _reset(self, number: int) -> None:
         del self._streams[number]
-        self._h2.reset_stream(number, ErrorCodes.CANCEL)
+        with suppress(StreamClosedError):  # both sides have said all
+            self._h2.reset_stream(number, ErrorCodes.CANCEL)
 
 
 def _fields(query: Query) -> list[tuple[str, str]]:

@@ -58,7 +58,8 @@ def place_of(url: str, reach: Reach) -> Place:
         if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
             raise Forbidden("the URL has characters that a URL can't have")
         parts = urlsplit(url)
-        place = Place(parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
+        port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
+        place = Place(parts.scheme, parts.hostname or "", port)
     except ValueError as error:
         raise Forbidden(f"the URL is none: {error}") from None
     problem = _problem(parts, place, reach)

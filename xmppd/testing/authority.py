@@ -8,13 +8,14 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from OpenSSL import crypto
 
 from xmppd.net.tls.certificates import Credentials
 from xmppd.net.tls.identity import Roots
 
-__all__ = ["certificate", "roots", "self_signed"]
+__all__ = ["authority_pem", "certificate", "roots", "self_signed"]
 
 # OpenSSL looks at the real time, whatever the clock of the test says.
 _LONG_AGO, _FAR_OFF = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
@@ -23,6 +24,11 @@ _LONG_AGO, _FAR_OFF = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzi
 @cache
 def _authority() -> Credentials:
     return _issue("Authority of the tests", (), None, _FAR_OFF)
+
+
+def authority_pem() -> bytes:
+    """Return the certificate of the authority itself, in PEM, for what is to believe it."""
+    return _authority().leaf.public_bytes(Encoding.PEM)
 
 
 @cache

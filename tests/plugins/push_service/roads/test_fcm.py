@@ -213,7 +213,8 @@ class Answers(Case):
     def test_others_may_answer(self) -> None:
         for status, body, kind in (
             (400, b"", "refused"), (401, b"<html>", "credentials"), (403, b"", "credentials"),
-            (404, b"", "credentials"), (413, b"", "too large"), (429, b"[]", "throttled"), (502, b"<html>", "temporary"), (302, b"", "refused"),
+            (404, b"", "credentials"), (413, b"", "too large"), (429, b"[]", "throttled"),
+            (502, b"<html>", "temporary"), (302, b"", "refused"),
             (408, b"", "temporary"), (500, b'{"error": "x"}', "temporary"),
             (400, b'{"error": {"details": 7}}', "refused"),
         ):  # fmt: skip
