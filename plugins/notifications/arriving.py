@@ -47,20 +47,24 @@ class Arrivals:
         self._pace = pace
         self._later = later
         self._options = options
-        self._coming: dict[ISession, float] = {}
+        self._coming: dict[ISession, float] = {}  # when they can be sent to
+        self._came_at: dict[ISession, float] = {}
         self._timer: IDelayedCall | None = None
 
     def came(self, session: ISession) -> None:
         """A device can be sent to, soon."""
         if self._book.quiet:
             return
-        self._coming[session] = self._book.now + self._live.format_of(session).settling_seconds(session)
+        now = self._book.now
+        self._coming[session] = now + self._live.format_of(session).settling_seconds(session)
+        self._came_at[session] = now
         if self._timer is None:
             self._timer = self._later(_GATHER, self._serve)
 
     def left(self, session: ISession) -> None:
         """A device is gone."""
         self._coming.pop(session, None)
+        self._came_at.pop(session, None)
 
     async def _serve(self) -> None:
         self._timer = None
@@ -73,10 +77,13 @@ class Arrivals:
                 await self._recorder.settled()
                 await self._devices.write()
                 await self._hand_over(ready)
+                for session in ready:
+                    self._came_at.pop(session, None)
         except StorageUnavailable:
             pause = _AGAIN
             for session in ready:
-                self._coming.setdefault(session, now + pause)
+                if session in self._came_at:
+                    self._coming[session] = now + pause
         if self._coming and self._timer is None:
             wait = min(self._coming.values()) - self._book.now
             self._timer = self._later(max(wait, pause, _GATHER), self._serve)
@@ -87,7 +94,8 @@ class Arrivals:
         by_account: dict[str, list[Delivery]] = defaultdict(list)
         for one in found:
             by_account[one.account].append(one)
-        plan = _Plan(await self._whole(sessions, by_account))
+        came_at = {session: self._came_at.get(session, 0.0) for session in sessions}
+        plan = _Plan(await self._whole(sessions, by_account), came_at)
         for session in sessions:
             waiting = by_account[str(session.account)]
             if waiting:
@@ -121,10 +129,11 @@ class Arrivals:
         for one in waiting:
             pair = (one.message, one.account)
             message = await self._book.message(one.message)
-            if message is None or not self._may_send(message):
+            if message is None or not self._may_send(message) or one.attempts >= self._options().max_attempts:
                 continue
             if one.device == device:
-                yield one
+                if one.sent_at is None or one.sent_at < plan.came_at[session]:
+                    yield one  # else it was sent since
             elif one.message in own or one.message in seen:
                 continue
             elif one.device == "":
@@ -133,7 +142,7 @@ class Arrivals:
                     yield one._replace(device=device)
             elif _joins(message, device, plan.whole[pair]):
                 plan.joins.append((one.message, one.account, device, message.notification.expires_at))
-                yield Delivery(one.message, one.account, device, State.QUEUED, 0, "")
+                yield Delivery(one.message, one.account, device, State.QUEUED, 0)
             seen.add(one.message)
 
     def _may_send(self, message: Stored) -> bool:
@@ -169,13 +178,15 @@ class _Plan:
     """What is found for those who came.
 
     :ivar whole: all deliveries of a message to an account, where that matters.
+    :ivar came_at: when each session came.
     :ivar mine: what each session is sent.
     :ivar claims: deliveries to whichever device comes first, and which has.
     :ivar joins: deliveries to devices that weren't known: message, account, device, and when it is over.
     """
 
-    def __init__(self, whole: Mapping[tuple[int, str], Sequence[Delivery]]) -> None:
+    def __init__(self, whole: Mapping[tuple[int, str], Sequence[Delivery]], came_at: Mapping[ISession, float]) -> None:
         self.whole = whole
+        self.came_at = came_at
         self.mine: dict[ISession, list[Delivery]] = {}
         self.claims: dict[tuple[int, str], str] = {}
         self.joins: list[tuple[int, str, str, float]] = []

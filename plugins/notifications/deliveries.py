@@ -39,7 +39,7 @@ class Delivery(NamedTuple):
     device: str
     state: State
     attempts: int
-    road: str
+    sent_at: float | None = None
 
     @property
     def key(self) -> Key:
@@ -198,7 +198,7 @@ def add(
     count(connection, message, delta)
 
 
-_DELIVERY = (_d.message, _d.account, _d.device, _d.state, _d.attempts, _d.road)
+_DELIVERY = (_d.message, _d.account, _d.device, _d.state, _d.attempts, _d.sent_at)
 
 
 def _deliveries(rows: Iterable[Any]) -> list[Delivery]:
@@ -276,17 +276,17 @@ def of_account(account: str) -> Any:
 
 
 def supersede(
-    connection: Connection, message: int, host: str, key: str, accounts: Sequence[str], now: float
+    connection: Connection, message: int, host: str, key: str, starts_at: float, accounts: Sequence[str], now: float
 ) -> tuple[list[Moved], set[tuple[str, str]]]:
-    """End what waits of older messages with the same collapse key for accounts.
+    """End what waits of messages for accounts that have the same collapse key, and began before this one.
 
-    :returns: what has ended, and the accounts and devices that a newer one is for already.
+    :returns: what has ended, and the accounts and devices that one that began later is for already.
     """
-    same = (MESSAGES.c.host == host) & (MESSAGES.c.collapse == key)
-    alive = MESSAGES.c.status.in_([Status.RUNNING.value, Status.PAUSED.value, Status.DONE.value])
-    numbers = list(connection.scalars(select(MESSAGES.c.number).where(same, alive, MESSAGES.c.number != message)))
-    newer = [number for number in numbers if number > message]
-    older = [number for number in numbers if number < message]
+    same = (MESSAGES.c.host == host) & (MESSAGES.c.collapse == key) & (MESSAGES.c.number != message)
+    begun = MESSAGES.c.status.in_([Status.RUNNING.value, Status.PAUSED.value, Status.DONE.value])
+    older, newer = [], []
+    for number, at in connection.execute(select(MESSAGES.c.number, MESSAGES.c.starts_at).where(same, begun)):
+        (older if (at, number) < (starts_at, message) else newer).append(number)
     there: set[tuple[str, str]] = set()
     moved: list[Moved] = []
     for some in _slices(accounts):

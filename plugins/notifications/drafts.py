@@ -9,7 +9,7 @@ from typing import get_args
 from urllib.parse import urlsplit
 
 from xmppd.api.notifications import Draft, Notification, NotificationError, Priority, Road
-from xmppd.plugins.notifications.messages import Status, Stored, new_id, number_of
+from xmppd.plugins.notifications.messages import Status, Stored, number_of
 from xmppd.plugins.notifications.options import NotificationOptions
 from xmppd.plugins.notifications.values import NAME, duration, moment
 
@@ -24,9 +24,9 @@ _DATA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
 def prepared(
-    draft: Draft, audience: str, by_device: bool, actor: str, now: float, options: NotificationOptions
+    id: str, draft: Draft, audience: str, by_device: bool, actor: str, now: float, options: NotificationOptions
 ) -> Stored:
-    """Return a draft as a new message.
+    """Return a draft as a new message with that id.
 
     :raises NotificationError: something is wrong with it.
     """
@@ -47,7 +47,6 @@ def prepared(
     if draft.rate is not None and not 0 < draft.rate < 1e9:
         raise NotificationError("rate: a positive number of devices a second is expected")
     ttl, starts_at = _times(draft, now, options)
-    id = new_id(now)
     notification = Notification(
         id, draft.title, draft.body, draft.uri, draft.image, dict(draft.data), draft.priority, draft.collapse, now,
         starts_at + ttl,

@@ -129,7 +129,7 @@ class Expanding:
             moved: list[Moved] = []
             new = rows
             if key and rows:
-                moved, there = deliveries.supersede(connection, number, host, key, accounts, now)
+                moved, there = deliveries.supersede(connection, number, host, key, message.starts_at, accounts, now)
                 taken.update(there)
                 new = [_superseded(row) if row[:2] in taken else row for row in rows]
             deliveries.add(connection, number, host, new, now, len(accounts))

@@ -84,8 +84,11 @@ class Live:
 
     def next_due(self, message: Stored, attempts: int) -> float:
         """Return when a notification that was sent so often is sent again, unless somebody confirms it."""
-        gaps = self._options().retry_seconds
-        gap = gaps[min(attempts, len(gaps)) - 1] if gaps and attempts <= len(gaps) else None
+        options = self._options()
+        gaps = options.retry_seconds
+        gap = gaps[attempts - 1] if attempts <= len(gaps) else None
+        if attempts >= options.max_attempts:
+            gap = max(gaps, default=options.fence_seconds)  # the last chance to confirm it
         expires = message.notification.expires_at
         return expires if gap is None else min(self._book.now + gap, expires)
 

@@ -61,9 +61,15 @@ class Stored:
         return self.notification.id
 
 
-def new_id(now: float) -> str:
-    """Return a new id; later ones are greater, and nobody guesses one."""
-    return f"{int(now * 1000) << 20 | secrets.randbits(20):016x}{secrets.token_hex(8)}"
+def new_id(now: float, last: str = "") -> str:
+    """Return a new id; it is greater than those before, and nobody guesses it.
+
+    :param last: the last one that was made.
+    """
+    number = int(now * 1000) << 20 | secrets.randbits(20)
+    if last:
+        number = max(number, number_of(last) + 1)
+    return f"{number:016x}{secrets.token_hex(8)}"
 
 
 def number_of(id: str) -> int:

@@ -20,7 +20,7 @@ from xmppd.plugins.notifications.devices import Devices
 from xmppd.plugins.notifications.drafts import prepared
 from xmppd.plugins.notifications.expanding import Expanding
 from xmppd.plugins.notifications.expression import write
-from xmppd.plugins.notifications.messages import Status, Stored
+from xmppd.plugins.notifications.messages import Status, Stored, new_id
 from xmppd.plugins.notifications.options import NotificationOptions
 
 __all__ = ["Sending"]
@@ -48,6 +48,7 @@ class Sending:
         self._push = push
         self._options = options
         self._next_start = 0.0
+        self._last_id = ""
         self._stopped = False
 
     @property
@@ -71,7 +72,8 @@ class Sending:
         listed = await self._listed(csv)
         audience = await self._audience(to, listed)
         by_device, text = audience.by_device, to.strip()
-        message = prepared(draft, text, by_device, actor, self._book.now, self._options())
+        self._last_id = new_id(self._book.now, self._last_id)
+        message = prepared(self._last_id, draft, text, by_device, actor, self._book.now, self._options())
         accounts = listed or ()
         await self._host.db.write(lambda c: messages.add(c, message, self.name, accounts))
         if message.starts_at <= self._book.now:
@@ -226,12 +228,12 @@ class Sending:
         text = message.audience if to is None else to.strip()
         audience = await self._audience(text, listed or None)
         draft = replace(draft, at=max(draft.at or now, now) if draft.at != message.starts_at else None)
-        new = prepared(draft, text, audience.by_device, message.actor, now, self._options())
+        new = prepared(message.id, draft, text, audience.by_device, message.actor, now, self._options())
         starts_at = message.starts_at if draft.at is None else new.starts_at
         notification = replace(
-            new.notification, id=message.id, created_at=message.notification.created_at, expires_at=starts_at + new.ttl
+            new.notification, created_at=message.notification.created_at, expires_at=starts_at + new.ttl
         )
-        changed = replace(new, number=number, notification=notification, starts_at=starts_at)
+        changed = replace(new, notification=notification, starts_at=starts_at)
         done = await self._host.db.write(lambda c: messages.change(c, changed, host))
         self._book.changed(number)
         self._next_start = min(self._next_start, starts_at)

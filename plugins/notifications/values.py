@@ -21,7 +21,6 @@ _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|min|h|d|w)")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4})?")
-_VERSION_PART = re.compile(r"[0-9]+|[a-z]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -84,13 +83,15 @@ def is_older(at: float, operator: str, value: str, now: float) -> bool:
     return at < moment(value) if operator == "<" else at > moment(value)
 
 
-def version_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Return what versions are compared by: numbers as numbers, and 2.1rc before 2.1 before 2.1.1."""
-    parts = _VERSION_PART.findall(text.lower())
-    keys = [(1, int(part[:18]), "") if part.isdigit() else (-1, 0, part) for part in parts]
-    while keys and keys[-1] == (1, 0, ""):
-        keys.pop()  # 2.0 is 2
-    return (*keys, (0, 0, ""))
+def version_key(text: str) -> tuple[tuple[int, ...], int, str]:
+    """Return what versions are compared by: numbers as numbers, 2.0 as 2, and 2.1rc1 before 2.1 before 2.1.1."""
+    release = re.match(r"[^0-9]*((?:[0-9]+[^0-9a-z]*)*)", text.lower())
+    assert release is not None
+    numbers = [int(part[:18]) for part in re.findall("[0-9]+", release[1])]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    rest = text.lower()[release.end() :]
+    return tuple(numbers), 0 if rest else 1, rest
 
 
 def share_of(account: str) -> float:

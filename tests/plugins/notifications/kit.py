@@ -30,8 +30,12 @@ class NotificationCase(ServerTestCase):
     def send(self, to: str, title: str = "Sale", body: str = "From 9.", **options: Any) -> str:
         """Send a notification, and let it begin to reach people; return its id."""
         shown = self.run_operation("notification send", to=to, title=title, body=body, **options)
-        self.pump(1.5, step=0.05)
+        self.settle()
         return str(shown["id"])
+
+    def settle(self) -> None:
+        """Let a moment pass, in which what was begun gets done."""
+        self.pump(1.5, step=0.05)
 
     def counts(self, id: str) -> dict[str, int]:
         """Return the states that recipients are in. They add up to the recipients."""
