@@ -184,11 +184,11 @@ class WebFactory(Factory):
 def over_tls(factory: Any, credentials: Credentials, protocols: tuple[bytes, ...] = (b"h2", b"http/1.1")) -> Any:
     """Return a factory that puts TLS before another.
 
-    :param protocols: that ALPN may choose, the preferred one first.
+    :param protocols: that ALPN may choose, the preferred one first; none: it takes no part in ALPN.
     """
     options: Any = CertificateOptions(
         privateKey=crypto.PKey.from_cryptography_key(credentials.key),
         certificate=crypto.X509.from_cryptography(credentials.leaf),
-        acceptableProtocols=list(protocols),
+        acceptableProtocols=list(protocols) or None,
     )
     return TLSMemoryBIOFactory(options, False, factory)
