@@ -44,7 +44,7 @@ def chart(series: Sequence[tuple[str, Sequence[float | None]]], at_least: float 
     thinned = [(label, _thinned(values)) for label, values in series]
     top = ceiling(max((value for _, values in thinned for value in values if value is not None), default=0.0), at_least)
     lines = tuple(
-        Line(label, path := _path(values, top), _area(path, len(values)), next(iter(_known(values)[-1:]), None))
+        Line(label, path := _path(values, top), _area(path), next(iter(_known(values)[-1:]), None))
         for label, values in thinned
     )
     return Chart(lines, top)
@@ -71,6 +71,8 @@ def _thinned(values: Sequence[float | None]) -> list[float | None]:
 
 
 def _path(values: Sequence[float | None], top: float) -> str:
+    if len(values) == 1:
+        values = [*values, *values]  # of the first value a level line
     step = WIDTH / max(len(values) - 1, 1)
     words, drawing = [], False
     for number, value in enumerate(values):
@@ -82,9 +84,9 @@ def _path(values: Sequence[float | None], top: float) -> str:
     return " ".join(words)
 
 
-def _area(path: str, count: int) -> str:
+def _area(path: str) -> str:
     """What is between a line and the lower edge; of a line with gaps nothing is filled."""
-    if count < 2 or path.count("M") != 1 or not path:
+    if path.count("M") != 1 or "L" not in path:
         return ""
     first, last = path.split()[0][1:], path.split()[-2][1:]
     return f"{path} L{last} {HEIGHT} L{first} {HEIGHT} Z"

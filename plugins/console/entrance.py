@@ -220,7 +220,7 @@ class Entrance:
         if not problems and not console.setup.fits(form.get("code", "")):
             console.host.guesses.failed(visit.request.peer)
             problems["code"] = words.gettext(
-                "That is not the code, or it has ended. `xmppctl console setup` shows another."
+                "That is not the code, or it has ended. xmppctl console setup shows another."
             )
         account = self._account(form.get("account", ""))
         if not problems and account is not None:

@@ -54,8 +54,8 @@ def _panels(asked: Asked, samples: Sequence[dict[str, Any]]) -> list[Panel]:
         Panel(_("Sessions"), "", chart([(_("open"), values("sessions"))], 10)),
         Panel(_("Stanzas"), "/s", chart([(_("received"), values("received_per_second")),
                                          (_("sent"), values("sent_per_second"))], 1)),
-        Panel(_("Lateness"), "ms", chart([(_("latest of a hundred"), values("lateness_p99_ms")),
-                                          (_("half of them"), values("lateness_p50_ms"))], 1)),
+        Panel(_("Lateness"), "ms", chart([(_("slowest"), values("lateness_p99_ms")),
+                                          (_("median"), values("lateness_p50_ms"))], 1)),
         Panel(_("Processor"), "%", chart([(_("of one processor"), values("cpu_percent"))], 100)),
         Panel(_("Memory"), "MiB", chart([(_("in use"), values("memory_mib"))], 50)),
     ]  # fmt: skip

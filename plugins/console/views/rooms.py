@@ -16,7 +16,7 @@ _AFFILIATIONS = {
 async def rooms(asked: Asked) -> View:
     """The rooms, by name."""
     search, occupied = asked.query.get("search", "").strip(), asked.query.get("occupied") == "yes"
-    rows = await asked.run("room list", search=search, occupied=occupied, most=_MOST)
+    rows = await asked.run("room list", search=search, occupied=occupied, limit=_MOST)
     return view("rooms/list.html", rows=rows, search=search, occupied=occupied, most=_MOST)
 
 
