@@ -25,7 +25,7 @@ from xmppd.plugins.push_service.payloads import Content, Words
 from xmppd.plugins.push_service.publishing import Publish
 from xmppd.plugins.push_service.roads.contract import Verdict
 from xmppd.plugins.push_service.store import Device
-from xmppd.plugins.push_service.turns import Entry, Spacing, Turns
+from xmppd.plugins.push_service.turns import Book, Entry, Spacing, Turns
 from xmppd.plugins.push_service.verdicts import Decision, Patience, Step, decide
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class Queue:
 
     def __init__(self, plugin: PushService, carriers: Carriers) -> None:
         self._plugin, self._service = plugin, str(plugin.jid)
-        self._entries: dict[int, Entry] = {}
-        self._of_node: dict[str, set[Entry]] = {}
-        self._of_publisher: dict[str, int] = {}
+        self._book = Book()
         self._turns: dict[Key, Turns] = {}
         self._due: list[tuple[float, int]] = []
         self._timer: IDelayedCall | None = None
@@ -95,7 +93,7 @@ class Queue:
         """Begin nothing more, and wait a little for what is under way."""
         self._stopped = True
         self._cancel_timer()
-        for entry in self._entries.values():
+        for entry in self._book:
             entry.tell(PushResult.WAITING)
         if self._working:
             waiting = DeferredList(list(self._working), consumeErrors=True)
@@ -105,11 +103,11 @@ class Queue:
                 call.cancel()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._book)
 
     def waiting(self) -> Counter[Key]:
         """Return how many parcels wait for each carrier."""
-        return Counter(entry.carrier for entry in self._entries.values())
+        return Counter(entry.carrier for entry in self._book)
 
     # In
 
@@ -141,36 +139,23 @@ class Queue:
 
     def _check_room(self, publisher: str) -> None:
         options = self._plugin.options
-        if len(self._entries) >= options.waiting or self._of_publisher.get(publisher, 0) >= options.domain_waiting:
+        if len(self._book) >= options.waiting or self._book.published_by(publisher) >= options.domain_waiting:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Too many pushes are waiting.")
 
     def go(self, entry: Entry) -> None:
         """Send one that was taken, when it is its turn. It takes the place of what it can stand for."""
         if self._stopped:  # the next start will find it
             return
-        for other in list(self._of_node.get(entry.node, ())):
-            if entry.topic and other.topic == entry.topic and not (other.under_way or other.over):
+        for other in self._book.like(entry):
+            if not other.under_way:
                 entry.due_at, entry.failures = max(entry.due_at, other.due_at), other.failures
                 self.superseded += 1
                 self._spawn(self._end(other, PushResult.FAILED, _SUPERSEDED, tell=PushResult.WAITING))
         self._enter(entry)
 
     def _enter(self, entry: Entry) -> None:
-        self._entries[entry.number] = entry
-        self._of_node.setdefault(entry.node, set()).add(entry)
-        self._of_publisher[entry.publisher] = self._of_publisher.get(entry.publisher, 0) + 1
+        self._book.enter(entry)
         self._await_turn(entry)
-
-    def _leave(self, entry: Entry) -> None:
-        if self._entries.pop(entry.number, None) is None:
-            return
-        others = self._of_node[entry.node]
-        others.discard(entry)
-        if not others:
-            del self._of_node[entry.node]
-        self._of_publisher[entry.publisher] -= 1
-        if not self._of_publisher[entry.publisher]:
-            del self._of_publisher[entry.publisher]
 
     # Time
 
@@ -184,6 +169,9 @@ class Queue:
             self._set_timer()
             return
         self._turns.setdefault(entry.carrier, Turns()).put(entry)
+        carrier = self._carriers.get(entry.carrier)
+        if carrier is None or carrier.resting_until > now:
+            entry.tell(PushResult.WAITING)
         self._begin(entry.carrier)
 
     def _set_timer(self) -> None:
@@ -205,7 +193,7 @@ class Queue:
         self._timer = None
         now = self._plugin.clock.seconds()
         while self._due and self._due[0][0] <= now:
-            entry = self._entries.get(heappop(self._due)[1])
+            entry = self._book.get(heappop(self._due)[1])
             if entry is not None and not entry.over:
                 self._await_turn(entry)
         self._begin_all()
@@ -215,7 +203,7 @@ class Queue:
         """Forget what is of no use any more, in memory: what has waited in vain is settled."""
         now = self._plugin.clock.seconds()
         self._spacing.tidy(now)
-        for entry in list(self._entries.values()):
+        for entry in list(self._book):
             if entry.expires_at + _OWN < now and not (entry.under_way or entry.over):
                 self._spawn(self._end(entry, PushResult.FAILED, _OVER))
 
@@ -318,11 +306,14 @@ class Queue:
             text = payloads.dump(stripped)
             await self._surely(lambda c: store.replace_content(c, service, number, text))
             self._again(entry, decision.reason, 0.0)
+        elif decision.step is Step.HOLD:
+            carrier.resting_until = max(carrier.resting_until, now + decision.delay)
+            entry.tell(PushResult.WAITING)
+            self._again(entry, decision.reason, 0.0)
         else:
-            rests = decision.step is Step.HOLD
-            if rests or carrier.row >= _ROW:
+            if carrier.row >= _ROW:
                 carrier.resting_until = max(carrier.resting_until, now + decision.delay)
-            entry.failures += not rests
+            entry.failures += 1
             due_at, failures = now + decision.delay, entry.failures
             await self._surely(lambda c: store.delay(c, service, number, due_at, failures))
             self._again(entry, decision.reason, decision.delay)
@@ -337,8 +328,7 @@ class Queue:
             entry.content = None
             entry.tell(PushResult.WAITING, reason)
         entry.under_way = False
-        newer = (e for e in self._of_node.get(entry.node, ()) if e.number > entry.number and not e.over)
-        if entry.topic and any(e.topic == entry.topic for e in newer):
+        if any(other.number > entry.number for other in self._book.like(entry)):
             self.superseded += 1
             self._spawn(self._end(entry, PushResult.FAILED, _SUPERSEDED, tell=PushResult.WAITING))
             return
@@ -360,7 +350,7 @@ class Queue:
     def forget(self, nodes: Iterable[str], reason: str) -> None:
         """Registrations are gone, and what waited for them with them."""
         for node in nodes:
-            for entry in list(self._of_node.get(node, ())):
+            for entry in self._book.of_node(node):
                 self._spawn(self._end(entry, PushResult.GONE, reason))
 
     async def _end(self, entry: Entry, result: PushResult, reason: str = "", tell: PushResult | None = None) -> None:
@@ -371,7 +361,7 @@ class Queue:
         if entry.over:
             return
         entry.over = True
-        self._leave(entry)
+        self._book.leave(entry)
         if tell is None:
             self.accepted += result is PushResult.ACCEPTED
             self.failed += result is PushResult.FAILED

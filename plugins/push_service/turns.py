@@ -1,15 +1,15 @@
-"""Whose turn it is to be sent: calls first, then those who publish one after the other, however much each has. Pure."""
+"""What waits, and whose turn it is: calls first, then those who publish in turns, however much each has. Pure."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from xmppd.api.push import PushResult
 from xmppd.plugins.push_service.payloads import Content
 
-__all__ = ["Entry", "Spacing", "Turns"]
+__all__ = ["Book", "Entry", "Spacing", "Turns"]
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +47,58 @@ class Entry:
         answer, self.answer = self.answer, None
         if answer is not None:
             answer(result, reason)
+
+
+class Book:
+    """All that waits, by number, by device and by publisher."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._nodes: dict[str, set[Entry]] = {}
+        self._publishers: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def get(self, number: int) -> Entry | None:
+        """Return the one with that number, if it is still there."""
+        return self._entries.get(number)
+
+    def enter(self, entry: Entry) -> None:
+        """Add one."""
+        self._entries[entry.number] = entry
+        self._nodes.setdefault(entry.node, set()).add(entry)
+        self._publishers[entry.publisher] += 1
+
+    def leave(self, entry: Entry) -> None:
+        """Take one out, if it is there."""
+        if self._entries.pop(entry.number, None) is None:
+            return
+        others = self._nodes[entry.node]
+        others.discard(entry)
+        if not others:
+            del self._nodes[entry.node]
+        self._publishers[entry.publisher] -= 1
+        if not self._publishers[entry.publisher]:
+            del self._publishers[entry.publisher]
+
+    def of_node(self, node: str) -> list[Entry]:
+        """Return what waits for a device, in order."""
+        return sorted(self._nodes.get(node, ()), key=lambda entry: entry.number)
+
+    def published_by(self, publisher: str) -> int:
+        """Return how many of a publisher's wait."""
+        return self._publishers.get(publisher, 0)
+
+    def like(self, entry: Entry) -> list[Entry]:
+        """Return others for the same device that it can stand for, or they for it."""
+        if not entry.topic:
+            return []
+        others = self._nodes.get(entry.node, ())
+        return [other for other in others if other is not entry and other.topic == entry.topic and not other.over]
 
 
 class Turns:
