@@ -80,6 +80,7 @@ class Templates:
         values = {**data, "now": now}
         if block and block in template.blocks:
             context = template.new_context(values)
+            next(template.root_render_func(context), "")  # what is imported and set outside of blocks
             return "".join(template.blocks[block](context))
         return template.render(values)
 

@@ -26,7 +26,7 @@ def new_secret() -> str:
 
 def uri(secret: str, account: str, issuer: str) -> str:
     """Return what apps read: a URI with the secret."""
-    return pyotp.TOTP(secret).provisioning_uri(account, issuer)
+    return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=issuer)
 
 
 def picture(text: str) -> str:

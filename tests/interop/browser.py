@@ -74,7 +74,8 @@ class Browser:
 
     async def context(self, **options: Any) -> BrowserContext:
         """Return a profile of its own."""
-        context = await self._browser.new_context(locale="en-GB", viewport={"width": 1100, "height": 700}, **options)
+        defaults = {"locale": "en-GB", "viewport": {"width": 1100, "height": 700}}
+        context = await self._browser.new_context(**{**defaults, **options})
         context.set_default_timeout(LONG * 1000)
         return context
 
