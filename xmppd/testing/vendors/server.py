@@ -10,10 +10,9 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
-from OpenSSL import crypto
-from twisted.internet.interfaces import IHandshakeListener
+from OpenSSL import SSL
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLContextFactory
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -186,9 +185,23 @@ def over_tls(factory: Any, credentials: Credentials, protocols: tuple[bytes, ...
 
     :param protocols: that ALPN may choose, the preferred one first; none: it takes no part in ALPN.
     """
-    options: Any = CertificateOptions(
-        privateKey=crypto.PKey.from_cryptography_key(credentials.key),
-        certificate=crypto.X509.from_cryptography(credentials.leaf),
-        acceptableProtocols=list(protocols) or None,
-    )
-    return TLSMemoryBIOFactory(options, False, factory)
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.use_privatekey(credentials.key)
+    context.use_certificate(credentials.leaf)
+    if protocols:
+        context.set_alpn_select_callback(lambda _, offered: _chosen(protocols, offered))
+    made: Any = _Context(context)
+    return TLSMemoryBIOFactory(made, False, factory)
+
+
+def _chosen(ours: tuple[bytes, ...], offered: list[bytes]) -> Any:
+    return next((protocol for protocol in ours if protocol in offered), SSL.NO_OVERLAPPING_PROTOCOLS)
+
+
+@implementer(IOpenSSLContextFactory)
+class _Context:
+    def __init__(self, context: SSL.Context) -> None:
+        self._context = context
+
+    def getContext(self) -> SSL.Context:
+        return self._context
