@@ -90,6 +90,11 @@ class TreeTests(unittest.TestCase):
         self.invoke(one, "load", "-", input="from a pipe")
         self.assertEqual([call[1] for call in self.calls], [{"file": "zwölf\n"}, {"file": "from a pipe"}])
 
+    def test_a_file_that_is_left_out(self) -> None:
+        one = declared("load", parameter("csv", "FileText", option=True, secret=True, default=""))
+        self.assertEqual(self.invoke(one, "load").output, "")
+        self.assertEqual(self.calls, [("load", {}, None, False)])
+
     def test_secrets_from_standard_input(self) -> None:
         one = declared("do", parameter("password", option=True, secret=True))
         self.invoke(one, "do", "--password", "-", input="two words\nmore\n")

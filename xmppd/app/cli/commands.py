@@ -25,6 +25,20 @@ _GROUP_HELP = {
     "plugin": "Plugins: what is there, what it costs, on and off.",
     "server": "The server as a whole.",
     "s2s": "Links with other servers.",
+    "notification": "What is sent to people's devices: send it, watch it, stop it.",
+    "segment": "Audiences with a name, for notifications.",
+    "group": "Groups of accounts, for notifications.",
+    "alias": "Other names of accounts, for notifications.",
+    "tag": "What accounts are interested in, for notifications.",
+    "device": "Devices that notifications go to.",
+    "push": "Push to apps by their own push services (XEP-0357).",
+    "push-service": "The push service that this server is itself.",
+    "token": "Tokens for programs that use the HTTP interface.",
+    "webhook": "URLs that are told what happens.",
+    "audit": "Who did what.",
+    "log": "The end of the log.",
+    "setting": "The settings file.",
+    "console": "Who may use the console.",
 }
 
 
@@ -67,6 +81,8 @@ def _command(declared: Mapping[str, Any], word: str, run: Runner) -> click.Comma
 
 def _click_parameter(parameter: Mapping[str, Any]) -> click.Parameter:
     name, default = parameter["name"], parameter["default"]
+    if parameter["type"] == "FileText":
+        default = None  # what stands for no text is no file's name
     kind = click.Choice(parameter["choices"]) if parameter["choices"] else _TYPES.get(parameter["type"], click.STRING)
     if not parameter["option"]:
         return click.Argument([name], type=kind, required=parameter["required"], default=default)
