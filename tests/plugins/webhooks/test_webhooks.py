@@ -26,6 +26,18 @@ from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
 
 URL = "https://receiver.example/hook"
+NO_URLS = (
+    "",
+    "//x/",
+    "ftp://x.example/",
+    "https:///x",
+    "https://x y.example/",
+    "https://é.example/",
+    "https://[/",
+    "https://user:secret@x.example/",
+    "https://x.example/#a",
+    "https://x.example:99999/",
+)
 
 
 class Receiver:
@@ -302,8 +314,7 @@ class LocalTests(WebhookTestCase):
 
 class OperationTests(WebhookTestCase):
     def test_what_can_not_be_one(self) -> None:
-        for url in ("", "ftp://x.example/", "https:///x", "https://x y.example/", "https://é.example/", "https://[/",
-                    "//x/", "https://user:secret@x.example/", "https://x.example/#a", "https://x.example:99999/"):  # fmt: skip
+        for url in NO_URLS:
             with self.subTest(url):
                 self.assertIn("url", self.refuse("add", url=url))
         self.assertIn("there is no event 'x'", self.refuse("add", url=URL, events="x"))
