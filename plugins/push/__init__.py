@@ -69,7 +69,8 @@ class Push(operations.PushOperations):
     async def start(self) -> None:
         self.registered = Registrations(self.host)
         await self.registered.load()
-        self._begin()
+        self._engine = Engine(self.host, self.options, self.later, self.registered, self.roster, self.presence)
+        self.wakeups = self._engine.wakeups
         if self.registered:
             self.wake()
         for entry in self.registered:
@@ -77,17 +78,8 @@ class Push(operations.PushOperations):
         await self._keep_house()
         self.every(_HOUSEKEEPING, self._keep_house)
 
-    def _begin(self) -> None:
-        self._engine = Engine(self.host, self.options, self.later, self.registered, self.roster, self.presence)
-        self.wakeups = self._engine.wakeups
-
-    async def reconfigured(self, options: object) -> None:
-        counts = self.wakeups.counts
-        self._engine.stop()
-        self._begin()
-        self.wakeups.counts = counts
-        for entry in self.registered:
-            self.wakeups.plan(entry)
+    async def reconfigured(self, options: PushOptions) -> None:
+        self._engine.take(options)
 
     async def stop(self) -> None:
         self._engine.stop()

@@ -39,13 +39,18 @@ class Engine:
         roster: IRoster | None,
         presence: IDirectedPresence | None,
     ) -> None:
-        self._host, self._options, self._later = host, options, later
-        self._registrations, self._presence = registrations, presence
-        self.judge = Judge(host, options, roster)
+        self._host, self._later = host, later
+        self._registrations, self._roster, self._presence = registrations, roster, presence
         self.wakeups = Wakeups(host, later, options, self._is_unread)
-        self._least = Importance[options.least.upper()]
+        self.take(options)
         self._watched: dict[ISession, IDelayedCall] = {}
         self._told: OrderedDict[tuple[str, Jid, str], None] = OrderedDict()
+
+    def take(self, options: PushOptions) -> None:
+        """Take other options; what is to be told is told by them from now on."""
+        self._options = self.wakeups.options = options
+        self.judge = Judge(self._host, options, self._roster)
+        self._least = Importance[options.least.upper()]
 
     def stop(self) -> None:
         """Begin nothing more."""

@@ -104,7 +104,7 @@ class Judge:
             await self.settings.learn(who.account)
             if self._roster is not None and _ignoring(entries):
                 await self._roster.load(who.account)
-            if message.type == "groupchat":
+            if message.type == "groupchat" and self.case(entries, message, who) is None:
                 await self.rooms.ask(who.room)
         except StorageUnavailable:
             return None

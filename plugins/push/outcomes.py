@@ -21,16 +21,20 @@ class Meaning(Enum):
     GONE = "gone"
     #: It passes, and does not count: try again.
     PASSING = "passing"
-    #: It counts. After so many in a row the registration is not used.
+    #: Nobody is there to answer. It counts, and is tried again.
+    UNREACHED = "unreached"
+    #: The service doesn't want it. It counts; after so many in a row the registration is not used.
     COUNTED = "counted"
 
 
-#: By condition. What is not here goes by its type: wait passes, everything else counts.
+#: By condition; what is not here counts. What is of type wait passes, unless the app is gone.
 _MEANINGS: Mapping[Condition, Meaning] = {
     Condition.ITEM_NOT_FOUND: Meaning.GONE,
     Condition.GONE: Meaning.GONE,
     Condition.REMOTE_SERVER_TIMEOUT: Meaning.PASSING,
     Condition.RESOURCE_CONSTRAINT: Meaning.PASSING,
+    Condition.REMOTE_SERVER_NOT_FOUND: Meaning.UNREACHED,
+    Condition.SERVICE_UNAVAILABLE: Meaning.UNREACHED,
 }
 
 _WORDS: Mapping[Condition, str] = {
@@ -52,10 +56,8 @@ _WORDS: Mapping[Condition, str] = {
 
 def meaning(error: StanzaError) -> Meaning:
     """Return what an error means for a registration."""
-    found = _MEANINGS.get(error.condition)
-    if found is not None:
-        return found
-    return Meaning.PASSING if error.type == "wait" else Meaning.COUNTED
+    found = _MEANINGS.get(error.condition, Meaning.COUNTED)
+    return Meaning.PASSING if error.type == "wait" and found is not Meaning.GONE else found
 
 
 def in_words(error: StanzaError) -> str:

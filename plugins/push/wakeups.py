@@ -28,6 +28,7 @@ __all__ = ["Counts", "Wakeups"]
 
 _log = Logger()
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 3600.0  # seconds between two attempts
+_START = 5.0  # seconds in which push services that are components connect, when the server has started
 
 
 class Counts:
@@ -51,10 +52,12 @@ class Wakeups:
         options: PushOptions,
         unread: Callable[[Entry], bool],
     ) -> None:
-        self._host, self._later, self._options, self._unread = host, later, options, unread
+        self._host, self._later, self._unread = host, later, unread
+        self.options = options
         self._services: WeakValueDictionary[Jid, DeferredSemaphore] = WeakValueDictionary()
         self.counts = Counts()
         self.stopped = False
+        self._starts_at = host.started_at + _START
 
     # What there is to tell
 
@@ -81,7 +84,7 @@ class Wakeups:
 
     def _kept(self, entry: Entry, last: Last) -> Last:
         """Leave out what is not told anyway, so that it isn't written down either."""
-        options = self._options
+        options = self.options
         if entry.extras.key:
             return last if last.type != "call" or entry.extras.calls else last._replace(call="", media=())
         sender = last.sender if options.include_sender else ""
@@ -124,11 +127,14 @@ class Wakeups:
         entry.timer = self._later(self._wait(entry), lambda: self._publish(entry))
 
     def _wait(self, entry: Entry) -> float:
+        now = self._host.clock.seconds()
         if entry.attempts:
-            return min(_FIRST_WAIT * 2.0 ** (entry.attempts - 1), _LONGEST_WAIT)
-        if entry.waiting > entry.pushed or entry.waiting is Importance.CALL:
-            return 0.0
-        return max(0.0, entry.pushed_at + self._options.interval_seconds - self._host.clock.seconds())
+            due = now + min(_FIRST_WAIT * 2.0 ** (entry.attempts - 1), _LONGEST_WAIT)
+        elif entry.waiting > entry.pushed or entry.waiting is Importance.CALL:
+            due = now
+        else:
+            due = entry.pushed_at + self.options.interval_seconds
+        return max(0.0, due - now, self._starts_at - now)
 
     # Telling
 
@@ -138,7 +144,7 @@ class Wakeups:
             return
         entry.flying = True
         try:
-            async with _Turn(self._services, entry.service, self._options.parallel):
+            async with _Turn(self._services, entry.service, self.options.parallel):
                 what, entry.fresh = entry.waiting, Importance.NONE
                 if not what or not entry.used:
                     return  # the app came meanwhile, or is not to be told any more
@@ -151,7 +157,7 @@ class Wakeups:
             self.plan(entry)
 
     def _notification(self, entry: Entry) -> bytes:
-        options, last, what = self._options, entry.last, entry.waiting
+        options, last, what = self.options, entry.last, entry.waiting
         others = [tag("priority", payload.priority_of(what), xmlns=payload.PRIORITY)]
         if entry.extras.key and (last.type != "call" or last.call):
             others.append(payload.encrypted(entry.extras.key, entry.count, last))
@@ -166,7 +172,7 @@ class Wakeups:
         self.counts.published += 1
         request = Iq(entry.service, type="set", payload=payload.publication(entry.node, item, notification, entry.form))
         try:
-            await self._host.request(request, self._options.answer_seconds)
+            await self._host.request(request, self.options.answer_seconds)
         except StanzaError as error:
             return error
         return None
@@ -175,8 +181,8 @@ class Wakeups:
         """The service has answered."""
         self.judge(entry, error)
         now, still = self._host.clock.seconds(), entry.fresh
-        if error is not None and meaning(error) is Meaning.PASSING:
-            if now - entry.since < self._options.retry_hours * 3600:
+        if error is not None and meaning(error) in (Meaning.PASSING, Meaning.UNREACHED):
+            if now - entry.since < self.options.retry_hours * 3600:
                 entry.attempts += 1
                 still = max(still, what)
         elif error is None and entry.waiting:
@@ -202,7 +208,7 @@ class Wakeups:
         if kind is Meaning.PASSING:
             return Pushed(PushResult.WAITING, entry.error)
         entry.errors += 1
-        if kind is Meaning.GONE or entry.errors >= self._options.max_errors:
+        if kind is Meaning.GONE or entry.errors >= self.options.max_errors:
             entry.disabled, entry.gone = entry.error, kind is Meaning.GONE
             entry.waiting = Importance.NONE
             self.counts.disabled += 1
@@ -216,7 +222,7 @@ class Wakeups:
 
     def _repeat_later(self, entry: Entry, what: Importance) -> None:
         """Pushes get lost: if the app doesn't come for what its session holds, it is told again."""
-        waits = self._options.repeat_seconds
+        waits = self.options.repeat_seconds
         if entry.repeats < len(waits) and not entry.extras.key and not self.stopped:
             if entry.repeater is not None:
                 entry.repeater.cancel()
@@ -242,7 +248,7 @@ class Wakeups:
             return Pushed(PushResult.GONE if entry.gone else PushResult.FAILED, entry.disabled or "push is turned off")
         urgency = tag("priority", priority, xmlns=payload.PRIORITY)
         notification = payload.notification(entry.count or None, "", body, urgency, content)
-        async with _Turn(self._services, entry.service, self._options.parallel):
+        async with _Turn(self._services, entry.service, self.options.parallel):
             outcome = self.judge(entry, await self._request(entry, notification, item))
         await self._written(partial(store.change, id=entry.id, values=entry.health()))
         return outcome

@@ -27,6 +27,7 @@ class PushTestCase(ManagedTestCase, PluginTestCase):
         self.service = self.remote(SERVICE)
         self.romeo = self.remote("example.net")
         self.account("juliet@example.org")
+        self.pump(5)  # nothing is pushed before that
 
     # The app
 

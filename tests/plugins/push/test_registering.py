@@ -87,7 +87,7 @@ class Registering(PushTestCase):
         self.service = self.remote(SERVICE)
         self.romeo = self.remote("example.net")
         self.say()
-        self.pump()
+        self.pump(5)
         self.service.expect(
             f"<iq type='set' from='example.org' to='{SERVICE}'><pubsub xmlns='{PUBSUB}'><publish node='n'>"
             "<item id='{any}'>{any}</item></publish><publish-options>" + OPTIONS + "</publish-options></pubsub></iq>"
