@@ -28,3 +28,26 @@ document.addEventListener("keydown", event => {
     for (const drawer of document.querySelectorAll("details.drawer[open]")) drawer.open = false;
   }
 });
+
+// Times are written as the clock on the wall says; what that is for others goes along with the form.
+function tellZones() {
+  for (const zone of document.querySelectorAll("input[data-zone-of]")) {
+    const written = document.getElementById(zone.dataset.zoneOf);
+    zone.value = String(new Date((written && written.value) || Date.now()).getTimezoneOffset());
+  }
+}
+document.addEventListener("input", tellZones);
+document.addEventListener("submit", tellZones, true);
+tellZones();
+
+// A file goes into the field for its text.
+document.addEventListener("change", event => {
+  const into = event.target.dataset && event.target.dataset.into;
+  if (into && event.target.files.length) {
+    event.target.files[0].text().then(text => {
+      const field = document.getElementById(into);
+      field.value = text;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
+});
