@@ -57,7 +57,7 @@ class TokenOperations:
         """
         if actor.startswith(_PROGRAM):
             raise OperationError("a token can't make tokens", Condition.FORBIDDEN)
-        if server_wide and actor != _OPERATOR:
+        if server_wide and not _is_operator(actor):
             raise OperationError(
                 "only the operator can make a token for the whole server, by xmppctl", Condition.FORBIDDEN
             )
@@ -113,7 +113,12 @@ class TokenOperations:
         return f"Deleted the token {id}."
 
     def _hosts(self, actor: str) -> list[str]:
-        return [str(self.host.jid), *([""] if actor == _OPERATOR else [])]
+        return [str(self.host.jid), *([""] if _is_operator(actor) else [])]
+
+
+def _is_operator(actor: str) -> bool:
+    """Is it who may use the admin socket? They are called ``operator (alice)``, where the system tells a name."""
+    return actor == _OPERATOR or actor.startswith(f"{_OPERATOR} (")
 
 
 def _checked_label(label: str) -> str:

@@ -125,6 +125,13 @@ class TokenTests(RestTestCase):
         with self.assertRaises(OperationError):
             self.wait(operations.run("token delete", {"id": id_of(self.secret)}, bard))
 
+    def test_who_is_the_operator(self) -> None:
+        self.run_("token add", "operator (alice)", label="x", server_wide=True)
+        for actor in ("operators", "operator@example.org", "bard@example.org (console)", "token operator"):
+            refused = self.refusal("token add", actor, label="x", server_wide=True)
+            self.assertEqual(refused.condition, Condition.FORBIDDEN)
+            self.assertEqual(self.run_("token list", actor), [])
+
     def test_a_token_makes_no_tokens(self) -> None:
         self.refused(self.ask("POST", "/tokens", {"label": "x", "scopes": "*"}), 403, "forbidden")
 
