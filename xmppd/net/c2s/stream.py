@@ -151,6 +151,7 @@ class ClientStream(XmlStream):
 
     def allow(self, seconds: float) -> None:
         """See IStream."""
+        self.heard = True  # it isn't read while it waits
         if self.negotiation is not None:
             self.negotiation.allow(seconds)
 
