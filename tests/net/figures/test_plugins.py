@@ -21,6 +21,24 @@ OF_PLUGINS = {
     "xmppd_muc_messages_total",
     "xmppd_muc_occupants",
     "xmppd_muc_rooms",
+    "xmppd_push_accepted_total",
+    "xmppd_push_disabled",
+    "xmppd_push_failed_total",
+    "xmppd_push_gathered_total",
+    "xmppd_push_published_total",
+    "xmppd_push_registrations",
+    "xmppd_push_repeated_total",
+    "xmppd_push_service_accepted_total",
+    "xmppd_push_service_failed_total",
+    "xmppd_push_service_gone_total",
+    "xmppd_push_service_published_total",
+    "xmppd_push_service_refused_credentials",
+    "xmppd_push_service_refused_total",
+    "xmppd_push_service_resting",
+    "xmppd_push_service_retried_total",
+    "xmppd_push_service_superseded_total",
+    "xmppd_push_service_waiting",
+    "xmppd_push_waiting",
 }
 """Names of the figures of bundled plugins."""
 
@@ -40,7 +58,7 @@ class Clumsy(Plugin):
 
 
 class PluginFigures(ServerTestCase):
-    plugins = (Chess, Clumsy, "bytestreams", "muc")
+    plugins = (Chess, Clumsy, "adhoc", "bytestreams", "muc", "push", "push_service")
     hosts = {"example.org": {}, "example.net": {"bytestreams": {"listen": ["tcp:7778"]}}}
 
     def told(self) -> dict[tuple[str, str], float]:
