@@ -65,6 +65,7 @@ class Smack:
 
     :param host: what it connects to, and says its stream is to.
     :param source: the address it connects from.
+    :param service: what its stream is to, if it isn't the host; later, what the server says it is.
     :param confirms: does it send ``deliverconfirm``, as some forks do?
     :ivar notifications: those its app was shown: the fields of each.
     :ivar unseen: those that came before it listened.
@@ -80,6 +81,7 @@ class Smack:
     resource: str = "AndroidpnClient"
     confirms: bool = False
     tls: ssl.SSLContext | None = None
+    service: str = ""
     username: str = ""
     password: str = ""
     jid: str = ""
@@ -172,6 +174,12 @@ class Smack:
         """Wait for the answer that nothing else waits for."""
         await self._coming
 
+    @property
+    def tls_version(self) -> str:
+        """The version of TLS that is spoken, as ``TLSv1``; "" if none is."""
+        spoken = self._writer.get_extra_info("ssl_object")
+        return spoken.version() if spoken else ""
+
     # What forks send
 
     def tell(self, name: str, namespace: str, **children: str) -> None:
@@ -234,9 +242,8 @@ class Smack:
 
     async def _open(self) -> Element:
         self._features = asyncio.get_running_loop().create_future()
-        name = getattr(self, "service", self.host)
-        header = f'<stream:stream to="{name}" xmlns="jabber:client" xmlns:stream="{_STREAMS}" version="1.0">'
-        self._send(header)
+        namespaces = f'xmlns="jabber:client" xmlns:stream="{_STREAMS}"'
+        self._send(f'<stream:stream to="{self.service or self.host}" {namespaces} version="1.0">')
         self._reading = asyncio.ensure_future(self._read())
         return await self._features
 
