@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from twisted.logger import Logger
+
 from xmppd.api import IHost
 from xmppd.api.network import Reach
 from xmppd.plugins.push_service.options import ApnsApp, FcmApp, PushServiceOptions, WebPush
@@ -49,6 +51,7 @@ class Carrier:
 
     :ivar concurrency: pushes that may be under way at a time; `running` are.
     :ivar row: pushes that were throttled or failed since the last one that was accepted.
+    :ivar refusals: the same, of those on which our credentials were refused.
     :ivar resting_until: nothing is sent before; seconds since the epoch.
     :ivar problem: why our credentials are no good, or "".
     """
@@ -61,6 +64,7 @@ class Carrier:
     accepted: int = 0
     failed: int = 0
     row: int = 0
+    refusals: int = 0
     resting_until: float = 0.0
     problem: str = ""
     accepted_at: float = 0.0
@@ -73,20 +77,32 @@ class Carrier:
         road, app = self.key
         return f"{road} of {app}"
 
-    def note(self, verdict: Verdict, now: float) -> None:
-        """Count a verdict."""
+    def note(self, verdict: Verdict, now: float, log: Logger) -> None:
+        """Count a verdict, and tell the operator if our credentials are no good, or are again."""
+        had = self.problem
+        self._count(verdict, now)
+        if self.problem and not had:
+            # Whoever has made up a push service of their own may refuse us as they like: that is no error of ours.
+            tell = log.info if self.key[0] == WEB_PUSH else log.error
+            text = "{carrier}: our credentials are refused, and pushes wait: {reason}"
+            tell(text, carrier=self.name, reason=self.problem)
+        elif had and not self.problem:
+            log.info("{carrier}: the credentials are good again", carrier=self.name)
+
+    def _count(self, verdict: Verdict, now: float) -> None:
         if verdict.kind == "accepted":
             self.accepted += 1
-            self.accepted_at, self.row, self.problem = now, 0, ""
+            self.accepted_at, self.row, self.refusals, self.problem = now, 0, 0, ""
             return
         self.failed += 1
         self.error, self.error_at = verdict.text or verdict.kind, now
         if verdict.kind in ("throttled", "temporary"):
             self.row += 1
         elif verdict.kind == "credentials":
+            self.refusals += 1
             self.problem = verdict.text or "they were refused"
         else:
-            self.row, self.problem = 0, ""  # it has looked at the parcel, so it knows us
+            self.row, self.refusals, self.problem = 0, 0, ""  # it has looked at the parcel, so it knows us
 
 
 @dataclass(eq=False, slots=True)

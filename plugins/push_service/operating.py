@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from twisted.logger import Logger
+
 from xmppd.api import IClock, IDatabase, Jid, OperationError, operation
 from xmppd.plugins.push_service import payloads, store
 from xmppd.plugins.push_service.carriers import Carrier, Carriers
@@ -28,6 +30,7 @@ class _Whole(Protocol):
     registrar: Registrar
     queue: Queue
     carriers: Carriers
+    log: Logger
 
     @property
     def db(self) -> IDatabase: ...
@@ -122,7 +125,7 @@ class PushServiceOperations:
         number = f"{int(self.clock.seconds() * 1e6):016x}{device.target_hash[:16]}"
         content = payloads.build(number, node, device.road, notice, "body", Words("", ""))
         verdict = await carrier.road.send(payloads.parcel(content, json.loads(device.target), _TEST_SECONDS))
-        carrier.note(verdict, self.clock.seconds())
+        carrier.note(verdict, self.clock.seconds(), self.log)
         if verdict.kind != "accepted":
             raise OperationError(f"{carrier.name}: {verdict.kind}: {verdict.text}")
         return f"{carrier.name} has taken it{f', as {verdict.id}' if verdict.id else ''}."

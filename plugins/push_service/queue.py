@@ -20,10 +20,9 @@ from xmppd.api import Condition, IDelayedCall, StanzaError, StorageUnavailable, 
 from xmppd.api.push import PushResult, PushSettled
 from xmppd.api.waiting import as_deferred
 from xmppd.plugins.push_service import payloads, store
-from xmppd.plugins.push_service.carriers import WEB_PUSH, Carrier, Carriers, Key
+from xmppd.plugins.push_service.carriers import Carrier, Carriers, Key
 from xmppd.plugins.push_service.payloads import Content, Words
 from xmppd.plugins.push_service.publishing import Publish
-from xmppd.plugins.push_service.roads.contract import Verdict
 from xmppd.plugins.push_service.store import Device
 from xmppd.plugins.push_service.turns import Book, Entry, Spacing, Turns
 from xmppd.plugins.push_service.verdicts import Decision, Patience, Step, decide
@@ -38,6 +37,7 @@ _DATABASE = 5.0  # seconds until what has to be written is tried again
 _GRACE = 10.0  # seconds that pushes under way get to end when the service is stopped
 _OWN = 5.0  # seconds that we may take ourselves, so that what is for now or never gets its chance
 _ROW = 10  # failures in a row after which a vendor is left alone for a while
+_SURE = 3  # refusals of our credentials in a row, after which they are taken for bad
 _SUPERSEDED = "a newer push took its place"
 _OVER = "its time was over before it could be sent"
 _REMOVED = "the app is not registered any more"
@@ -73,6 +73,11 @@ class Queue:
         )
         self._words = Words(options.alert_title, options.alert_body)
         self._spacing.set(options.burst, options.device_seconds)
+        now = self._plugin.clock.seconds()
+        for entry in list(self._book):
+            if entry.held and not (entry.under_way or entry.lined):
+                entry.held, entry.due_at = False, now
+                self._await_turn(entry)
         self._begin_all()
 
     async def load(self) -> None:
@@ -194,7 +199,7 @@ class Queue:
         now = self._plugin.clock.seconds()
         while self._due and self._due[0][0] <= now:
             entry = self._book.get(heappop(self._due)[1])
-            if entry is not None and not entry.over:
+            if entry is not None and not (entry.over or entry.lined or entry.under_way):
                 self._await_turn(entry)
         self._begin_all()
         self._set_timer()
@@ -231,7 +236,7 @@ class Queue:
             if not entry.call and self._spacing.free_at(entry.node, now) > now:
                 self._await_turn(entry)  # another to the same device went before it
                 continue
-            entry.under_way = True
+            entry.under_way, entry.held = True, False
             carrier.running += 1
             carrier.load.running += 1
             self._spawn(self._send(entry, carrier))
@@ -273,25 +278,11 @@ class Queue:
         content = entry.content
         parcel = payloads.parcel(content, json.loads(entry.target), entry.expires_at - now)
         verdict = await carrier.road.send(parcel)
-        self._note(carrier, verdict)
+        carrier.note(verdict, clock.seconds(), self._plugin.log)
         stripped = payloads.wake_only(content, carrier.key[0], self._words)
         left = entry.expires_at - clock.seconds()
         decision = decide(verdict, entry.failures, content == stripped, left, self._patience)
         await self._act(entry, carrier, decision, stripped)
-
-    def _note(self, carrier: Carrier, verdict: Verdict) -> None:
-        """Count a verdict, and tell the operator if our credentials are no good, or are again."""
-        had = carrier.problem
-        carrier.note(verdict, self._plugin.clock.seconds())
-        if carrier.problem and not had:
-            # Whoever has made up a push service of their own may refuse us as they like: that is no error of ours.
-            tell = self._plugin.log.info if carrier.key[0] == WEB_PUSH else self._plugin.log.error
-            tell(
-                "{carrier}: our credentials are refused, and pushes wait: {reason}",
-                carrier=carrier.name, reason=carrier.problem,
-            )  # fmt: skip
-        elif had and not carrier.problem:
-            self._plugin.log.info("{carrier}: the credentials are good again", carrier=carrier.name)
 
     async def _act(self, entry: Entry, carrier: Carrier, decision: Decision, stripped: Content) -> None:
         now, service, number = self._plugin.clock.seconds(), self._service, entry.number
@@ -307,9 +298,10 @@ class Queue:
             await self._surely(lambda c: store.replace_content(c, service, number, text))
             self._again(entry, decision.reason, 0.0)
         elif decision.step is Step.HOLD:
-            carrier.resting_until = max(carrier.resting_until, now + decision.delay)
-            entry.tell(PushResult.WAITING)
-            self._again(entry, decision.reason, 0.0)
+            if carrier.refusals >= _SURE:  # a single one may be the fault of who has registered
+                carrier.resting_until = max(carrier.resting_until, now + decision.delay)
+            entry.held = True
+            self._again(entry, decision.reason, decision.delay)
         else:
             if carrier.row >= _ROW:
                 carrier.resting_until = max(carrier.resting_until, now + decision.delay)

@@ -21,6 +21,8 @@ class Entry:
     :ivar due_at: not to be sent earlier; seconds since the epoch.
     :ivar failures: attempts in a row that were throttled or failed.
     :ivar content, target: what is sent and where to, while it is new; later both are read when they are needed.
+    :ivar held: it waits because our credentials were refused; others would be tried at once.
+    :ivar lined, under_way: it is in line to be sent; it is being sent.
     :ivar over: it is settled, or being settled: whoever finds it in a line goes on to the next.
     :ivar answer: told once what has become of it, if somebody waits for that.
     """
@@ -38,6 +40,8 @@ class Entry:
     content: Content | None = None
     target: str = ""
     target_hash: str = ""
+    held: bool = False
+    lined: bool = False
     under_way: bool = False
     over: bool = False
     answer: Callable[[PushResult, str], None] | None = field(default=None)
@@ -110,6 +114,7 @@ class Turns:
 
     def put(self, entry: Entry) -> None:
         """Add one, behind others of the same publisher."""
+        entry.lined = True
         if entry.call:
             self._calls.append(entry)
         else:
@@ -117,6 +122,12 @@ class Turns:
 
     def take(self) -> Entry | None:
         """Return what is next, and take it out; None if there is nothing."""
+        entry = self._next()
+        if entry is not None:
+            entry.lined = False
+        return entry
+
+    def _next(self) -> Entry | None:
         while self._calls:
             entry = self._calls.popleft()
             if not entry.over:

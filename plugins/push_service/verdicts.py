@@ -6,7 +6,7 @@
 | gone | the registration is removed; the next to publish there learns that it isn't there |
 | throttled, temporary | tried again: when the vendor says, else after a time that doubles, as long as it is of use |
 | too large | once more, as nothing but a wake-up |
-| credentials | nothing is sent for that app until they are tried again, or others are set; nothing is lost but time |
+| credentials | it waits until they are tried again, or others are set; nothing is lost but time |
 | refused | it is given up |
 """
 

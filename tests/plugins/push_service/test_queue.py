@@ -197,11 +197,22 @@ class Credentials(QueueTestCase):
         self.assertEqual((figures["refused_credentials"], figures["waiting"]), (1, 3))
         self.pump(10)
         self.assertEqual(apns.asked, asked + 1)  # one alone is tried
+        for item in "de":
+            self.publishes(app, TITLED.format(item), item=item)
+        self.assertEqual(apns.asked, asked + 1)
         apns.fail_always()
         self.pump(300)
-        self.assertCountEqual(self.results(), [(item, PushResult.ACCEPTED) for item in "abc"])
+        self.assertCountEqual(self.results(), [(item, PushResult.ACCEPTED) for item in "abcde"])
         (row,) = [r for r in self.operate("push_service", "push-service status") if r["road"] == "apns"]
         self.assertEqual(row["state"], "ready")
+
+    def test_a_device_for_which_they_are_refused(self) -> None:
+        """That it alone is refused may be its own fault, and is no matter to the others."""
+        odd, other = (self.android(self.login(f"{name}@example.org/phone")) for name in ("juliet", "nurse"))
+        self.vendors.fcm.fail("THIRD_PARTY_AUTH_ERROR")
+        self.assertEqual(self.publishes(odd), "result")
+        self.assertEqual(self.publishes(other), "result")
+        self.assertEqual(len(self.vendors.fcm.pushed), 1)
 
     def test_other_credentials_are_tried_at_once(self) -> None:
         app = self.android(self.login("juliet@example.org/phone"))
