@@ -159,7 +159,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
     353: (
         "Jingle Message Initiation",
         "Its messages are archived, copied, and wait for who is away; `ringing` is archived if it has the hint that the"
-        " text demands.",
+        " text demands. `propose` and `retract` are pushed at once.",
     ),
     355: (
         "Namespace Delegation",
@@ -170,12 +170,23 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Requests in the name of users get ids of the server's own. Presence of contacts elsewhere from before the"
         " server was started is not known to components until they or their servers send it again.",
     ),
+    357: (
+        "Push Notifications",
+        "The server's part, and a push service of its own, which is off by default; see [push.md](push.md).",
+    ),
+    357: (
+        "Push Notifications",
+        "Of the summary, `pending-subscription-count` is not told: requests for presence are not pushed. An error of the"
+        " kind that passes does not disable anything, see [push.md](push.md). A registration that was disabled is used"
+        " again when its app logs in, not after a time.",
+    ),
     359: ("Unique and Stable Stanza IDs", "Ids of archives; those that claim to be ours are taken out."),
     363: (
         "HTTP File Upload",
         "What is signed is in the URL, so there are no headers to be sent. S3 answers a put with 200, not 201.",
     ),
     368: ("SRV records for XMPP over TLS", "For clients and servers. `xmppctl check` tells which records are missing."),
+    372: ("References", "Mentions decide what is pushed; `begin` and `end` are not looked at."),
     386: (
         "Bind 2",
         "Resources are stable for clients that tell their id. A client that can't get a resource is logged in without,"
@@ -220,6 +231,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         " room gets the whole list, not an error. When somebody becomes a member by entering, others learn the version"
         " when they enter next.",
     ),
+    461: ("Message Replies", "An answer to what a user said in a room counts as a mention for push."),
     478: (
         "Stream Limits Advertisement",
         "Clients are told when they have logged in. What another server does not take comes back with"
@@ -248,6 +260,16 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Message Displayed Synchronization",
         "With server assist: its notifications go to the user's own devices alone, however the node is configured.",
     ),
+    492: (
+        "Chat Notification Settings",
+        "For push, from the bookmarks of XEP-0402. `<advanced/>` is for clients. Apps count as phones, or as the option"
+        " `client_type` says.",
+    ),
     500: ("MUC Slow Mode", "Of admins and owners nobody waits, whatever their role; all others do."),
     502: ("MUC Activity Indicator", "Of the last 24 hours that are over."),
+    513: (
+        "Explicit Mentions",
+        "For push: individuals and `#channel`, with `noping` and `active`. Other groups mention nobody as far as push is"
+        " concerned; permissions of rooms are not looked at, and rooms have none.",
+    ),
 }
