@@ -82,7 +82,7 @@ class Entrance:
         if path == "setup":
             return self._page(visit, "setup.html", possible=await self._console.first_run())
         if path != "login":
-            return redirected(request, link("login", next=path))
+            return redirected(request, link("login", next="" if path in _POSTS else path))
         return self._page(visit, "login.html", first_run=await self._console.first_run())
 
     def _page(self, visit: _Visit, template: str, status: int = 200, problem: str = "", **data: object) -> Response:
@@ -154,7 +154,7 @@ class Entrance:
         )
         if guesses.delay:
             waited: Deferred[None] = Deferred()
-            self._console.clock.callLater(guesses.delay, waited.callback, None)
+            self._console.later(guesses.delay, lambda: waited.callback(None))
             await waited
         if template == "code.html":
             text = visit.words.gettext("That is not the code. Wait for the next one, and type that.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from xmppd.api import Condition, Jid, OperationError
+from xmppd.api import Condition, Jid, OperationError, StorageUnavailable
 from xmppd.api.http import Headers, Request, Response
 from xmppd.plugins.console import gate
 from xmppd.plugins.console.languages import LANGUAGES, Words, chosen
@@ -87,6 +87,9 @@ class Frame:
             shown = await found.what.handler(asked, **found.parts)
         except OperationError as error:
             return self._problem(asked, str(error), _STATUS.get(error.condition, HTTPStatus.BAD_REQUEST), cookie)
+        except StorageUnavailable as error:
+            text = asked.gettext("The database can't be used now: %(reason)s.", reason=error.reason)
+            return self._problem(asked, text, HTTPStatus.SERVICE_UNAVAILABLE, cookie)
         if status != HTTPStatus.OK:
             shown = replace(shown, status=status)
         return self._rendered(request, asked, shown, found.what, cookie)

@@ -10,7 +10,8 @@ from xmppd.plugins.console.views.users import address
 @page("roles", title=marked("Roles"), group=Group.SERVER, icon="roles", order=60, needs=("console roles",))
 async def roles(asked: Asked) -> View:
     """Those who have a role."""
-    return view("roles.html", rows=await asked.run("console roles"), roles=ROLES)
+    titles = {name: asked.gettext(role.title) for name, role in reversed(ROLES.items())}
+    return view("roles.html", rows=await asked.run("console roles"), roles=ROLES, titles=titles)
 
 
 @action("roles", needs=("console grant",))

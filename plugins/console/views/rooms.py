@@ -47,7 +47,8 @@ async def create(asked: Asked) -> Done:
 async def room(asked: Asked, room: str) -> View:
     """All that is known of a room."""
     shown = await asked.run("room show", room=room)
-    return view("rooms/room.html", room=room, shown=shown, affiliations=_AFFILIATIONS)
+    affiliations = {name: asked.gettext(title) for name, title in _AFFILIATIONS.items()}
+    return view("rooms/room.html", room=room, shown=shown, affiliations=affiliations)
 
 
 @action("rooms/{room}/kick", needs=("room kick",), again="rooms/{room}")

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from tests.plugins.kit import PluginTestCase
 from xmppd.api.http import Headers, Request
 from xmppd.net.http.answers import Answer
+from xmppd.testing.http import answered
 
 __all__ = ["PASSWORD", "Browser", "ConsoleTestCase", "text_of"]
 
@@ -55,7 +56,7 @@ class Browser:
         if self.cookie:
             fields["cookie"] = f"other=1; {self.cookie}"
         where = path if path.startswith("/") else f"/console/{path}"
-        answer = self.case.ask_http(
+        answer = self.case.ask_patiently(
             Request(method, where, query, Headers(fields), body, "example.org", self.peer, self.secure)
         )
         for name, value in answer.headers:
@@ -102,6 +103,11 @@ class ConsoleTestCase(PluginTestCase):
         type(self).hosts = {"example.org": {"admins": ["bard@example.org"], "console": self.options}}
         super().setUp()
         self.account("juliet@example.org", PASSWORD)
+
+    def ask_patiently(self, request: Request) -> Answer:
+        """Return the answer to a request; who was wrong has to wait for it."""
+        hosts = self.server.server.hosts
+        return self.wait(answered(request, [request.body], hosts, self.server.server.settings), 3)
 
     def browser(self, account: str = "", role: str = "", **more: Any) -> Browser:
         """Return somebody's browser; of an account that has logged in, with that role.
