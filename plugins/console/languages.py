@@ -41,8 +41,9 @@ class Words:
         """Return a text about a number of something."""
         for catalog in self._catalogs:
             message = catalog.get((one, many))
-            if message is not None and not message.fuzzy and all(message.string):
-                return str(message.string[min(_form(catalog, number), len(message.string) - 1)])
+            forms = () if message is None or message.fuzzy or not message.string else tuple(message.string)
+            if forms and all(forms):
+                return str(forms[min(_form(catalog, number), len(forms) - 1)])
         return one if number == 1 else many
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -96,7 +96,7 @@ class Templates:
         if now and abs(at.timestamp() - now) < 1:
             shown = self._words.gettext("now")
         elif now:
-            shown = format_timedelta(at.timestamp() - now, add_direction=True, locale=locale)
+            shown = format_timedelta(timedelta(seconds=at.timestamp() - now), add_direction=True, locale=locale)
         else:
             shown = localized(at, "d MMM y HH:mm", tzinfo=UTC, locale=locale)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), exact, shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from sqlalchemy import (
@@ -133,7 +133,7 @@ class Store:
 
     async def set_language(self, account: str, language: str) -> None:
         """Keep the language that somebody has chosen."""
-        await self._change(account, language=language)
+        await self._change(account, lambda person: replace(person, language=language))
 
     async def set_second_factor(self, account: str, secret: str, step: int, codes: Sequence[str]) -> None:
         """Keep a second factor; no secret takes it away.
@@ -141,11 +141,11 @@ class Store:
         :param step: of the code that was used to prove it.
         :param codes: hashes of recovery codes.
         """
-        await self._change(account, secret=secret, step=step, codes=tuple(codes))
+        await self._change(account, lambda person: replace(person, secret=secret, step=step, codes=tuple(codes)))
 
-    async def _change(self, account: str, **values: object) -> None:
+    async def _change(self, account: str, change: Callable[[Person], Person]) -> None:
         def work(connection: Connection) -> None:
-            _put(connection, account, replace(_person(connection, account), **values))
+            _put(connection, account, change(_person(connection, account)))
 
         await self._db.write(work)
 

@@ -66,7 +66,7 @@ class Browser:
 
     def get(self, path: str = "", **headers: str) -> Answer:
         """Look at a page."""
-        return self.ask("GET", path, **headers)
+        return self.ask("GET", path, b"", **headers)
 
     def see(self, path: str = "") -> str:
         """Look at a page that has to be there, and return its text."""
@@ -95,9 +95,9 @@ class Browser:
 class ConsoleTestCase(PluginTestCase):
     """A server with the console; juliet is its operator."""
 
-    plugins: Any = ("console", "roster")
+    plugins: ClassVar[Any] = ("console", "roster")
     options: ClassVar[dict[str, Any]] = {"operators": ["juliet@example.org"]}
-    hosts: Any = {}
+    hosts: ClassVar[Any] = {}
 
     def setUp(self) -> None:
         type(self).hosts = {"example.org": {"admins": ["bard@example.org"], "console": self.options}}

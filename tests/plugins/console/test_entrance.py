@@ -118,7 +118,7 @@ class LoggingIn(ConsoleTestCase):
         self.browser().log_in("juliet", "wrong")
         browser = self.browser("juliet")
         browser.submit("", "logout")
-        rows = self.wait(self.server.server.operations.run("audit list", {"operation": "console"}))
+        rows: Any = self.wait(self.server.server.operations.run("audit list", {"operation": "console"}))
         self.assertEqual(
             [(row["actor"], row["operation"], row["outcome"].partition(":")[0]) for row in rows],
             [("juliet@example.org", "console logout", "done"), ("juliet@example.org", "console login", "done"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.plugins.console.kit import PASSWORD, ConsoleTestCase, text_of
 from tests.plugins.console.test_entrance import field
@@ -12,7 +12,7 @@ ROMEO = "romeo@example.org"
 
 
 class Users(ConsoleTestCase):
-    plugins = ("console", "roster", "offline")
+    plugins: ClassVar[Any] = ("console", "roster", "offline")
 
     def setUp(self) -> None:
         super().setUp()
@@ -109,7 +109,7 @@ class Users(ConsoleTestCase):
     def test_audit(self) -> None:
         """What is done is kept, with who has done it; passwords are not."""
         self.browser_.submit("users/new", "users/new", jid="romeo", password=PASSWORD, again=PASSWORD)
-        rows = self.wait(self.server.server.operations.run("audit list", {"operation": "user add"}))
+        rows: Any = self.wait(self.server.server.operations.run("audit list", {"operation": "user add"}))
         self.assertEqual(rows[0]["actor"], "juliet@example.org (console)")
         self.assertNotIn(PASSWORD, repr(rows))
 
@@ -140,7 +140,7 @@ class Sessions(ConsoleTestCase):
 
 
 class Rooms(ConsoleTestCase):
-    plugins: Any = ("console", "roster", "muc", "disco")
+    plugins: ClassVar[Any] = ("console", "roster", "muc", "disco")
 
     def test_room(self) -> None:
         browser = self.browser("juliet")

@@ -54,8 +54,8 @@ class Translations(unittest.TestCase):
                     continue
                 self.assertIn(message.id, wanted, f"{path.name}: nobody says that")
                 self.assertFalse(message.fuzzy, f"{path.name}: {message.id}")
-                ids = message.id if isinstance(message.id, tuple) else (message.id,)
-                strings = message.string if isinstance(message.string, tuple) else (message.string,)
+                ids = [message.id] if isinstance(message.id, str) else list(message.id)
+                strings = [str(message.string)] if isinstance(message.string, str) else list(message.string or ())
                 named = {name for text in ids for name in FILLED.findall(text)}
                 for string in strings:
                     self.assertLessEqual(set(FILLED.findall(string)), named, f"{path.name}: {message.id}")
