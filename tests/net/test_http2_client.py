@@ -10,7 +10,7 @@ from hyperframe.frame import GoAwayFrame
 from OpenSSL import crypto
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -233,6 +233,13 @@ class Public(Case):
             await self.assertFails("", public=Reach.of([], [port]), http2=False)
 
     @run
+    async def test_header_fields_without_end(self) -> None:
+        port: Any = cast(Any, reactor).listenTCP(0, Factory.forProtocol(Endless), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.url = f"http://127.0.0.1:{port.getHost().port}"
+        await self.assertFails("failed", public=LOOPBACK, http2=False)
+
+    @run
     async def test_a_connection_is_not_used_by_those_who_may_not(self) -> None:
         factory = self.open()
         port = int(self.url.rpartition(":")[2])
@@ -240,6 +247,21 @@ class Public(Case):
         await self.assertFails("not on the public Internet", public=Reach.of([], [port]))
         await self.fetch()
         self.assertEqual(len(factory.made), 2)
+
+
+class Endless(Protocol):
+    """Answers with header fields without end."""
+
+    transport: Any
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(b"HTTP/1.1 200 OK\r\n")
+        self.go_on()
+
+    def go_on(self) -> None:
+        if not self.transport.disconnected:
+            self.transport.write(b"X-More: more\r\n" * 5_000)
+            cast(Any, reactor).callLater(0, self.go_on)
 
 
 class Silence(WebFactory):

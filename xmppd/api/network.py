@@ -107,7 +107,8 @@ class INetwork(Protocol):
         :param octets: of the answer's body at most.
         :param http2: by HTTP/2 over TLS (RFC 9113), and by nothing else: requests to one server share a connection.
         :param public: a stranger has given us the URL. It leads to the public Internet only, or as far as the
-            :class:`Reach` says; the address that is connected to is the one that was looked at.
+            :class:`Reach` says; the address that is connected to is the one that was looked at. The answer has a
+            MiB at most, head and all.
         :raises Forbidden: it leads elsewhere.
         :raises NoConnection: no answer came in time, or too much of one.
         """

@@ -7,7 +7,7 @@ name leads to: it is resolved once, and what was looked at is connected to. A na
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.error import SchemeNotSupported
@@ -39,6 +40,7 @@ from xmppd.net.reach import Place, allowed, place_of
 __all__ = ["WebClient"]
 
 _IDLE = 60  # seconds that a connection by HTTP/1.1 is kept for the next request
+_LONGEST = 1 << 20  # octets of a stranger's answer, head and all
 _AGENT = "xmppd"
 
 
@@ -140,7 +142,8 @@ class _Endpoints:
 
     def endpointForURI(self, uri: URI) -> Any:
         """See IAgentEndpointFactory."""
-        return self.to(Place(uri.scheme.decode("ascii"), uri.host.decode("ascii"), uri.port))
+        endpoint = self.to(Place(uri.scheme.decode("ascii"), uri.host.decode("ascii"), uri.port))
+        return endpoint if self._reach is None else _Bounded(endpoint)
 
     def to(self, place: Place, protocols: list[bytes] | None = None) -> Any:
         """Return what connects to a server.
@@ -179,6 +182,52 @@ class _Checked:
             raise Forbidden(f"{place.host} is not on the public Internet")
         target: Any = HostnameEndpoint(_Known(self._reactor, good), place.host, place.port)
         return await target.connect(factory)
+
+
+class _Meter(ProtocolWrapper):
+    """Counts what a stranger answers: Twisted's client would take header fields without end."""
+
+    _received = 0
+
+    def write(self, data: bytes) -> None:
+        """See ITransport: this is the next request."""
+        self._received = 0
+        super().write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """See ITransport."""
+        self.write(b"".join(data))
+
+    def dataReceived(self, data: bytes) -> None:
+        """See IProtocol."""
+        self._received += len(data)
+        if self._received > _LONGEST:
+            self.abortConnection()
+        else:
+            super().dataReceived(data)
+
+
+class _Metered(WrappingFactory):
+    """Makes these."""
+
+    noisy = False
+    protocol = _Meter
+
+
+@implementer(IStreamClientEndpoint)
+class _Bounded:
+    """Connects, and cuts the connection if an answer gets too long."""
+
+    def __init__(self, endpoint: Any) -> None:
+        self._endpoint = endpoint
+
+    async def _connect(self, factory: Any) -> Any:
+        meter = await self._endpoint.connect(_Metered(factory))
+        return meter.wrappedProtocol
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """See IStreamClientEndpoint."""
+        return Deferred.fromCoroutine(self._connect(factory))
 
 
 @implementer(IResolutionReceiver)
