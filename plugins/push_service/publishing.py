@@ -154,15 +154,17 @@ def _notice(notification: Element, options: Mapping[str, str]) -> Notice:
     summary = next((form for form in forms if form.get("FORM_TYPE") == _SUMMARY), {})
     children = {(child.uri, child.name) for child in notification.elements()}
     stated = next((str(e) for e in notification.elements(_PRIORITY, "priority")), None)
+    encrypted = _encrypted(notification)
+    call = options.get("kind") == "call" or encrypted.get("type") == "voip" or any(name in children for name in _JINGLE)
     return Notice(
         count=_number(summary, "message-count"),
         pending=_number(summary, "pending-subscription-count"),
         sender=summary.get("last-message-sender", ""),
         body=summary.get("last-message-body", ""),
         json=_json(notification),
-        encrypted=_encrypted(notification),
+        encrypted=encrypted,
         urgency=_urgency(options.get("priority", stated)),
-        call=options.get("kind") == "call" or any(name in children for name in _JINGLE),
+        call=call,
         silent=options.get("silent", "") in _TRUE,
         collapse=options.get("collapse"),
         ttl=_number(options, "time_to_live"),

@@ -55,11 +55,12 @@ class Sent(PushServiceTestCase):
         for child, options in (
             ("<jingle xmlns='tigase:push:jingle:0'/>", {}),
             ("<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>", {}),
+            ("<encrypted xmlns='tigase:push:encrypt:0' type='voip'>c2VjcmV0</encrypted>", {}),
             ("", {"kind": "call"}),
         ):
             self.publishes(app, f"<notification xmlns='urn:xmpp:push:0'>{child}</notification>", **options)
         kinds = [pushed.headers["apns-push-type"] for pushed in self.vendors.apns.pushed]
-        self.assertEqual(kinds, ["voip"] * 3)
+        self.assertEqual(kinds, ["voip"] * 4)
         self.assertEqual({pushed.device for pushed in self.vendors.apns.pushed}, {app.device.voip})
 
     def test_priorities(self) -> None:
