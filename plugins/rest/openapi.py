@@ -28,12 +28,15 @@ _REFUSALS = {
     "403": "The token may not do that.",
     "404": "What is named is not there.",
     "409": "It is not possible as things are, or not for this Idempotency-Key.",
+    "414": "The URL is too long.",
     "422": "A parameter is wrong, or what is asked can't be done.",
     "429": "Too many requests.",
     "500": "The operation failed; the server's log says why.",
     "503": "It can't be done now.",
 }
 _OF_BODIES = {"413": "The body is too large.", "415": "The body is no JSON."}
+#: What the server's HTTP says by itself, before this plugin is asked, it says in plain words.
+_PLAIN = frozenset(("400", "404", "414", "503"))
 _RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string"}}}
 _PROBLEM = {
     "type": "object",
@@ -81,7 +84,8 @@ _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "A text of the client's own. The same request with the same key is done once, and answered alike.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": '^"?[A-Za-z0-9_-]{1,253}"?$'},
+    # Without a type, since a number without quotes is one as well.
+    "schema": {"minLength": 1, "maxLength": 255, "pattern": r'^("([ !#-\[\]-~]|\\["\\])+"|[!#-+\--:<-~]+)$'},
     "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
 }
 
@@ -197,7 +201,11 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _refusal(status: str, text: str) -> dict[str, Any]:
-    content = {TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content: dict[str, Any] = {}
+    if status != "414":
+        content[TYPE] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status in _PLAIN:
+        content["text/plain"] = {"schema": {"type": "string"}}
     found: dict[str, Any] = {"description": text, "content": content}
     if status in ("429", "503"):
         found["headers"] = _RETRY
