@@ -57,6 +57,8 @@ __all__ = ["DESCRIBE", "Notifications"]
 #: The namespace of the request by which a client describes its device.
 DESCRIBE = "urn:xmppd:device:0"
 _TICK = 1.0
+#: Seconds from one handful of notifications to the next; meanwhile all others have their turn.
+_SLICE = 0.005
 _HOUR = 3600.0
 _WORDS = ("platform", "app", "version", "locale")
 
@@ -84,12 +86,16 @@ class Notifications(MessageOperations, PeopleOperations, Plugin):
         self.recorder = Recorder(self.book, self.later)
         self.devices = Devices(host, self.later, lambda: self.options.devices_per_account)
         self.resolver = Resolver(host, lambda: self.rooms, device_of)
-        pace = Pace(self.later, lambda: self.options.rate)
+        pace = Pace(self.later, lambda: self.options.rate, _SLICE)
         self.live = Live(host, self.book, self.recorder, self.devices, options)
         self.pushing = Pushing(host, self.book, lambda: self.push_road, options)
-        expanding = Expanding(host, self.book, self.resolver, self.devices, self.live, self.recorder, pace, self.later)
         self.arrivals = Arrivals(host, self.book, self.devices, self.live, self.recorder, pace, self.later, options)
-        self.sweeper = Sweeper(host, self.book, self.resolver, self.live, self.pushing, self.recorder, pace, options)
+        expanding = Expanding(
+            host, self.book, self.resolver, self.devices, self.live, self.recorder, pace, self.later, self.arrivals
+        )
+        self.sweeper = Sweeper(
+            host, self.book, self.resolver, self.live, self.pushing, self.recorder, pace, self.arrivals, options
+        )
         self.sending = Sending(host, self.book, self.resolver, self.devices, expanding, lambda: self.push_road, options)
         self.directory = Directory(host, self.book, self.resolver, self.devices, options)
         for session in host.all_sessions():

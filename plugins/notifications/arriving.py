@@ -51,13 +51,16 @@ class Arrivals:
         self._came_at: dict[ISession, float] = {}
         self._timer: IDelayedCall | None = None
 
-    def came(self, session: ISession) -> None:
-        """A device can be sent to, soon."""
+    def came(self, session: ISession, since: float | None = None) -> None:
+        """A device can be sent to, soon.
+
+        :param since: what it was sent after that it need not be sent again; None: now.
+        """
         if self._book.quiet:
             return
         now = self._book.now
         self._coming[session] = now + self._live.format_of(session).settling_seconds(session)
-        self._came_at[session] = now
+        self._came_at[session] = now if since is None else since
         if self._timer is None:
             self._timer = self._later(_GATHER, self._serve)
 

@@ -6,15 +6,16 @@ was written but not sent to then gets it like everybody else who was not there: 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from xmppd.api import IDelayedCall, IHost
+from xmppd.api import IDelayedCall, IHost, ISession, Jid
 from xmppd.api.notifications import State
 from xmppd.api.pace import Pace
 from xmppd.plugins.notifications import deliveries, messages
+from xmppd.plugins.notifications.arriving import Arrivals
 from xmppd.plugins.notifications.audience import AudienceError, Person, Resolver
 from xmppd.plugins.notifications.book import Book
 from xmppd.plugins.notifications.deliveries import Key, Moved
@@ -39,8 +40,9 @@ class Expanding:
 
     def __init__(
         self, host: IHost, book: Book, resolver: Resolver, devices: Devices, live: Live, recorder: Recorder, pace: Pace,
-        later: Callable[[float, Callable[[], Any]], IDelayedCall],
+        later: Callable[[float, Callable[[], Any]], IDelayedCall], arrivals: Arrivals,
     ) -> None:  # fmt: skip
+        self._arrivals = arrivals
         self._host = host
         self._book = book
         self._resolver = resolver
@@ -142,13 +144,25 @@ class Expanding:
         await self._book.write(write, {number} if done else None)
         if done:
             self._book.changed(number)
-        return [
-            Parcel(Key(number, person.account, device.id), State.QUEUED, 0, person.online[device.id])
-            for person in people
-            for device in person.devices
-            if device is not None and device.id in person.online and (person.account, device.id) not in taken
-            and "live" in message.roads
-        ]  # fmt: skip
+        return self._here(message, people, taken) if "live" in message.roads else []
+
+    def _here(self, message: Stored, people: Sequence[Person], taken: Collection[tuple[str, str]]) -> list[Parcel]:
+        """Return whom to send to now. Some may have come while their deliveries were written."""
+        found: list[Parcel] = []
+        for person in people:
+            online = self._resolver.online(Jid.parse(person.account))
+            for device in person.devices:
+                if device is None:
+                    for session in online.values():
+                        self._arrivals.came(session, session.bound_at)
+                elif self._meant_now(message, person, device.id, online) and (person.account, device.id) not in taken:
+                    key = Key(message.number, person.account, device.id)
+                    found.append(Parcel(key, State.QUEUED, 0, online[device.id]))
+        return found
+
+    @staticmethod
+    def _meant_now(message: Stored, person: Person, device: str, online: Mapping[str, ISession]) -> bool:
+        return device in online and (device in person.online or not message.online_only)
 
     def _rows(self, message: Stored, people: Sequence[Person], now: float) -> list[_Row]:
         """Return the deliveries to people: those who are there are sent to at once, others when they come."""

@@ -51,7 +51,7 @@ class MessageOperations:
     async def send_notification(
         self: Whole, to: str, title: str, body: str, actor: str, *, uri: str = "", image: str = "", data: str = "",
         ttl: str = "", priority: _Priorities = "normal", collapse: str = "", at: str = "", rate: float = 0.0,
-        roads: str = "live,push", online_only: bool = False, csv: FileText = FileText(""),  # noqa: B008
+        roads: str = "live,push", online_only: bool = False, csv: FileText | None = None,
     ) -> Result:  # fmt: skip
         """Send a notification to an audience.
 
@@ -77,20 +77,20 @@ class MessageOperations:
                 title, body, uri, image, data_of(data), ttl_of(ttl), priority, collapse,
                 time_of(at, self.clock.seconds()), rate or None, online_only, roads_of(roads),
             )  # fmt: skip
-            id = await self.sending.send(draft, to, actor, str(csv))
+            id = await self.sending.send(draft, to, actor, str(csv or ""))
         except _WRONG as error:
             raise refused(error) from None
         return await _shown(self, number_of(id))
 
     @operation("notification preview", safe=True, examples=("'tag:news and seen<7d'",))
-    async def preview(self: Whole, to: str, *, csv: FileText = FileText("")) -> Result:  # noqa: B008
+    async def preview(self: Whole, to: str, *, csv: FileText | None = None) -> Result:
         """Say how many would get a notification, and on which road; nothing is sent.
 
         :param to: the audience.
         :param csv: a file with addresses or aliases, one a line.
         """
         try:
-            return await self.sending.preview(to, str(csv))
+            return await self.sending.preview(to, str(csv or ""))
         except _WRONG as error:
             raise refused(error) from None
 

@@ -73,7 +73,7 @@ class PeopleOperations:
         name: str,
         account: Jid | None = None,
         *,
-        csv: FileText = FileText(""),  # noqa: B008
+        csv: FileText | None = None,
     ) -> Result:
         """Put an account into a group for notifications, or all that a file names.
 
@@ -82,7 +82,7 @@ class PeopleOperations:
         :param csv: a file with addresses or aliases, one a line.
         """
         try:
-            count = await self.directory.add_to_group(name, account, str(csv))
+            count = await self.directory.add_to_group(name, account, str(csv or ""))
         except _WRONG as error:
             raise refused(error) from None
         return f"{plural(count, 'account')} added."

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from xmppd.api import IHost, ISession, Jid, StorageUnavailable
+from xmppd.api import IHost, Jid, StorageUnavailable
 from xmppd.api.notifications import State
 from xmppd.api.pace import Pace
 from xmppd.plugins.notifications import deliveries, messages, people
+from xmppd.plugins.notifications.arriving import Arrivals
 from xmppd.plugins.notifications.audience import Resolver
 from xmppd.plugins.notifications.book import NEVER, Book
 from xmppd.plugins.notifications.deliveries import Delivery, Move
@@ -33,7 +34,7 @@ class Sweeper:
 
     def __init__(
         self, host: IHost, book: Book, resolver: Resolver, live: Live, pushing: Pushing, recorder: Recorder, pace: Pace,
-        options: Callable[[], NotificationOptions],
+        arrivals: Arrivals, options: Callable[[], NotificationOptions],
     ) -> None:  # fmt: skip
         self._host = host
         self._book = book
@@ -42,6 +43,7 @@ class Sweeper:
         self._pushing = pushing
         self._recorder = recorder
         self._pace = pace
+        self._arrivals = arrivals
         self._options = options
         self._sweeping = False
 
@@ -95,18 +97,18 @@ class Sweeper:
             return [Move(one.key, one.state, now, min(now + _PAUSED, expires))]
         if one.attempts >= self._options().max_attempts:
             return [_ended(one, State.FAILED, now, f"it was sent {one.attempts} times, and never confirmed")]
-        session = self._session(one) if "live" in message.roads else None
-        if session is not None:
-            parcel = Parcel(one.key, one.state, one.attempts, session)
+        online = self._resolver.online(Jid.parse(one.account)) if "live" in message.roads else {}
+        if one.device in online:
+            parcel = Parcel(one.key, one.state, one.attempts, online[one.device])
             if await self._live.send(message, (parcel,), self._pace.step):
                 return []
-        elif "push" in message.roads and one.state is State.QUEUED:
+        for session in online.values():  # it may be for one of these, which have come while it was paused
+            self._arrivals.came(session, session.bound_at)
+        taken = not one.device and online
+        if not taken and "push" in message.roads and one.state is State.QUEUED:
             to_push.append((message, one))
             return []
         return [Move(one.key, one.state, now, expires)]
-
-    def _session(self, one: Delivery) -> ISession | None:
-        return self._resolver.online(Jid.parse(one.account)).get(one.device)
 
     async def forget_old(self) -> None:
         """Forget messages, deliveries and devices that are older than the options want them kept."""

@@ -28,13 +28,18 @@ class Pace:
 
     :param later: :meth:`xmppd.api.Plugin.later`; what waits when the plugin is stopped never goes on.
     :param per_second: says how many steps.
+    :param slice_seconds: from one slice to the next: the shorter, the less everybody else has to wait.
     """
 
     def __init__(
-        self, later: Callable[[float, Callable[[], Any]], IDelayedCall], per_second: Callable[[], float]
+        self,
+        later: Callable[[float, Callable[[], Any]], IDelayedCall],
+        per_second: Callable[[], float],
+        slice_seconds: float = _SLICE,
     ) -> None:
         self._later = later
         self._per_second = per_second
+        self._slice = slice_seconds
         self._left = 0.0
         self._next: IDelayedCall | None = None
         self._waiting: deque[Deferred[None]] = deque()
@@ -51,8 +56,8 @@ class Pace:
 
     def _begin(self) -> None:
         # What a step has cost more than there was is made up for by those that follow.
-        self._left = min(self._left, 0.0) + self._per_second() * _SLICE
-        self._next = self._later(_SLICE, self._go_on)
+        self._left = min(self._left, 0.0) + self._per_second() * self._slice
+        self._next = self._later(self._slice, self._go_on)
 
     def _go_on(self) -> None:
         self._next = None
