@@ -49,7 +49,7 @@ class PluginOperations:
                 "source": info.source,
                 "failures": sum(handler.stats.failures for handler in served.registry.handlers(info.name)),
                 "problem": info.error or _last_failure(served, info.name),
-                "summary": _summary(served.registry.get(info.name)),
+                "summary": _summary(served, info.name),
             }
             for served in hosts_named(self._server, host)
             for info in served.registry.infos()
@@ -138,8 +138,13 @@ def declared(cls: type[Plugin]) -> dict[str, Any]:
     }
 
 
-def _summary(plugin: Plugin | None) -> str:
-    return _first_line(type(plugin).__doc__) if plugin else ""
+def _summary(host: Host, name: str) -> str:
+    plugin = host.registry.get(name)
+    try:
+        cls = type(plugin) if plugin else host.registry.load_class(name)
+    except PluginError:
+        return ""  # its problem says why
+    return _first_line(cls.__doc__)
 
 
 def _first_line(doc: str | None) -> str:

@@ -64,7 +64,7 @@ class OfflinePluginOperations:
             "source": source.name,
             "failures": 0,
             "problem": problem,
-            "summary": summary if enabled else "",
+            "summary": summary,
         }
 
     def _sources(self) -> Sequence[Source]:
