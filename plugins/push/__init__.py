@@ -33,7 +33,7 @@ from xmppd.api import (
     use,
 )
 from xmppd.api.figures import Figure
-from xmppd.api.muc import MemberMissed
+from xmppd.api.muc import MembersMissed
 from xmppd.api.pep import ItemsChanged
 from xmppd.api.presence import IDirectedPresence
 from xmppd.api.push import IPush, Pushed, PushResult, Registration
@@ -131,9 +131,9 @@ class Push(operations.PushOperations):
             return None
         return self._engine.consider(event.account, stanza)
 
-    @observe(MemberMissed, dormant=True)
-    def missed(self, event: MemberMissed) -> None:
-        """A member of a room is not there to read what was said."""
+    @observe(MembersMissed, dormant=True)
+    def missed(self, event: MembersMissed) -> None:
+        """Members of a room are not there to read what was said."""
         self._engine.missed(event)
 
     @observe(ItemsChanged, dormant=True)

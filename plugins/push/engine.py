@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from xmppd.api import IDelayedCall, IHost, IRoster, ISession, Jid, Message
-from xmppd.api.muc import MemberMissed
+from xmppd.api.muc import MembersMissed
 from xmppd.api.presence import IDirectedPresence
 from xmppd.plugins.push.inside import original
 from xmppd.plugins.push.judging import Case, Judge
@@ -150,19 +150,21 @@ class Engine:
             return ""
         return next((seat.resource for seat in self._presence.rooms(session) if seat.bare == room), "")
 
-    def missed(self, event: MemberMissed) -> Awaitable[None] | None:
-        """Something was said in a room where a user is a member, but not there."""
-        entries = self._registrations.of(event.member)
-        if not entries:
-            return None
-        message = event.message.readdressed(to=event.member).along(event.message)
-        who = Self(event.member, event.room, event.nick, event.occupant_id)
+    def missed(self, event: MembersMissed) -> None:
+        """Something was said in a room; find those of its members who have apps and are not there."""
+        for account in event.members & self._registrations.accounts:
+            found = event.find(account)
+            if found is not None:
+                self._missed_by(Self(account, event.room, found.nick, found.occupant_id), event.message)
+
+    def _missed_by(self, who: Self, said: Message) -> None:
+        entries = self._registrations.of(who.account)
+        message = said.readdressed(to=who.account).along(said)
         case = self.judge.case(entries, message, who)
         if case is None:
-            self._host.spawn(self._study_missed(entries, message, who), f"finding out what to push to {event.member}")
+            self._host.spawn(self._study_missed(entries, message, who), f"finding out what to push to {who.account}")
         else:
             self._tell_absent(case, message, entries)
-        return None
 
     async def _study_missed(self, entries: Sequence[Entry], message: Message, who: Self) -> None:
         case = await self.judge.study(entries, message, who)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
@@ -140,6 +140,11 @@ class Registrations:
     def of(self, account: Jid) -> Sequence[Entry]:
         """Return those of an account."""
         return self._entries.get(account, ())
+
+    @property
+    def accounts(self) -> Set[Jid]:
+        """The accounts that have any."""
+        return self._entries.keys()
 
     def __contains__(self, account: object) -> bool:
         return account in self._entries

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from xmppd.api import Jid, JidError, Message, tag
+from xmppd.api.muc import Missed
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Room
 from xmppd.wire.delay import NS as DELAY
@@ -36,13 +37,11 @@ def is_news(message: Message) -> bool:
     return _TAKES_BACK not in payload and any(sign in payload for sign in _NEWS)
 
 
-def absent(room: Room) -> list[Jid]:
-    """Return the members who are not in the room, of those who have registered a nickname there.
-
-    It takes a walk over all members.
-    """
-    there = {occupant.who for occupant in room.occupants.values()}
-    return [who for who in room.members if who not in there and _is_regular(room, who)]
+def absent(room: Room, who: Jid) -> Missed | None:
+    """Return what is known of a member who is not there and has registered a nickname; None: it is no such member."""
+    if not _is_regular(room, who) or any(occupant.who == who for occupant in room.occupants.values()):
+        return None
+    return Missed(room.members[who].nick, room.occupant_id(who))
 
 
 def _is_regular(room: Room, who: Jid) -> bool:

@@ -6,9 +6,10 @@ Everything is in the archive, and that is where they find it; see docs/decisions
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 
 from xmppd.api import IHost, Message, Stanza
-from xmppd.api.muc import MemberMissed
+from xmppd.api.muc import MembersMissed
 from xmppd.plugins.muc.room import mentioning
 from xmppd.plugins.muc.room.state import Room
 from xmppd.plugins.muc.service.indicators import Indicators
@@ -34,10 +35,9 @@ class Missing:
             notice = mentioning.notice(room, message, self._host.clock.seconds()).along(cause)
             for copy in notice.copies(mentioned):
                 _add(pending, self._host.route(copy))
-        if self._host.observed(MemberMissed) and mentioning.is_news(message):
-            for member in mentioning.absent(room):
-                nick, id_ = room.members[member].nick, room.occupant_id(member)
-                _add(pending, self._host.notify(MemberMissed(room.jid, member, message, nick, id_)))
+        if self._host.observed(MembersMissed) and mentioning.is_news(message):
+            find = partial(mentioning.absent, room)
+            _add(pending, self._host.notify(MembersMissed(room.jid, message, room.members.keys(), find)))
 
 
 def _add(pending: list[Awaitable[None]], wait: Awaitable[None] | None) -> None:

@@ -1,4 +1,4 @@
-"""Members who are not in the room: mentions (XEP-0452), activity indicators (XEP-0437), and the event MemberMissed."""
+"""Members who are not in the room: mentions (XEP-0452), activity indicators (XEP-0437), and the event MembersMissed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from tests.plugins.managed import ManagedTestCase
 from tests.plugins.muc.kit import GARDEN, RoomTestCase
 from xmppd.api import Plugin, observe
-from xmppd.api.muc import MemberMissed
+from xmppd.api.muc import MembersMissed, Missed
 from xmppd.plugins.muc.room.ranks import Affiliation
 from xmppd.plugins.muc.room.state import Member
 from xmppd.testing import Client
@@ -348,21 +348,24 @@ class Observer(Plugin):
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
-        self.missed: list[MemberMissed] = []
+        self.missed: list[tuple[MembersMissed, Jid, Missed]] = []
 
-    @observe(MemberMissed)
-    def note(self, event: MemberMissed) -> None:
-        self.missed.append(event)
+    @observe(MembersMissed)
+    def note(self, event: MembersMissed) -> None:
+        for member in event.members:
+            if (found := event.find(member)) is not None:
+                self.missed.append((event, member, found))
 
 
-class Missed(MissingTestCase):
+class Misses(MissingTestCase):
     plugins = ("muc", "presence", "roster", Observer)
 
     def test_event(self) -> None:
         self.register("benvolio", "")  # who has no nickname
         self.say()
-        (event,) = self.plugin("observer").missed
-        self.assertEqual((event.room, event.member), (Jid.parse(GARDEN), Jid.parse("juliet@example.org")))
+        ((event, member, found),) = self.plugin("observer").missed
+        self.assertEqual((event.room, member), (Jid.parse(GARDEN), Jid.parse("juliet@example.org")))
+        self.assertEqual((found.nick, found.occupant_id), ("Juliet", self.room().occupant_id(member)))
         self.assertEqual(event.message.body, "hi")
         self.assertIn(b"urn:xmpp:sid:0", event.message.payload)
         self.say("<composing xmlns='http://jabber.org/protocol/chatstates'/>")
@@ -386,4 +389,4 @@ class Unobserved(MissingTestCase):
         self.room().members = Members({Jid.parse("romeo@example.org"): Member(Affiliation.OWNER)})
         self.say()
         self.assertEqual(Members.walks, 0)
-        self.assertFalse(self.host.observed(MemberMissed))
+        self.assertFalse(self.host.observed(MembersMissed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tests.plugins.push.kit import PushTestCase
-from xmppd.api.muc import MemberMissed
+from xmppd.api.muc import MembersMissed
 from xmppd.testing import Client
 
 BOOKMARKS = "urn:xmpp:bookmarks:1"
@@ -151,7 +151,7 @@ class Elsewhere(SettingsTestCase):
 
 
 class Here(SettingsTestCase):
-    """A room on this server, and a member who is not in it (MemberMissed)."""
+    """A room on this server, and a member who is not in it (MembersMissed)."""
 
     plugins: ClassVar[Any] = (*PushTestCase.plugins, "muc")
 
@@ -202,6 +202,6 @@ class Here(SettingsTestCase):
         self.accepts()
 
     def test_nobody_is_looked_for_without_apps(self) -> None:
-        self.assertFalse(self.host.observed(MemberMissed))
+        self.assertFalse(self.host.observed(MembersMissed))
         self.phone_goes()
-        self.assertTrue(self.host.observed(MemberMissed))
+        self.assertTrue(self.host.observed(MembersMissed))
