@@ -43,8 +43,9 @@ from xmppd.core.settings_file import parse
 
 PATIENCE = 300.0  # seconds until a test gives up; nothing is measured by it
 BIN = Path(sys.executable).parent
-README, WRITING, TESTING, GATEWAYS = (
-    Page(ROOT / name) for name in ("README.md", "docs/writing-a-plugin.md", "docs/testing.md", "docs/gateways.md")
+README, WRITING, TESTING, GATEWAYS, REST = (
+    Page(ROOT / name)
+    for name in ("README.md", "docs/writing-a-plugin.md", "docs/testing.md", "docs/gateways.md", "docs/rest.md")
 )
 #: Programs of others that the documents mention.
 FOREIGN = {
@@ -175,8 +176,11 @@ class Code(unittest.TestCase):
     def test_gateways(self) -> None:
         self.run_page(GATEWAYS, 5)
 
+    def test_rest(self) -> None:
+        self.run_page(REST, 1)
+
     def test_all_python_is_run(self) -> None:
-        run = {README.path, WRITING.path, TESTING.path, GATEWAYS.path}
+        run = {README.path, WRITING.path, TESTING.path, GATEWAYS.path, REST.path}
         for page in pages():
             if page.path not in run:
                 self.assertEqual([str(block) for block in page.blocks("python")], [])

@@ -11,7 +11,7 @@ from xmppd.api.operations import Parameter
 from xmppd.plugins.rest import paging
 from xmppd.plugins.rest.idempotency import key_in
 from xmppd.plugins.rest.options import RestOptions
-from xmppd.plugins.rest.problems import Problem
+from xmppd.plugins.rest.problems import Problem, sentence
 from xmppd.plugins.rest.results import JSON
 from xmppd.plugins.rest.routes import Found, Route
 from xmppd.plugins.rest.values import Errors, body_of, collect, query_of
@@ -117,7 +117,7 @@ async def _read(request: Request, body: Body, most: int) -> bytes:
 
 def _invalid(errors: Errors) -> Problem:
     said = [f"{name} ({place}): {text}" for place, name, text in errors]
-    return Problem(422, "invalid-parameters", f"{'; '.join(said)}.", errors=errors)
+    return Problem(422, "invalid-parameters", sentence("; ".join(said)), errors=errors)
 
 
 def limited(parameter: Parameter, most: int) -> Parameter:

@@ -11,7 +11,7 @@ from xmppd.api.http import Headers, Response
 from xmppd.api.operations import OperationError
 from xmppd.wire.errors import Condition
 
-__all__ = ["STATUSES", "TYPE", "Problem", "of_operation"]
+__all__ = ["STATUSES", "TYPE", "Problem", "of_operation", "sentence"]
 
 TYPE = "application/problem+json"
 #: The status for each condition that an operation can fail with (RFC 6120 section 8.3.3; RFC 9110 section 15).
@@ -84,8 +84,9 @@ def of_operation(error: OperationError) -> Problem:
         return Problem(status, "internal-error", "The operation failed; the server's log says why.")
     headers = {"Retry-After": _RETRY_SECONDS} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
     code = "not-possible" if error.condition is Condition.BAD_REQUEST else str(error.condition)
-    return Problem(status, code, _sentence(str(error)), headers)
+    return Problem(status, code, sentence(str(error)), headers)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Return a text with an end."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
