@@ -27,7 +27,8 @@ A module in the folder ``views`` holds pages, as functions that are marked; that
   with what was written in its fields and the errors beside them: the macros of ``macros.html`` do that.
 - **Templates** (Jinja2, in ``templates``) begin with ``{% extends "frame.html" %}`` and fill the block ``content``.
   They have ``url(path)``, ``may(name)``, ``user``, ``asked``, and ``_("...")``, the filters ``when`` (a time),
-  ``number``, ``octets``. A form is ``<form method="post" action="{{ url("rooms") }}">{{ csrf() }}...``.
+  ``number``, ``octets``, ``word`` (a word that operations answer with). A form is
+  ``<form method="post" action="{{ url("rooms") }}">{{ csrf() }}...``.
 - **Parts**: to be refreshed by htmx, an element stands in a block of its own named like its id. A request of htmx whose
   target has that id is answered with that block alone::
 

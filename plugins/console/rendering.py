@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from xmppd.api.http import Headers, Response
 from xmppd.plugins.console.assets import Asset
 from xmppd.plugins.console.languages import Words
+from xmppd.plugins.console.vocabulary import word
 
 __all__ = ["HEADERS", "ROOT", "Templates", "link", "page_response"]
 
@@ -67,7 +68,7 @@ class Templates:
             extensions=["jinja2.ext.i18n"],
         )
         environment.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)
-        environment.filters |= {"when": self._when, "number": self._number, "octets": self._octets}
+        environment.filters |= {"when": self._when, "number": self._number, "octets": self._octets, "word": self._word}
         environment.globals |= {"url": link, "asset": lambda name: ROOT + assets[name].path, "lang": words.tag}
         self._environment = environment
 
@@ -100,6 +101,10 @@ class Templates:
         else:
             shown = localized(at, "d MMM y HH:mm", tzinfo=UTC, locale=locale)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), exact, shown)
+
+    def _word(self, text: object) -> str:
+        """A word that operations answer with."""
+        return word(text, self._words.gettext)
 
     def _number(self, value: Any) -> str:
         """A number with separators between thousands."""

@@ -40,6 +40,11 @@ print(json.dumps({
     "sources": [source.name for source in sources],
     "names": sorted(name for source in sources for name in source.names()),
     "typed": pathlib.Path(xmppd.__file__).with_name("py.typed").exists(),
+    "files": sorted(
+        path.relative_to(folder).as_posix()
+        for folder in [pathlib.Path(xmppd.plugins.__file__).parent]
+        for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")
+    ),
 }))
 """
 
@@ -59,6 +64,12 @@ def run(*command: str | Path, cwd: Path) -> str:
     if ended.returncode:
         raise AssertionError(f"{command} ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}")
     return ended.stdout
+
+
+def files_of(folder: Path) -> list[str]:
+    """Return what plugins have besides modules: templates, texts, what pages refer to."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".cache"))
+    return sorted(path.relative_to(folder).as_posix() for path in found if "__pycache__" not in path.parts)
 
 
 class Distributions:
@@ -111,6 +122,7 @@ class InstallTests(unittest.TestCase):
         here = {path.stem for path in (ROOT / "plugins").iterdir() if path.name[0] not in "_."}
         self.assertEqual(set(found["names"]), here)
         self.assertTrue(found["typed"])
+        self.assertEqual(found["files"], files_of(ROOT / "plugins"))
         for command in (TWISTD, ["-m", "twisted"]):
             self.assertRegex(run(python, *command, "--help", cwd=self.folder), r"(?m)^\s+xmppd\s+An XMPP server")
         self.assertIn("Usage: ", run(python.with_name("xmppctl"), "--help", cwd=self.folder))

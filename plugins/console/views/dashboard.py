@@ -51,7 +51,7 @@ def _panels(asked: Asked, samples: Sequence[dict[str, Any]]) -> list[Panel]:
 
     _ = asked.gettext
     return [
-        Panel(_("Sessions"), "", chart([(_("open"), values("sessions"))], 10)),
+        Panel(_("Sessions"), "", chart([(_("open now"), values("sessions"))], 10)),
         Panel(_("Stanzas"), "/s", chart([(_("received"), values("received_per_second")),
                                          (_("sent"), values("sent_per_second"))], 1)),
         Panel(_("Lateness"), "ms", chart([(_("slowest"), values("lateness_p99_ms")),

@@ -24,14 +24,32 @@ class _Page(HTMLParser):
         super().__init__()
         self.forms: dict[str, dict[str, str]] = {}
         self._form: dict[str, str] = {}
+        self._into = ""  # the name of the field that text belongs to
         self.feed(html)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
+        name, value = given.get("name") or "", given.get("value")
         if tag == "form" and (given.get("method") or "").lower() == "post":
             self._form = self.forms.setdefault(given["action"] or "", {})
-        elif tag == "input" and given.get("name") and (given.get("type") != "checkbox" or "checked" in given):
-            self._form[given["name"] or ""] = given.get("value") or ""
+        elif tag == "form":
+            self._form = {}
+        elif tag == "input" and name and (given.get("type") != "checkbox" or "checked" in given):
+            self._form[name] = value or ""
+        elif tag in ("textarea", "select") and name:
+            self._into, self._form[name] = name, ""
+        elif tag == "option" and self._into and ("selected" in given or not self._form[self._into]):
+            self._form[self._into] = value if value is not None else ""
+
+    def handle_data(self, data: str) -> None:
+        if self._into and self.lasttag == "textarea":
+            self._form[self._into] += data
+        elif self._into and self.lasttag == "option" and data.strip() and not self._form[self._into]:
+            self._form[self._into] = data.strip()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("textarea", "select"):
+            self._into = ""
 
 
 class Browser:

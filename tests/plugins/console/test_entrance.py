@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pyotp
+from pydantic import ValidationError
 
 from tests.plugins.console.kit import PASSWORD, Browser, ConsoleTestCase, text_of
 from xmppd.plugins.console import totp
@@ -124,6 +125,47 @@ class LoggingIn(ConsoleTestCase):
             [("juliet@example.org", "console logout", "done"), ("juliet@example.org", "console login", "done"),
              ("juliet@example.org", "console login", "failed")],
         )  # fmt: skip
+
+
+class Shorter(ConsoleTestCase):
+    """With other options."""
+
+    options = {
+        "operators": ["juliet@example.org"], "idle_minutes": 5, "session_hours": 0.25, "password_min_length": 20,
+        "networks": ["127.0.0.0/8", "192.0.2.0/24"],
+    }  # fmt: skip
+
+    def test_idle(self) -> None:
+        browser = self.browser("juliet")
+        self.pump(4 * 60, step=60)
+        browser.see()
+        self.pump(5 * 60, step=60)
+        self.assertEqual(browser.get().code, 303)
+
+    def test_longest(self) -> None:
+        browser = self.browser("juliet")
+        for _ in range(3):
+            self.pump(4 * 60, step=60)
+            browser.see()
+        self.pump(4 * 60, step=60)
+        self.assertEqual(browser.get().code, 303)
+
+    def test_password(self) -> None:
+        fields = {"password": PASSWORD, "new": "nineteen characters", "again": "nineteen characters"}
+        answer = self.browser("juliet").submit("me", "me/password", **fields)
+        self.assertIn("It needs 20 characters at least.", text_of(answer))
+
+    def test_networks(self) -> None:
+        self.assertEqual(self.browser(peer="192.0.2.7", secure=True).get("login").code, 200)
+        self.assertEqual(self.browser(peer="192.0.2.7").get("login").code, 403)
+        self.assertEqual(self.browser(peer="198.51.100.1", secure=True).get("login").code, 403)
+
+    def test_what_can_not_be(self) -> None:
+        options = type(self.plugin("console")).Options
+        for wrong in ({"networks": ["example.org"]}, {"operators": ["example.org"]}, {"operators": ["a@b/c"]},
+                      {"idle_minutes": 0}, {"session_hours": -1}):  # fmt: skip
+            with self.assertRaises(ValidationError):
+                options(**wrong)
 
 
 class Guesses(ConsoleTestCase):
