@@ -109,11 +109,14 @@ def changes(shown: Sequence[Field], form: Mapping[str, str]) -> dict[str, str | 
         if field.kind == "secret" and not text:
             continue
         nothing = field.row["default"] in (None, "", [], {}) or field.row["secret"]
-        found[field.key] = None if not text.strip() and nothing else text if text.strip() else _NOTHING[field.kind]
+        if text.strip():
+            found[field.key] = text
+        else:
+            found[field.key] = None if nothing else _NOTHING.get(str(field.row["type"]), "")
     return found
 
 
-_NOTHING = {"lines": "[]", "text": "[]", "line": "", "number": "", "choice": "", "switch": "no", "secret": ""}
+_NOTHING = {"list": "[]", "table": "{}"}
 
 
 async def put(
