@@ -134,7 +134,9 @@ class Arrivals:
             message = await self._book.message(one.message)
             if message is None or not self._may_send(message) or one.attempts >= self._options().max_attempts:
                 continue
-            if one.device == device:
+            if one.key in self._book.in_hand:
+                pass  # it is its turn in a moment
+            elif one.device == device:
                 if one.sent_at is None or one.sent_at < plan.came_at[session]:
                     yield one  # else it was sent since
             elif one.message in own or one.message in seen:

@@ -162,13 +162,17 @@ class Resolver:
             raise AudienceError(f"there is no room {room}")
         return {str(who) for who in people_there if who.domain == self._host and who.local}
 
-    async def pages(self, audience: Audience, after: str = "") -> AsyncIterator[tuple[str, list[Person]]]:
+    async def pages(
+        self, audience: Audience, after: str = "", size: Callable[[], int] = lambda: _PAGE
+    ) -> AsyncIterator[tuple[str, list[Person]]]:
         """Go through those who are meant, from the account behind `after` on.
 
         Yields the account up to which a page goes, with the people of it who are meant.
+
+        :param size: says how many accounts the next page may have.
         """
         while True:
-            accounts = await self._page(audience, after)
+            accounts = await self._page(audience, after, min(size(), _PAGE))
             if not accounts:
                 return
             names = list(accounts)
@@ -176,16 +180,16 @@ class Resolver:
             after = names[-1]
             yield after, [person for name in names if (person := self._person(audience, page, name)) is not None]
 
-    async def _page(self, audience: Audience, after: str) -> dict[str, float]:
+    async def _page(self, audience: Audience, after: str, size: int) -> dict[str, float]:
         """Return accounts, and when they were made as far as that matters."""
         accounts = self.host.accounts
         if audience.candidates is None:
-            return {str(one.jid): one.created for one in await accounts.list(self._host, after, _PAGE)}
+            return {str(one.jid): one.created for one in await accounts.list(self._host, after, size)}
         start = bisect_right(audience.candidates, after)
         found: dict[str, float] = {}
         dated = audience.has("registered")
         while not found and start < len(audience.candidates):
-            for name in audience.candidates[start : start + _PAGE]:
+            for name in audience.candidates[start : start + size]:
                 jid = Jid.parse(name)
                 if dated:
                     account = await accounts.get(jid)
@@ -193,7 +197,7 @@ class Resolver:
                         found[name] = account.created
                 elif accounts.known(jid) or await accounts.exists(jid):
                     found[name] = 0.0
-            start += _PAGE
+            start += size
         return found
 
     async def _facts(self, audience: Audience, accounts: Mapping[str, float]) -> _Page:

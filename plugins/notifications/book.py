@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from xmppd.api import IHost, Jid, settled
 from xmppd.api.notifications import DeliveryChanged
 from xmppd.plugins.notifications import deliveries, messages
-from xmppd.plugins.notifications.deliveries import Move, Moved
+from xmppd.plugins.notifications.deliveries import Key, Move, Moved
 from xmppd.plugins.notifications.messages import Stored
 
 __all__ = ["Book"]
@@ -24,12 +24,14 @@ class Book:
     """The deliveries of a host.
 
     :ivar next_due: when the first open delivery has to be looked at; `NEVER`, if there is none: nobody waits then.
+    :ivar in_hand: deliveries that are just being sent for the first time, in their turn.
     """
 
     def __init__(self, host: IHost) -> None:
         self._host = host
         self.name = str(host.jid)
         self.next_due = 0.0
+        self.in_hand: set[Key] = set()
         self._messages: OrderedDict[int, Stored | None] = OrderedDict()
 
     @property

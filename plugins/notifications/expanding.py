@@ -29,6 +29,9 @@ __all__ = ["Expanding"]
 
 _Row = tuple[str, str, float | None, State, str]
 _UNBOUNDED = 1e9
+_PAGE = 500
+#: Seconds that a page takes at most, if the rate says so.
+_SECONDS = 2.0
 _NEWER = "a newer one was there before"
 
 
@@ -80,13 +83,29 @@ class Expanding:
             await self._fail(message, str(error), now)
             return
         step = self.step(message)
-        async for cursor, people in self._resolver.pages(audience, message.cursor):
+        async for cursor, people in self._resolver.pages(audience, message.cursor, lambda: self._page_of(message)):
             if not await self._goes_on(number):
                 return
-            online = await self._write(message, cursor, people)
-            await self._live.send(message, online, step)
+            await self._send(message, await self._write(message, cursor, people), step)
         if await self._goes_on(number):
             await self._write(message, None, ())
+
+    def _page_of(self, message: Stored) -> int:
+        """Return how many accounts are taken at once: no more than are sent to within seconds."""
+        rate = self._rate_of(message)
+        return max(1, int(rate * _SECONDS)) if 0 < rate < _UNBOUNDED else _PAGE
+
+    async def _send(self, message: Stored, parcels: Sequence[Parcel], step: Callable[[], Awaitable[None]]) -> None:
+        keys = {parcel.key for parcel in parcels}
+        self._book.in_hand |= keys
+        try:
+            await self._live.send(message, parcels, step)
+        finally:
+            self._book.in_hand -= keys
+        for parcel in parcels:
+            if self._host.session(parcel.session.jid) is not parcel.session:  # but perhaps another one of that device
+                for session in self._resolver.online(parcel.session.account).values():
+                    self._arrivals.came(session, session.bound_at)
 
     def step(self, message: Stored) -> Callable[[], Awaitable[None]]:
         """Return what is to be awaited behind each notification: the pace of all, and that of the message."""

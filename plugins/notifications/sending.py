@@ -227,7 +227,7 @@ class Sending:
         listed = await self._host.db.read(lambda c: messages.listed(c, number))
         text = message.audience if to is None else to.strip()
         audience = await self._audience(text, listed or None)
-        draft = replace(draft, at=max(draft.at or now, now) if draft.at != message.starts_at else None)
+        draft = replace(draft, at=None if draft.at == message.starts_at else draft.at)
         new = prepared(message.id, draft, text, audience.by_device, message.actor, now, self._options())
         starts_at = message.starts_at if draft.at is None else new.starts_at
         notification = replace(

@@ -26,6 +26,8 @@ __all__ = ["Sweeper"]
 _AT_ONCE = 500
 #: Seconds until a delivery of a paused message is looked at again.
 _PAUSED = 60.0
+#: The same of one that is just being sent.
+_IN_HAND = 5.0
 _DAY = 86_400.0
 
 
@@ -95,6 +97,8 @@ class Sweeper:
             ]
         if message.status in (Status.PAUSED, Status.SCHEDULED):
             return [Move(one.key, one.state, now, min(now + _PAUSED, expires))]
+        if one.key in self._book.in_hand:
+            return [Move(one.key, one.state, now, min(now + _IN_HAND, expires))]
         if one.attempts >= self._options().max_attempts:
             return [_ended(one, State.FAILED, now, f"it was sent {one.attempts} times, and never confirmed")]
         online = self._resolver.online(Jid.parse(one.account)) if "live" in message.roads else {}

@@ -17,11 +17,11 @@ class NotificationCase(ServerTestCase):
 
     plugins = ("notifications",)
 
-    def run_operation(self, name: str, **arguments: Any) -> Any:
+    def run_operation(self, name: str, /, **arguments: Any) -> Any:
         """Run an operation; time passes until it is done."""
         return self.wait(self.server.server.operations.run(name, arguments), 5)
 
-    def refused(self, name: str, **arguments: Any) -> str:
+    def refused(self, name: str, /, **arguments: Any) -> str:
         """Run an operation that can't be done, and return why."""
         with self.assertRaises(OperationError) as caught:
             self.run_operation(name, **arguments)

@@ -99,7 +99,9 @@ class Walk:
             for text in client.received:
                 for id in self.ids:
                     if id in text and self.chance.random() < 0.5:
-                        client.send(f"<message to='example.org'><received xmlns='urn:xmpp:receipts' id='{id}'/></message>")
+                        client.send(
+                            f"<message to='example.org'><received xmlns='urn:xmpp:receipts' id='{id}'/></message>"
+                        )
                         self.confirmed.add((id, name))
 
     def pause(self) -> None:

@@ -55,8 +55,9 @@ class LiveTests(NotificationCase):
 
     def test_fence(self) -> None:
         """Whoever answers the ping, with a result or an error, has read the notification."""
-        for number, answer in enumerate(("<iq type='result' {0}/>", "<iq type='error' {0}><error type='cancel'>"
-                                         "<feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")):  # fmt: skip
+        unknown = "<feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+        answers = ("<iq type='result' {0}/>", f"<iq type='error' {{0}}><error type='cancel'>{unknown}</error></iq>")
+        for number, answer in enumerate(answers):
             romeo = self.login(f"romeo@example.org/{number}", presence=True)
             id = self.send("online")
             romeo.take()
