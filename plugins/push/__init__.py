@@ -40,6 +40,7 @@ from xmppd.api.push import IPush, Pushed, PushResult, Registration
 from xmppd.plugins.push import operations, store
 from xmppd.plugins.push.engine import Engine
 from xmppd.plugins.push.options import PushOptions
+from xmppd.plugins.push.parcels import Parcels
 from xmppd.plugins.push.payload import NS
 from xmppd.plugins.push.registrations import ENABLED, Entry, Registrations, device_of
 from xmppd.plugins.push.requests import FEATURES, Disabling, Enabling
@@ -59,7 +60,7 @@ class Push(operations.PushOperations):
     )  # fmt: skip
     account_features = FEATURES
     provides = (IPush,)
-    tables = (store.REGISTRATIONS,)
+    tables = (store.REGISTRATIONS, store.PARCELS)
 
     roster = use(IRoster)
     presence = use(IDirectedPresence)
@@ -71,6 +72,8 @@ class Push(operations.PushOperations):
         await self.registered.load()
         self._engine = Engine(self.host, self.options, self.later, self.registered, self.roster, self.presence)
         self.wakeups = self._engine.wakeups
+        self._parcels = Parcels(self.host, self.later, self.registered, self.wakeups)
+        await self._parcels.load()
         if self.registered:
             self.wake()
         for entry in self.registered:
@@ -189,6 +192,7 @@ class Push(operations.PushOperations):
     async def forget(self, event: AccountDeleted) -> None:
         """Delete the account's registrations."""
         self._engine.judge.settings.forget(event.account)
+        await self._parcels.forget([entry.id for entry in self.registered.of(event.account)])
         await self.registered.forget(event.account)
 
     async def _keep_house(self) -> None:
@@ -207,7 +211,7 @@ class Push(operations.PushOperations):
         entry = self.registered.find(registration.account, registration.service, registration.node)
         if entry is None:
             return Pushed(PushResult.GONE, "the app has turned push off")
-        return await self.wakeups.push(entry, payload, item, priority)
+        return await self._parcels.push(entry, payload, item, priority)
 
     def figures(self) -> Iterable[Figure]:
         """See :class:`xmppd.api.Plugin`."""
@@ -215,7 +219,8 @@ class Push(operations.PushOperations):
         yield Figure("registrations", "Apps that are registered.", len(entries))
         disabled = sum(entry.disabled is not None for entry in entries)
         yield Figure("disabled", "Those of them that are not used, because of errors.", disabled)
-        yield Figure("waiting", "Apps that are still to be told of something.", sum(bool(e.waiting) for e in entries))
+        waiting = sum(bool(entry.waiting) for entry in entries) + len(self._parcels)
+        yield Figure("waiting", "Apps that are still to be told, and what else waits for one.", waiting)
         yield Figure("published", "What was sent to push services.", counts.published, grows=True)
         yield Figure("accepted", "What they have taken.", counts.accepted, grows=True)
         yield Figure("failed", "What they have refused or not answered.", counts.failed, grows=True)

@@ -63,6 +63,9 @@ class PushOptions(Plugin.Options):
         ge=1,
         description="After so many errors in a row that don't pass, an app is not pushed until it logs in again.",
     )
+    max_parcels: int = Field(
+        100, ge=1, description="What other plugins push may wait for each app, if its service can't be reached."
+    )
     forget_days: float = Field(30.0, gt=0, description="Registrations that are disabled for so long are deleted.")
     remembered_settings: int = Field(10_000, ge=1, description="Of how many accounts settings are kept in memory.")
     remembered_rooms: int = Field(10_000, ge=1, description="Rooms of which it is remembered if they are private.")

@@ -23,11 +23,12 @@ from sqlalchemy import (
 
 from xmppd.api import Jid
 
-__all__ = ["REGISTRATIONS", "add", "change", "forget", "load", "remove"]
+__all__ = ["PARCELS", "REGISTRATIONS", "add", "change", "forget", "load", "remove"]
 
+_metadata = MetaData()
 REGISTRATIONS = Table(
     "push_registrations",
-    MetaData(),
+    _metadata,
     Column("id", Text, primary_key=True),
     Column("account", Text, nullable=False),
     Column("service", Text, nullable=False),
@@ -47,6 +48,17 @@ REGISTRATIONS = Table(
     Column("count", Integer, nullable=False),
     Column("last", Text, nullable=False),
     UniqueConstraint("account", "service", "node", name="uq_push_registrations_node"),
+)
+#: What other plugins have pushed and waits; see :mod:`xmppd.plugins.push.parcels`.
+PARCELS = Table(
+    "push_parcels",
+    _metadata,
+    Column("registration", Text, primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
 )
 _c = REGISTRATIONS.c
 

@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 from twisted.internet.defer import DeferredSemaphore
 from twisted.logger import Logger
 
-from xmppd.api import IDelayedCall, IHost, Iq, Jid, Message, StanzaError, StorageUnavailable
-from xmppd.api.push import Pushed, PushResult
+from xmppd.api import IDelayedCall, IHost, Iq, Jid, Message, StanzaError, StorageUnavailable, settled
+from xmppd.api.push import PushDisabled, Pushed, PushResult
 from xmppd.plugins.push import payload, store
 from xmppd.plugins.push.options import PushOptions
 from xmppd.plugins.push.outcomes import Meaning, in_words, meaning
@@ -24,11 +24,16 @@ from xmppd.plugins.push.registrations import Entry
 from xmppd.plugins.push.rules import Importance
 from xmppd.wire.xml import tag
 
-__all__ = ["Counts", "Wakeups"]
+__all__ = ["Counts", "Wakeups", "wait_after"]
 
 _log = Logger()
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 3600.0  # seconds between two attempts
 _START = 5.0  # seconds in which push services that are components connect, when the server has started
+
+
+def wait_after(attempts: int) -> float:
+    """Return for how many seconds to wait after so many attempts that have failed."""
+    return min(_FIRST_WAIT * 2.0 ** (min(attempts, 20) - 1), _LONGEST_WAIT)
 
 
 class Counts:
@@ -129,7 +134,7 @@ class Wakeups:
     def _wait(self, entry: Entry) -> float:
         now = self._host.clock.seconds()
         if entry.attempts:
-            due = now + min(_FIRST_WAIT * 2.0 ** (entry.attempts - 1), _LONGEST_WAIT)
+            due = now + wait_after(entry.attempts)
         elif entry.waiting > entry.pushed or entry.waiting is Importance.CALL:
             due = now
         else:
@@ -216,6 +221,8 @@ class Wakeups:
                 "push to {service} for {account} is off: {reason}",
                 service=entry.service, account=entry.account, reason=entry.error,
             )  # fmt: skip
+            told = settled(self._host.notify(PushDisabled(entry.public())))
+            self._host.spawn(told, f"telling that push to {entry.service} is off")
         return Pushed(PushResult.GONE if kind is Meaning.GONE else PushResult.FAILED, entry.error)
 
     # Again

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from xmppd.wire.jid import Jid
 
-__all__ = ["IPush", "PushResult", "PushSettled", "Pushed", "Registration"]
+__all__ = ["IPush", "PushDisabled", "PushResult", "PushSettled", "Pushed", "Registration"]
 
 
 class PushResult(Enum):
@@ -17,8 +17,7 @@ class PushResult(Enum):
 
     #: The push service has it; it says no more (0357), unless it is ours: then the vendor has it.
     ACCEPTED = "accepted"
-    #: It can't be told now: the service, or the way to it, is down or busy. The same item may be pushed again later, by
-    #: whoever has pushed it; of what the push service of this server has taken, the service does that.
+    #: The service, or the way to it, is down or busy. It is kept and tried again; :class:`PushSettled` tells the end.
     WAITING = "waiting"
     #: It will not be delivered; others to the same registration may be.
     FAILED = "failed"
@@ -59,7 +58,7 @@ class Registration:
 
 @dataclass(slots=True)
 class PushSettled:
-    """A push that this server's own push service had taken has come to an end. To be observed.
+    """A push has come to an end that waited, or that this server's own push service had taken. To be observed.
 
     :ivar node: the app's.
     :ivar item: the id of the item that was published.
@@ -69,6 +68,16 @@ class PushSettled:
     item: str
     result: PushResult
     reason: str = ""
+
+
+@dataclass(slots=True)
+class PushDisabled:
+    """Nothing is sent to a registration any more, because of what its service has answered. To be observed.
+
+    :ivar registration: its `disabled` says why.
+    """
+
+    registration: Registration
 
 
 class IPush(Protocol):

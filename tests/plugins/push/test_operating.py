@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from twisted.internet.defer import Deferred, ensureDeferred
 
 from tests.plugins.push.kit import SERVICE, PushTestCase
-from xmppd.api.push import Pushed, PushResult
+from xmppd.api import Plugin, observe
+from xmppd.api.push import Pushed, PushResult, PushSettled
 from xmppd.wire.jid import Jid
 
 JULIET = Jid.parse("juliet@example.org")
@@ -73,13 +76,29 @@ class Operations(PushTestCase):
         self.assertEqual(health()[0], "good")
 
 
+class Listener(Plugin):
+    """Writes down what has come to an end."""
+
+    name = "listener"
+
+    async def start(self) -> None:
+        self.settled: list[PushSettled] = []
+
+    @observe(PushSettled)
+    def note(self, event: PushSettled) -> None:
+        self.settled.append(event)
+
+
 class Pushing(PushTestCase):
     """IPush."""
 
-    def push(self, content: bytes = b"<a xmlns='urn:example'/>") -> Deferred[Pushed]:
+    plugins: ClassVar[Any] = (*PushTestCase.plugins, Listener)
+    config = {"push": {"max_parcels": 2}}
+
+    def push(self, content: bytes = b"<a xmlns='urn:example'/>", item: str = "i1") -> Deferred[Pushed]:
         plugin = self.plugin("push")
         (registration,) = self.wait(plugin.registrations(JULIET))
-        return ensureDeferred(plugin.push(registration, content, item="i1", priority="low"))
+        return ensureDeferred(plugin.push(registration, content, item=item, priority="low"))
 
     def test_accepted(self) -> None:
         self.phone_goes()
@@ -103,7 +122,50 @@ class Pushing(PushTestCase):
             self.assertIs(outcome.result, result)
             self.assertTrue(outcome.reason)
         self.assertIs(self.successResultOf(self.push()).result, PushResult.GONE)
-        self.quiet()
+
+    def test_waiting(self) -> None:
+        """It is kept, also when the server is killed, and somebody is told what came of it."""
+        self.phone_goes()
+        pushed = self.push()
+        self.refuses("resource-constraint", "wait")
+        self.assertIs(self.successResultOf(pushed).result, PushResult.WAITING)
+        self.kill()
+        self.service = self.remote(SERVICE)
+        self.pump(5)
+        self.refuses("resource-constraint", "wait")
+        self.quiet(19)
+        self.pump(1)
+        request = self.published()
+        self.assertIn("i1", request.toXml())
+        self.assertEqual(self.plugin("listener").settled, [])
+        self.answer(request)
+        self.assertEqual(self.plugin("listener").settled, [PushSettled("n1", "i1", PushResult.ACCEPTED)])
+        self.kill()
+        self.service = self.remote(SERVICE)
+        self.quiet(3600)
+
+    def test_waiting_for_nobody(self) -> None:
+        self.phone_goes()
+        self.push()
+        self.refuses("resource-constraint", "wait")
+        self.operate("push", "push disable", account="juliet@example.org")
+        self.quiet(60)
+        self.assertEqual([event.result for event in self.plugin("listener").settled], [PushResult.GONE])
+
+    def test_too_much(self) -> None:
+        self.phone_goes()
+        for number in range(3):
+            pushed = self.push(item=f"i{number}")
+            self.refuses("resource-constraint", "wait")
+        self.assertIn("too much waits", self.successResultOf(pushed).reason)
+
+    def test_given_up(self) -> None:
+        self.phone_goes()
+        self.push()
+        for _ in range(30):
+            self.pump(3600, step=600)
+            self.service.clear()
+        self.assertEqual([event.result for event in self.plugin("listener").settled], [PushResult.FAILED])
 
     def test_turned_off(self) -> None:
         self.phone_goes()
