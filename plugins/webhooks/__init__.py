@@ -16,6 +16,7 @@ from xmppd.api.muc import RoomCreated, RoomDestroyed
 from xmppd.api.network import PORTS, Reach
 from xmppd.api.notifications import DeliveryChanged
 from xmppd.api.operations import OperationError, Result, operation
+from xmppd.api.push import PushDisabled
 from xmppd.plugins.webhooks import store
 from xmppd.plugins.webhooks.delivery import Delivery, single
 from xmppd.plugins.webhooks.kinds import chosen, event, wants
@@ -141,6 +142,14 @@ class Webhooks(Plugin):
             "notification.changed", notification=event.notification, account=event.account, device=event.device,
             state=str(event.state), reason=event.reason, at=format_datetime(event.at),
         )  # fmt: skip
+
+    @observe(PushDisabled, dormant=True)
+    def push_disabled(self, event: PushDisabled) -> None:
+        """Tell of it."""
+        of = event.registration
+        self._tell(
+            "push.disabled", account=of.account, service=of.service, node=of.node, device=of.device, reason=of.disabled
+        )
 
     # Operations
 

@@ -16,6 +16,7 @@ from xmppd.api.events.network import ServerReachable, ServerUnreachable
 from xmppd.api.http import Headers, Request, Response
 from xmppd.api.network import NoConnection
 from xmppd.api.notifications import DeliveryChanged, State
+from xmppd.api.push import PushDisabled, Registration
 from xmppd.api.waiting import settled
 from xmppd.plugins.webhooks import Webhooks
 from xmppd.plugins.webhooks.delivery import answer_to, pause
@@ -132,12 +133,16 @@ class EventTests(WebhookTestCase):
         for event in (
             ServerUnreachable(there, StanzaError(Condition.REMOTE_SERVER_TIMEOUT, text="refused")),
             ServerReachable(there),
+            PushDisabled(Registration(juliet, there, "n", "phone", 0.0, "the app is not there any more")),
             DeliveryChanged("0" * 32, juliet, "phone", State.DELIVERED, "", self.clock.seconds()),
         ):
             self.wait(settled(self.host.notify(event)))
         self.pump(2)
-        self.assertEqual(self.types(), ["server.unreachable", "server.reachable", "notification.changed"])
-        first, _, last = self.receiver.requests[0][1]
+        self.assertEqual(
+            self.types(), ["server.unreachable", "server.reachable", "push.disabled", "notification.changed"]
+        )
+        (first, _, gone), (last,) = (events for _, events in self.receiver.requests)
+        self.assertEqual(gone["data"]["reason"], "the app is not there any more")
         self.assertEqual(first["data"], {"domain": "verona.example", "reason": "refused"})
         self.assertEqual((last["data"]["state"], last["data"]["device"]), ("delivered", "phone"))
 
