@@ -23,7 +23,7 @@ from xmppd.plugins.push_service import payloads, store
 from xmppd.plugins.push_service.carriers import Carrier, Carriers, Key
 from xmppd.plugins.push_service.payloads import Content, Words
 from xmppd.plugins.push_service.publishing import Publish
-from xmppd.plugins.push_service.store import Device
+from xmppd.plugins.push_service.store import Device, Taken
 from xmppd.plugins.push_service.turns import Book, Entry, Spacing, Turns
 from xmppd.plugins.push_service.verdicts import Decision, Patience, Step, decide
 
@@ -55,6 +55,7 @@ class Queue:
         self._turns: dict[Key, Turns] = {}
         self._due: list[tuple[float, int]] = []
         self._timer: IDelayedCall | None = None
+        self._wakes_at = 0.0
         self._working: set[Deferred[None]] = set()
         self._number = 0
         self._stopped = False
@@ -119,7 +120,7 @@ class Queue:
     async def take(self, publish: Publish, publisher: str, device: Device, current: bool) -> Entry | None:
         """Take a parcel: it is on disk when this returns. None, if it was taken before.
 
-        :raises StanzaError: resource-constraint: too much waits.
+        :raises StanzaError: resource-constraint: too much waits; item-not-found: it was just unregistered.
         """
         self._check_room(publisher)
         options, now = self._plugin.options, self._plugin.clock.seconds()
@@ -135,7 +136,10 @@ class Queue:
             "publisher": publisher, "topic": content.topic, "call": int(call), "content": payloads.dump(content),
             "expires_at": expires_at, "due_at": now, "failures": 0, "settled_at": 0.0,
         }  # fmt: skip
-        if not await self._plugin.db.write(lambda c: store.take(c, device, row, current)):
+        taken = await self._plugin.db.write(lambda c: store.take(c, device, row, current))
+        if taken is Taken.GONE:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, text=_REMOVED)
+        if taken is Taken.KNOWN:
             return None
         return Entry(
             number, device.node, publish.item, (device.road, device.app), publisher, content.topic, call, expires_at,
@@ -181,13 +185,15 @@ class Queue:
 
     def _set_timer(self) -> None:
         """Wake up when the first is due, or a carrier has rested."""
-        self._cancel_timer()
         now = self._plugin.clock.seconds()
         carriers = (self._carriers.get(key) for key in self._turns)
         rests = [c.resting_until for c in carriers if c is not None and c.resting_until > now]
         moments = [*rests, *(at for at, _ in self._due[:1])]
-        if moments and not self._stopped:
-            self._timer = self._plugin.later(max(0.0, min(moments) - now), self._look)
+        if not moments or self._stopped or (self._timer is not None and self._wakes_at <= min(moments)):
+            return
+        self._cancel_timer()
+        self._wakes_at = min(moments)
+        self._timer = self._plugin.later(max(0.0, self._wakes_at - now), self._look)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

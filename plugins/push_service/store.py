@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, literal, or_, select, update
@@ -88,6 +89,14 @@ class Waiting:
     app: str
     target: str
     target_hash: str
+
+
+class Taken(Enum):
+    """What became of a request to take a parcel."""
+
+    NEW = "it is taken"
+    KNOWN = "it was taken before"
+    GONE = "there is no such registration any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +219,8 @@ def unused(before: float) -> ColumnElement[bool]:
 # Parcels
 
 
-def take(connection: Connection, device: Device, row: Mapping[str, Any], current: bool) -> bool:
-    """Take a parcel; false, if it was taken before: the publisher asks again.
+def take(connection: Connection, device: Device, row: Mapping[str, Any], current: bool) -> Taken:
+    """Take a parcel, unless it was taken before: the publisher asks again.
 
     :param device: which it is for.
     :param current: it came with the secret that was given last, so that the one before is not needed any more.
@@ -220,13 +229,14 @@ def take(connection: Connection, device: Device, row: Mapping[str, Any], current
     values: dict[str, Any] = {"published_at": row["due_at"]}
     if current and device.old_secret:
         values["old_secret"] = ""
-    connection.execute(update(DEVICES).where(mine).values(values))
+    if not connection.execute(update(DEVICES).where(mine).values(values)).rowcount:
+        return Taken.GONE
     if row["item"]:
         known = select(c.number).where(c.service == device.service, c.node == device.node, c.item == row["item"])
         if connection.scalar(known.limit(1)) is not None:
-            return False
+            return Taken.KNOWN
     connection.execute(insert(PARCELS).values(row))
-    return True
+    return Taken.NEW
 
 
 def waiting(connection: Connection, service: str) -> list[Waiting]:
