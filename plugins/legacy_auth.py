@@ -9,6 +9,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, delete, insert
 
 from xmppd.api import (
     STREAM,
+    UNANSWERED,
     AccountDeleted,
     Condition,
     Field,
@@ -21,6 +22,7 @@ from xmppd.api import (
     StorageUnavailable,
     StreamCondition,
     StreamError,
+    Unanswered,
     iq_get,
     iq_set,
     observe,
@@ -125,7 +127,7 @@ class LegacyAuth(Plugin):
     # Logging in
 
     @iq_set(NS, "query", to=STREAM)
-    async def log_in(self, request: Iq, stream: IStream) -> Iq | None:
+    async def log_in(self, request: Iq, stream: IStream) -> Iq | Unanswered:
         """Let a client in. It is told so before anything else is sent to it."""
         try:
             self._check(stream)
@@ -154,7 +156,7 @@ class LegacyAuth(Plugin):
             return refusal(request, StanzaError(condition, text=str(refused)))
         except StorageUnavailable as error:
             return refusal(request, _unavailable(error))
-        return None
+        return UNANSWERED
 
     def _account(self, name: str) -> Jid:
         """Return the account of that name, in whatever case it is written."""

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from xmppd.api import (
     HOST,
     OWN_ACCOUNT,
+    UNANSWERED,
     Condition,
     Iq,
     ISession,
@@ -21,6 +22,7 @@ from xmppd.api import (
     SessionBound,
     StanzaError,
     StreamUnreadable,
+    Unanswered,
     iq_set,
     need,
     observe,
@@ -147,21 +149,21 @@ class Androidpn(Facade, Plugin):
     # What clients tell and set
 
     @iq_set(CONFIRM, "deliverconfirm", to=_OURS)
-    def delivered(self, request: Iq) -> Iq | None:
+    def delivered(self, request: Iq) -> Iq | Unanswered:
         """A notification has arrived."""
         return self._confirm(request, State.DELIVERED)
 
     @iq_set(CONFIRM_EIS, "notification", to=_OURS)
-    def delivered_eis(self, request: Iq) -> Iq | None:
+    def delivered_eis(self, request: Iq) -> Iq | Unanswered:
         """The same, in a derivative."""
         return self._confirm(request, State.DELIVERED)
 
     @iq_set(RECEIPT, "receipt", to=_OURS)
-    def opened(self, request: Iq) -> Iq | None:
+    def opened(self, request: Iq) -> Iq | Unanswered:
         """A notification was opened."""
         return self._confirm(request, State.OPENED)
 
-    def _confirm(self, request: Iq, state: State) -> Iq | None:
+    def _confirm(self, request: Iq, state: State) -> Iq | Unanswered:
         session = self._session(request)
         given = fields(request.request)
         notification = given.get("uuid") or given.get("id") or ""
@@ -171,14 +173,14 @@ class Androidpn(Facade, Plugin):
         return self._done(request)
 
     @iq_set(ALIAS, "setalias", to=_OURS)
-    async def set_alias(self, request: Iq) -> Iq | None:
+    async def set_alias(self, request: Iq) -> Iq | Unanswered:
         """Give the user another name."""
         session = self._session(request)
         given = self._given(request, session)
         return await self._set(request, self.notifications.set_alias(session.account, given.get("alias", "")))
 
     @iq_set(TAGS, "settags", to=_OURS)
-    async def set_tags(self, request: Iq) -> Iq | None:
+    async def set_tags(self, request: Iq) -> Iq | Unanswered:
         """Give the user tags in place of those there are; none, if there is no list."""
         session = self._session(request)
         tags = tags_in(self._given(request, session).get("tags", ""))
@@ -186,7 +188,7 @@ class Androidpn(Facade, Plugin):
         return await self._set(request, self.notifications.set_tags(session.account, tags, additive=additive))
 
     @iq_set(TAG, "settag", to=_OURS)
-    async def set_tag(self, request: Iq) -> Iq | None:
+    async def set_tag(self, request: Iq) -> Iq | Unanswered:
         """Give the user one tag more."""
         session = self._session(request)
         tag = self._given(request, session).get("tag", "")
@@ -202,12 +204,12 @@ class Androidpn(Facade, Plugin):
             self.log.info("{account} has tried to set something for {name}", account=session.account, name=name)
         return given
 
-    async def _set(self, request: Iq, work: Awaitable[None]) -> Iq | None:
+    async def _set(self, request: Iq, work: Awaitable[None]) -> Iq | Unanswered:
         try:
             await work
         except NotificationError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, text=str(error)) from None
         return self._done(request)
 
-    def _done(self, request: Iq) -> Iq | None:
-        return request.result() if self.options.answers else None
+    def _done(self, request: Iq) -> Iq | Unanswered:
+        return request.result() if self.options.answers else UNANSWERED

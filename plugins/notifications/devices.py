@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from xmppd.api import IDelayedCall, IHost, ISession, StorageUnavailable
+from xmppd.api import IHost, ISession, StorageUnavailable
 from xmppd.api.interfaces import USER_AGENT
 from xmppd.plugins.notifications import people
 from xmppd.plugins.notifications.people import Device
@@ -17,8 +18,6 @@ from xmppd.plugins.notifications.values import NAME
 __all__ = ["Devices", "device_of"]
 
 CAPS = "http://jabber.org/protocol/caps"
-#: Seconds from the first that was learned until it is written.
-_GATHER = 2.0
 #: Names that clients give the systems they run on, and what those are called here.
 _PLATFORMS = {
     "android": "android", "ios": "ios", "iphone": "ios", "ipad": "ios", "windows": "windows", "macos": "macos",
@@ -75,15 +74,11 @@ class Devices:
     :ivar confirming: sessions whose devices have confirmed a notification at some time.
     """
 
-    def __init__(
-        self, host: IHost, later: Callable[[float, Callable[[], Any]], IDelayedCall], most: Callable[[], int]
-    ) -> None:
+    def __init__(self, host: IHost, most: Callable[[], int]) -> None:
         self._host = host
-        self._later = later
         self._most = most
         self._learned: dict[tuple[str, str], Device] = {}
         self._sessions: dict[tuple[str, str], ISession] = {}
-        self._timer: IDelayedCall | None = None
         self.confirming: WeakSet[ISession] = WeakSet()
 
     def came(self, session: ISession) -> None:
@@ -110,7 +105,7 @@ class Devices:
         self._learned[key] = device if before is None else people.merged(before, device)
         self._sessions[key] = session
         if self._timer is None:
-            self._timer = self._later(_GATHER, self.write)
+            self._timer = self._later(_GATHER, self._write_in_turn)
 
     def forget(self, account: str) -> None:
         """Write nothing about an account that is gone."""
@@ -118,11 +113,12 @@ class Devices:
             del self._learned[key]
             self._sessions.pop(key, None)
 
+    async def _write_in_turn(self) -> None:
+        with suppress(StorageUnavailable):  # it is tried again, and the log has said why
+            await self.write()
+
     async def write(self) -> None:
         """Write down what was learned, so that a read sees it."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
         learned, self._learned = self._learned, {}
         sessions, self._sessions = self._sessions, {}
         if not learned:

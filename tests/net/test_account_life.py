@@ -87,6 +87,7 @@ class Deletion(LifeCase):
             self.assertIn(expected, came)
         # Their rosters know his address, and the nurse has archived what she wrote to him.
         contacts = ("roster_items: ('juliet@", "roster_items: ('nurse@", "archive_messages: (1, 1, ")
+        contacts += ("xmppd_audit: ",)  # it tells that he was deleted
         self.pump(7300, step=60)  # the session journal tells of the last hour
         left = [row for row in self.rows_about("romeo") if not row.startswith(contacts)]
         self.assertEqual(left, [])

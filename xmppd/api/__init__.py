@@ -15,8 +15,10 @@ from xmppd.api.events.sessions import (
 )
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToDevice, ToHost, Undeliverable
 from xmppd.api.hooks import (
+    UNANSWERED,
     Phase,
     Scope,
+    Unanswered,
     bind_feature,
     bound_element,
     filter,
@@ -43,7 +45,7 @@ HOST, ACCOUNT, OWN_ACCOUNT, STREAM = Scope.HOST, Scope.ACCOUNT, Scope.OWN_ACCOUN
 NO_ACCOUNT = Scope.NO_ACCOUNT
 
 __all__ = [
-    "ACCOUNT", "HOST", "NO_ACCOUNT", "OWN_ACCOUNT", "STREAM", "AccountCreated", "AccountDeleted",
+    "ACCOUNT", "HOST", "NO_ACCOUNT", "OWN_ACCOUNT", "STREAM", "UNANSWERED", "AccountCreated", "AccountDeleted",
     "AvailabilityChanged", "Bounce", "Component", "Condition", "Drop", "Element", "Field", "FileText", "FromClient",
     "Handled", "IAccounts", "IClock", "IDatabase", "IDelayedCall", "IHost", "IOperations", "IRoster", "IRosterView",
     "ISession", "IStream", "Iq", "Jid", "JidError", "Message", "Migration", "Nonza", "OperationError", "Options",
@@ -51,6 +53,6 @@ __all__ = [
     "RosterItem", "Scope", "ServerReachable", "ServerUnreachable", "SessionBound", "SessionEnded",
     "SessionHibernates", "SessionResumed", "Stanza", "StanzaError", "StanzaEvent", "StorageUnavailable",
     "StreamCondition", "StreamError", "StreamUnreadable", "Subscription", "SubscriptionApproved", "ToAccount",
-    "ToDevice", "ToHost", "Undeliverable", "Verdict", "bind_feature", "bound_element", "filter", "iq_get", "iq_set",
-    "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
+    "ToDevice", "ToHost", "Unanswered", "Undeliverable", "Verdict", "bind_feature", "bound_element", "filter",
+    "iq_get", "iq_set", "need", "nonza", "observe", "operation", "settled", "stream_feature", "tag", "use",
 ]  # fmt: skip

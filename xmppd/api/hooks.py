@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from xmppd.wire.stanza import Iq, Message, Presence, Stanza
 
 __all__ = [
-    "BindFeatureMark", "BoundMark", "FilterMark", "HttpMark", "IqMark", "Mark", "NonzaMark", "ObserveMark", "Phase",
-    "Scope", "StreamFeatureMark", "bind_feature", "bound_element", "filter", "iq_get", "iq_set", "mark", "marks",
-    "nonza", "observe", "stream_feature",
+    "UNANSWERED", "BindFeatureMark", "BoundMark", "FilterMark", "HttpMark", "IqMark", "Mark", "NonzaMark",
+    "ObserveMark", "Phase", "Scope", "StreamFeatureMark", "Unanswered", "bind_feature", "bound_element", "filter",
+    "iq_get", "iq_set", "mark", "marks", "nonza", "observe", "stream_feature",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,6 +46,16 @@ class Scope(Enum):
     NO_ACCOUNT = "no account"
     #: A stream that has not bound a resource yet. The handler gets (request, stream).
     STREAM = "stream"
+
+
+class Unanswered(Enum):
+    """The type of :data:`UNANSWERED`."""
+
+    UNANSWERED = "unanswered"
+
+
+#: What a handler of IQs returns in place of a reply if there is to be none. It can't be forgotten, as a reply can.
+UNANSWERED = Unanswered.UNANSWERED
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,8 @@ def iq_get(namespace: str, name: str, to: Scope | tuple[Scope, ...] = Scope.HOST
 
     The method takes the :class:`~xmppd.wire.stanza.Iq` and returns the reply (``request.result(...)``), or raises
     :class:`~xmppd.wire.errors.StanzaError`; it may be ``async``. With :attr:`Scope.STREAM` it takes the stream as well.
-    None instead of a reply means that none is sent: there are protocols older than RFC 6120 whose clients expect none.
+    :data:`UNANSWERED` instead of a reply means that none is sent: there are protocols older than RFC 6120 whose clients
+    expect none.
 
     :param to: whom the request is addressed to; several scopes may be given.
     """

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from xmppd.api.figures import Figure
 from xmppd.api.options import Field, Options
-from xmppd.api.storage import IDatabase, Migration
+from xmppd.api.storage import IDatabase, Migration, StorageUnavailable
 from xmppd.api.waiting import settled
 from xmppd.wire.errors import Condition, StanzaError
 from xmppd.wire.jid import Jid
@@ -136,7 +136,10 @@ class Plugin:
         return _Timer(self, seconds, function, again=False)
 
     def every(self, seconds: float, function: Callable[[], Awaitable[Any] | None]) -> IDelayedCall:
-        """Call `function` every `seconds` until the plugin is stopped. A failure is logged and does not end it."""
+        """Call `function` every `seconds` until the plugin is stopped. A failure is logged and does not end it.
+
+        While the database can't be used that is not said again and again for each of them.
+        """
         return _Timer(self, seconds, function, again=True)
 
     def cancel_timers(self) -> None:
@@ -164,6 +167,11 @@ class _Timer:
     async def _run(self) -> None:
         try:
             await settled(self._function())
+        except StorageUnavailable as error:
+            if not self._again:
+                raise
+            # The log has said so once, and of those who come round it would say it each time.
+            self._plugin.log.debug("{what}: {reason}", what=self._function.__qualname__, reason=error.reason)
         finally:
             if self._again and self in self._plugin._timers:
                 self._schedule()

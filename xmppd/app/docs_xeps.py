@@ -172,11 +172,8 @@ XEPS: Mapping[int, tuple[str, str]] = {
     ),
     357: (
         "Push Notifications",
-        "The server's part, and a push service of its own, which is off by default; see [push.md](push.md).",
-    ),
-    357: (
-        "Push Notifications",
-        "Of the summary, `pending-subscription-count` is not told: requests for presence are not pushed. An error of the"
+        "The server's part, and a push service of its own, which is off by default; see [push.md](push.md). Of the"
+        " summary, `pending-subscription-count` is not told: requests for presence are not pushed. An error of the"
         " kind that passes does not disable anything, see [push.md](push.md). A registration that was disabled is used"
         " again when its app logs in, not after a time.",
     ),
@@ -269,7 +266,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
     502: ("MUC Activity Indicator", "Of the last 24 hours that are over."),
     513: (
         "Explicit Mentions",
-        "For push: individuals and `#channel`, with `noping` and `active`. Other groups mention nobody as far as push is"
-        " concerned; permissions of rooms are not looked at, and rooms have none.",
+        "For push: individuals and `#channel`, with `noping` and `active`. Other groups mention nobody as far as push"
+        " is concerned; permissions of rooms are not looked at, and rooms have none.",
     ),
 }

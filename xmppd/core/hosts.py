@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from xmppd.api.events.sessions import AvailabilityChanged
 from xmppd.api.events.stanzas import FromClient, StanzaEvent, ToAccount, ToHost, Undeliverable
-from xmppd.api.hooks import Scope
+from xmppd.api.hooks import UNANSWERED, Scope, Unanswered
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.verdicts import Bounce, Drop, Verdict
 from xmppd.api.waiting import settled
@@ -286,12 +286,12 @@ class Host(Described, Storing, Acting, Machine):
             return self._router.bounce(iq, error_for(error, handler, iq))
         if isinstance(reply, Iq) and reply.to is not None:
             return self.reply(reply)
-        return None if reply is None else self._answer_later(handler, iq, reply)
+        return None if reply is UNANSWERED else self._answer_later(handler, iq, reply)
 
-    async def _answer_later(self, handler: Handler, iq: Iq, coming: Awaitable[Iq | None]) -> None:
+    async def _answer_later(self, handler: Handler, iq: Iq, coming: Awaitable[Iq | Unanswered]) -> None:
         try:
             reply = await coming
-            pending = None if reply is None else self.reply(reply)
+            pending = None if reply is UNANSWERED else self.reply(reply)
         except Exception as error:
             pending = self._router.bounce(iq, error_for(error, handler, iq))
         if pending is not None:

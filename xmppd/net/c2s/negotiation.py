@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from xmppd.api.hooks import Scope
+from xmppd.api.hooks import UNANSWERED, Scope
 from xmppd.api.interfaces import USER_AGENT
 from xmppd.api.storage import StorageUnavailable
 from xmppd.api.waiting import as_deferred
@@ -356,13 +356,13 @@ class Negotiation:
         of = self._stream
         try:
             reply = handler(iq, of)
-            if reply is not None and not isinstance(reply, Iq):
+            if reply is not UNANSWERED and not isinstance(reply, Iq):
                 reply = await reply
         except StreamError:
             raise
         except Exception as error:
             reply = iq.error(error_for(error, handler, iq))
-        if reply is not None:
+        if reply is not UNANSWERED:
             of.write(reply.to_bytes())
 
     async def _bind(self, iq: Iq) -> None:
