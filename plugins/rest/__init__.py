@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from xmppd.api import Plugin, StorageUnavailable
+from sqlalchemy import Connection
+
+from xmppd.api import AccountDeleted, Plugin, StorageUnavailable, observe
 from xmppd.api.http import Body, BodyLost, Headers, Request, Response, http, http_get, http_stream
 from xmppd.api.operations import Operation, OperationError, Permission, Result
 from xmppd.plugins.rest import idempotency, results, tokens
@@ -77,6 +79,17 @@ class Rest(TokenOperations, Plugin):
             for name in self._known.left_out:
                 self.log.warn("{operation} is left out: another one is where it would be", operation=name)
         return self._known
+
+    @observe(AccountDeleted)
+    async def forget(self, event: AccountDeleted) -> None:
+        """Delete the tokens that an administrator has made who is gone, by whatever way."""
+        makers = (str(event.account), f"{event.account} (console)")
+
+        def remove(connection: Connection) -> None:
+            for id_ in tokens.delete_of(connection, makers):
+                idempotency.forget(connection, id_)
+
+        await self.db.write(remove)
 
     # Requests
 

@@ -29,7 +29,7 @@ class RestOptions(Plugin.Options):
         ge=1_024,
         description="Largest body of a request. A larger one gets 413. `user import` brings a file.",
     )
-    page_rows: int = Field(500, ge=1, description="Rows of a page at most.")
+    page_rows: int = Field(500, ge=1, le=999, description="Rows of a page at most.")
     answer_seconds: float = Field(
         86_400.0, gt=0, description="How long the answer to a request with an Idempotency-Key is kept, in seconds."
     )

@@ -21,6 +21,7 @@ __all__ = [
     "add",
     "bearer",
     "delete_by_id",
+    "delete_of",
     "find",
     "id_of",
     "listing",
@@ -116,6 +117,17 @@ def listing(connection: Connection, hosts: Sequence[str], limit: int, after: str
 def delete_by_id(connection: Connection, id: str, hosts: Sequence[str]) -> bool:
     """Delete a token. Was there one?"""
     return connection.execute(delete(TOKENS).where(TOKENS.c.id == id, TOKENS.c.host.in_(hosts))).rowcount > 0
+
+
+def delete_of(connection: Connection, makers: Sequence[str]) -> list[str]:
+    """Delete what somebody has made, and return the ids.
+
+    :param makers: what they are called.
+    """
+    which = TOKENS.c.created_by.in_(makers)
+    ids = list(connection.execute(select(TOKENS.c.id).where(which)).scalars())
+    connection.execute(delete(TOKENS).where(which))
+    return ids
 
 
 def used(connection: Connection, id: str, now: float) -> None:

@@ -99,9 +99,14 @@ class Webhooks(Plugin):
         self._tell("account.created", account=event.account)
 
     @observe(AccountDeleted, dormant=True)
-    def account_deleted(self, event: AccountDeleted) -> None:
-        """Tell of it."""
+    async def account_deleted(self, event: AccountDeleted) -> None:
+        """Tell of it, and forget whether it was an administrator who has made some of these."""
         self._tell("account.deleted", account=event.account)
+        makers = (str(event.account), f"{event.account} (console)")
+        for delivery in self._deliveries.values():
+            if delivery.hook.created_by in makers:
+                delivery.hook.created_by = ""
+        await self.db.write(lambda c: store.forget(c, makers))
 
     @observe(SessionBound, dormant=True)
     def session_started(self, event: SessionBound) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )  # fmt: skip
 
-__all__ = ["EVENTS", "HOOKS", "Batch", "Hook", "add", "delivered", "load", "next_batch", "remove", "save"]
+__all__ = ["EVENTS", "HOOKS", "Batch", "Hook", "add", "delivered", "forget", "load", "next_batch", "remove", "save"]
 
 _METADATA = MetaData()
 HOOKS = Table(
@@ -119,6 +119,14 @@ def add(connection: Connection, row: dict[str, object]) -> None:
 def save(connection: Connection, row: dict[str, object]) -> None:
     """Keep what has become of a webhook."""
     connection.execute(update(HOOKS).where(HOOKS.c.id == row["id"]).values(row))
+
+
+def forget(connection: Connection, makers: Sequence[str]) -> None:
+    """Forget who has made webhooks: they are gone.
+
+    :param makers: what they were called.
+    """
+    connection.execute(update(HOOKS).where(HOOKS.c.created_by.in_(makers)).values(created_by=""))
 
 
 def remove(connection: Connection, id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -37,10 +37,14 @@ class RestTestCase(PluginTestCase):
         super().setUp()
         self.secret = self.token("everything", scopes="*", server_wide=True)
 
+    def done(self, coming: Awaitable[Any]) -> Any:
+        """Return the result of an operation."""
+        return self.wait(coming)
+
     def token(self, label: str, **options: Any) -> str:
         """Make a token and return it."""
         operations = self.server.server.operations
-        made: str = self.wait(operations.run("token add", {"label": label, **options}))["token"]
+        made: str = self.done(operations.run("token add", {"label": label, **options}))["token"]
         return made
 
     def request(

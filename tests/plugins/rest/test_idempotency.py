@@ -133,9 +133,8 @@ class IdempotencyTests(RestTestCase):
     def test_with_a_token_goes_what_it_was_answered(self) -> None:
         token = self.token("short", scopes="*")
         self.do(token=token)
-        (row,) = self.wait(self.server.server.operations.run("token list", {"after": "", "limit": 0}))[:1]
-        for row in self.wait(self.server.server.operations.run("token list", {})):
-            self.wait(self.server.server.operations.run("token delete", {"id": row["id"]}))
+        for row in self.done(self.server.server.operations.run("token list", {})):
+            self.done(self.server.server.operations.run("token delete", {"id": row["id"]}))
         self.assertEqual(self.kept(), [])
 
     def test_what_is_no_key(self) -> None:

@@ -226,6 +226,18 @@ class PageTests(RestTestCase):
                 self.refused(self.ask("GET", f"/users?{query}"), 422, "invalid-parameters")
 
 
+class AllListsTests(RestTestCase):
+    plugins = None
+
+    def test_whatever_comes_in_pages_takes_the_least_and_the_most(self) -> None:
+        routes = [route for route in self.plugin("rest")._routes.all if route.paged and not route.path]
+        self.assertGreater(len(routes), 10)
+        for route in routes:
+            for limit in (1, 500):
+                with self.subTest(route.operation.name, limit=limit):
+                    self.assertLessEqual(len(self.get(route.template, limit=str(limit))["items"]), limit)
+
+
 class CorsTests(RestTestCase):
     config = {"rest": {"cors_origins": ["https://admin.example.org"]}}
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tests.plugins.rest.kit import RestTestCase, content, fields
-from xmppd.api.operations import OperationError
+from xmppd.api.operations import OperationError, Permission
 from xmppd.plugins.rest.tokens import TOKENS, bearer, id_of, new_text
 from xmppd.wire.errors import Condition
 from xmppd.wire.jid import Jid
@@ -24,7 +24,7 @@ class TokenTests(RestTestCase):
 
     def run_(self, name: str, actor: str = "operator", **arguments: Any) -> Any:
         operations = self.server.server.operations
-        return self.wait(operations.run(name, {"host": "example.org", **arguments}, actor=actor))
+        return self.done(operations.run(name, {"host": "example.org", **arguments}, actor=actor))
 
     def refusal(self, name: str, actor: str = "operator", **arguments: Any) -> OperationError:
         with self.assertRaises(OperationError) as caught:
@@ -115,15 +115,24 @@ class TokenTests(RestTestCase):
     def test_administrators_make_and_see_those_of_their_host(self) -> None:
         operations = self.host.operations
         bard = Jid.parse("bard@example.org")
-        made = self.wait(operations.run("token add", {"label": "mine", "scopes": "*"}, bard))
-        rows = self.wait(operations.run("token list", {}, bard))
+        made = self.done(operations.run("token add", {"label": "mine", "scopes": "*"}, bard))
+        rows = self.done(operations.run("token list", {}, bard))
         self.assertEqual([(row["label"], row["by"]) for row in rows], [("mine", "bard@example.org")])
         self.assertEqual(self.ask("GET", "/users", token=made["token"]).code, 200)
         with self.assertRaises(OperationError) as caught:
-            self.wait(operations.run("token add", {"label": "x", "server_wide": True}, bard))
+            self.done(operations.run("token add", {"label": "x", "server_wide": True}, bard))
         self.assertEqual(caught.exception.condition, Condition.FORBIDDEN)
         with self.assertRaises(OperationError):
-            self.wait(operations.run("token delete", {"id": id_of(self.secret)}, bard))
+            self.done(operations.run("token delete", {"id": id_of(self.secret)}, bard))
+
+    def test_they_go_with_who_has_made_them(self) -> None:
+        self.account("bard@example.org")
+        made = [
+            self.done(self.host.operations.run("token add", {"label": "x"}, actor, Permission.ADMIN))["token"]
+            for actor in (Jid.parse("bard@example.org"), "bard@example.org (console)", "other@example.org")
+        ]
+        self.wait(self.host.delete_account(Jid.parse("bard@example.org")))
+        self.assertEqual([self.ask("GET", "/users", token=token).code for token in made], [401, 401, 200])
 
     def test_who_is_the_operator(self) -> None:
         self.run_("token add", "operator (alice)", label="x", server_wide=True)
@@ -172,7 +181,7 @@ class TokenTests(RestTestCase):
 
     def test_the_log_names_the_token(self) -> None:
         self.ask("POST", "/users", {"jid": "romeo@example.org"})
-        rows = self.wait(self.server.server.operations.run("audit list", {}))
+        rows = self.done(self.server.server.operations.run("audit list", {}))
         self.assertIn("token everything", {row["actor"] for row in rows})
 
 

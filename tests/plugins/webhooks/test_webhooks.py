@@ -16,6 +16,7 @@ from xmppd.api.events.network import ServerReachable, ServerUnreachable
 from xmppd.api.http import Headers, Request, Response
 from xmppd.api.network import NoConnection
 from xmppd.api.notifications import DeliveryChanged, State
+from xmppd.api.operations import Permission
 from xmppd.api.push import PushDisabled, Registration
 from xmppd.api.waiting import settled
 from xmppd.plugins.webhooks import Webhooks
@@ -339,6 +340,16 @@ class OperationTests(WebhookTestCase):
     def test_the_secret_is_shown_once(self) -> None:
         self.add()
         self.assertNotIn("whsec_", repr(self.run_("list")))
+
+    def test_who_has_made_it_is_forgotten_when_they_are_gone(self) -> None:
+        self.account("bard@example.org")
+        bard = Jid.parse("bard@example.org")
+        self.wait(self.host.operations.run("webhook add", {"url": URL, "events": "room.*"}, bard, Permission.ADMIN))
+        self.assertEqual([row["by"] for row in self.run_("list")], ["bard@example.org"])
+        self.wait(self.host.delete_account(bard))
+        for happen in (self.pump, self.restart):
+            happen()
+            self.assertEqual([row["by"] for row in self.run_("list")], [""])
 
     def test_pages(self) -> None:
         ids = sorted(self.add() for _ in range(3))
