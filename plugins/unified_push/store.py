@@ -135,11 +135,11 @@ def register(
 
 def find(connection: Connection, token: str) -> Endpoint | None:
     """Return an endpoint, also one that has ended."""
-    row = connection.execute(select(ENDPOINTS).where(_E.token == token)).one_or_none()
+    row = connection.execute(select(ENDPOINTS).where(_E.token == token)).mappings().one_or_none()
     if row is None:
         return None
     waits = connection.execute(select(_W.id).where(_W.token == token).limit(1)).one_or_none() is not None
-    return _endpoint(row._mapping, waits)
+    return _endpoint(row, waits)
 
 
 def _endpoint(row: Any, waits: bool = False) -> Endpoint:

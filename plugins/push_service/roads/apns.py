@@ -133,7 +133,8 @@ class ApnsRoad:
         now = self._clock.seconds()
         headers = {"authorization": f"bearer {self._token.get(now)}"} | headers_of(parcel, self._topic, now)
         url = f"{self._url}/3/device/{quote(token, safe='')}"
-        return await self._network.fetch("POST", url, headers, body, timeout=self._seconds, octets=_ANSWER, http2=True)
+        http2 = url.startswith("https:")  # a relay may stand on this machine
+        return await self._network.fetch("POST", url, headers, body, timeout=self._seconds, octets=_ANSWER, http2=http2)
 
     def check(self) -> Status:
         """See Road."""

@@ -18,7 +18,7 @@ RECORD = 4_096  # octets, which is what a push service has to take at least (RFC
 #: Octets of a payload: a record less its header with our key, the tag and one octet of padding (RFC 8291 section 4).
 MOST = RECORD - 86 - 17
 _POINT, _SECRET, _SALT = 65, 16, 16
-_LONGEST_ENDPOINT = 2_048
+_LONGEST = 2_048  # octets of an endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,11 @@ class Subscription:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port of the endpoint (RFC 6454), which VAPID is about."""
+        """Scheme, host and port of the endpoint, in the form of RFC 6454 section 6.2, which VAPID is about."""
         parts = urlsplit(self.endpoint)
-        return f"{parts.scheme}://{parts.netloc}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        usual = parts.port in (None, 443 if parts.scheme == "https" else 80)
+        return f"{parts.scheme}://{host}" if usual else f"{parts.scheme}://{host}:{parts.port}"
 
 
 def subscription(target: Mapping[str, str]) -> Subscription:
@@ -48,8 +50,7 @@ def subscription(target: Mapping[str, str]) -> Subscription:
     :raises ValueError: it can't be encrypted for, or sent to; the text says why.
     """
     endpoint = target.get("endpoint", "")
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("https", "http") or not parts.hostname or len(endpoint) > _LONGEST_ENDPOINT:
+    if not _is_url(endpoint):
         raise ValueError("the endpoint is no URL that can be pushed to")
     key, auth = octets_of(target.get("p256dh", ""), "p256dh"), octets_of(target.get("auth", ""), "auth")
     if len(auth) != _SECRET:
@@ -61,6 +62,14 @@ def subscription(target: Mapping[str, str]) -> Subscription:
     except ValueError:
         raise ValueError("p256dh is no point on the curve P-256") from None
     return Subscription(endpoint, key, auth)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.scheme in ("https", "http") and parts.hostname and parts.port != 0) and len(text) <= _LONGEST
+    except ValueError:
+        return False
 
 
 def encrypt(

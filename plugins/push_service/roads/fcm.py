@@ -108,8 +108,9 @@ class FcmRoad:
     async def _post(self, body: bytes) -> Response:
         token = await self._tokens.get()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=UTF-8"}
+        http2 = self._url.startswith("https:")  # a relay may stand on this machine
         return await self._network.fetch(
-            "POST", self._url, headers, body, timeout=self._seconds, octets=_ANSWER, http2=True
+            "POST", self._url, headers, body, timeout=self._seconds, octets=_ANSWER, http2=http2
         )
 
     def check(self) -> Status:

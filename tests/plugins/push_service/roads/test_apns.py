@@ -117,11 +117,13 @@ class Sending(Case):
         for more, origin in (
             ({"sandbox": True}, "https://api.sandbox.push.apple.com"),
             ({"url": "https://x.example"}, "https://x.example"),
+            ({"url": "http://localhost:8080"}, "http://localhost:8080"),
         ):
             self.apple.origin = origin
             self.clock.advance(1_200)  # each has a token of its own
             road = self.make(**more)
             self.assertEqual(self.wait(road.send(parcel(self.target))).kind, "accepted")
+        self.assertEqual(len(self.network.over_http2), len(self.network.requests) - 1)
         self.assertIn("key ABC123DEFG of team DEF123GHIJ", self.road.check().text)
         self.assertIn("sandbox", self.make(sandbox=True).check().text)
 

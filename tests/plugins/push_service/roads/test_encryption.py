@@ -88,6 +88,8 @@ class Subscriptions(unittest.TestCase):
         for endpoint, origin in (
             ("https://push.example.net/push/1", "https://push.example.net"),
             ("https://push.example.net:8443/push/1", "https://push.example.net:8443"),
+            ("https://Push.Example.Net:443/push/1", "https://push.example.net"),
+            ("http://[2001:DB8::1]:5280/x", "http://[2001:db8::1]:5280"),
         ):
             self.assertEqual(subscription({**TARGET, "endpoint": endpoint}).origin, origin)
 
@@ -101,6 +103,8 @@ class Subscriptions(unittest.TestCase):
             ({"endpoint": ""}, "no URL"),
             ({"endpoint": "ftp://x/"}, "no URL"),
             ({"endpoint": "https:///x"}, "no URL"),
+            ({"endpoint": "https://x:y/"}, "no URL"),
+            ({"endpoint": "https://[x/"}, "no URL"),
             ({"endpoint": "https://x/" + "y" * 2048}, "no URL"),
             ({"auth": ""}, "auth has 0 octets"),
             ({"auth": "A"}, "auth is no base64url"),
