@@ -177,6 +177,9 @@ class PushService(PushServiceOperations, DiscoComponent):
         except StorageUnavailable as error:
             self.log.warn("a push can't be taken: {reason}", reason=error.reason)
             reply = iq.error(StanzaError(Condition.RESOURCE_CONSTRAINT, "wait", "Try again later."))
+        except Exception:
+            self.log.failure("a push of {publisher} can't be taken", publisher=iq.from_)
+            reply = iq.error(StanzaError(Condition.INTERNAL_SERVER_ERROR, "wait"))
         self.host.send(reply)
 
     async def _publish(self, iq: Iq) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from xmppd.plugins.push_service.publishing import Notice
@@ -117,9 +117,11 @@ def wake_only(content: Content, road: str, words: Words) -> Content:
 
 
 def deadline(notice: Notice, now: float, ttl: int, call: int) -> float:
-    """Return until when it is of use, in seconds since the epoch."""
+    """Return until when it is of use, in seconds since the epoch. A notification may say so itself."""
     most = call if notice.call else ttl
-    return now + (most if notice.ttl is None else min(most, notice.ttl))
+    end = now + (most if notice.ttl is None else min(most, notice.ttl))
+    stated = (notice.json or {}).get("expires_at")
+    return min(end, max(now, stated)) if isinstance(stated, int | float) else end
 
 
 def parcel(content: Content, target: Mapping[str, str], seconds_left: float) -> Parcel:
@@ -130,7 +132,8 @@ def parcel(content: Content, target: Mapping[str, str], seconds_left: float) -> 
 
 def dump(content: Content) -> str:
     """Return it as text for the database."""
-    return json.dumps(asdict(content), separators=(",", ":"))
+    values = {name: getattr(content, name) for name in Content.__slots__}
+    return json.dumps(values, separators=(",", ":"))
 
 
 def load(text: str) -> Content:

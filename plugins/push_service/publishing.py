@@ -29,6 +29,7 @@ _JSON = "urn:xmpp:json:0"
 _URGENCIES = ("high", "normal", "low")
 _TRUE = ("1", "true")
 _LONGEST_ID = 256
+_DEEPEST = 16  # levels of JSON
 #: What is asked of a pubsub service, and the feature that it would be (XEP-0060 section 10).
 _FEATURES: Mapping[str, str] = {
     "affiliations": "retrieve-affiliations",
@@ -201,11 +202,21 @@ def _json(notification: Element) -> dict[str, Any] | None:
         element = waiting.pop()
         if (element.uri, element.name) == (_JSON, "json"):
             try:
-                value = json.loads(str(element))
+                value = json.loads(str(element), parse_constant=_refuse)
             except (ValueError, RecursionError):
                 value = None
-            if not isinstance(value, dict):
-                raise StanzaError(Condition.BAD_REQUEST, text="The JSON has to be an object.")
+            if not isinstance(value, dict) or _is_deep(value, _DEEPEST):
+                raise StanzaError(Condition.BAD_REQUEST, text="The JSON has to be an object, and not a deep one.")
             return value
         waiting += element.elements()
     return None
+
+
+def _refuse(constant: str) -> Any:
+    """NaN and its kin are no JSON (RFC 8259 section 6), and vendors would say so."""
+    raise ValueError(constant)
+
+
+def _is_deep(value: Any, most: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return most < 0 or any(_is_deep(one, most - 1) for one in inner)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, TypeVar
@@ -367,8 +367,7 @@ class Queue:
             now, service = self._plugin.clock.seconds(), self._service
             node = "" if tell is not None else entry.node
             failure = None if result is PushResult.ACCEPTED else reason
-            numbers: Sequence[int] = [entry.number]
-            await self._surely(lambda c: store.settle(c, service, numbers, now, node, failure))
+            await self._surely(lambda c: store.settle(c, service, entry.number, now, node, failure))
         if entry.item:
             await settled(self._plugin.host.notify(PushSettled(entry.node, entry.item, result, reason)))
         entry.tell(tell or result, reason)

@@ -1,12 +1,12 @@
 """Registrations and parcels in the database. All functions are for its threads.
 
-A parcel is a row from when it is taken until it is settled, and for a while after that, without its content: so that a
-publisher who repeats a request, not knowing what became of the first, wakes nobody twice.
+A parcel is a row from when it is taken until it is settled, and if it was accepted for a while after that, without its
+content: so that a publisher who repeats a request, not knowing what became of the first, wakes nobody twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -269,31 +269,33 @@ def last_number(connection: Connection, service: str) -> int:
     return connection.scalar(select(func.max(PARCELS.c.number)).where(PARCELS.c.service == service)) or 0
 
 
-def _parcels(service: str, numbers: Collection[int]) -> ColumnElement[bool]:
-    return and_(PARCELS.c.service == service, PARCELS.c.number.in_(numbers))
+def _parcel(service: str, number: int) -> ColumnElement[bool]:
+    return and_(PARCELS.c.service == service, PARCELS.c.number == number)
 
 
 def delay(connection: Connection, service: str, number: int, due_at: float, failures: int) -> None:
     """Try one again later."""
     values = {"due_at": due_at, "failures": failures}
-    connection.execute(update(PARCELS).where(_parcels(service, [number])).values(values))
+    connection.execute(update(PARCELS).where(_parcel(service, number)).values(values))
 
 
 def replace_content(connection: Connection, service: str, number: int, content: str) -> None:
     """Send something else instead."""
-    connection.execute(update(PARCELS).where(_parcels(service, [number])).values(content=content))
+    connection.execute(update(PARCELS).where(_parcel(service, number)).values(content=content))
 
 
 def settle(
-    connection: Connection, service: str, numbers: Sequence[int], now: float, node: str = "", failure: str | None = None
+    connection: Connection, service: str, number: int, now: float, node: str = "", failure: str | None = None
 ) -> None:
-    """Parcels have come to an end.
+    """A parcel has come to an end. One that was not accepted is forgotten: it may be published once more.
 
     :param node: whose registration is to tell of it, if any.
     :param failure: why it was not accepted; None: it was.
     """
-    values = {"settled_at": now, "content": ""}
-    connection.execute(update(PARCELS).where(_parcels(service, numbers)).values(values))
+    if failure is None:
+        connection.execute(update(PARCELS).where(_parcel(service, number)).values(settled_at=now, content=""))
+    else:
+        connection.execute(delete(PARCELS).where(_parcel(service, number)))
     if node:
         told: dict[str, Any] = {"accepted_at": now, "failure": ""} if failure is None else {"failure": failure}
         connection.execute(update(DEVICES).where(_is(service, node)).values(told))

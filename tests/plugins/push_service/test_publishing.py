@@ -154,11 +154,17 @@ class Refused(PushServiceTestCase):
                 self.assertEqual(self.raw(where, payload), condition)
 
     def test_json_that_is_none(self) -> None:
-        for text in ("[1]", "{", "[" * 1900):
+        deep = '{"a":' + "[" * 17 + "]" * 17 + "}"
+        for text in ("[1]", "{", "[" * 1500, '{"a": NaN}', deep, '{"a":' * 200 + "1" + "}" * 200):
             notification = f"<notification xmlns='urn:xmpp:push:0'><json xmlns='urn:xmpp:json:0'>{text}</json>"
-            self.assertIn(
-                self.raw(" node='x'", f"<item>{notification}</notification></item>"), ("bad-request", "not-acceptable")
-            )
+            self.assertEqual(self.raw(" node='x'", f"<item>{notification}</notification></item>"), "bad-request")
+
+    def test_what_nobody_has_thought_of(self) -> None:
+        """The publisher gets an answer all the same."""
+        app = self.browser(self.login("romeo@example.org/phone"))
+        self.patch(self.plugin("push_service").queue, "take", None)
+        self.assertEqual(self.publishes(app), "internal-server-error")
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     def test_what_a_push_service_does_not_do(self) -> None:
         romeo = self.login("romeo@example.org/phone")

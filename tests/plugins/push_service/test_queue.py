@@ -163,7 +163,8 @@ class Verdicts(QueueTestCase):
         self.vendor.fail("400")
         self.assertEqual(self.publishes(self.app, item="a"), "not-acceptable")
         self.assertEqual(self.results(), [("a", PushResult.FAILED)])
-        self.assertEqual(self.publishes(self.app), "result")
+        self.assertEqual(self.publishes(self.app, item="a"), "result")  # it may be tried again, of course
+        self.assertEqual((self.delivered(), self.results()[1:]), (1, [("a", PushResult.ACCEPTED)]))
 
     def test_slow_vendor(self) -> None:
         """The answer waits for three seconds, and no longer."""

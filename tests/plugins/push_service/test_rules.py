@@ -88,6 +88,8 @@ class Payloads(unittest.TestCase):
         self.assertEqual(deadline(Notice(ttl=10), 100.0, 60, 5), 110.0)
         self.assertEqual(deadline(Notice(ttl=1000), 100.0, 60, 5), 160.0)
         self.assertEqual(deadline(Notice(call=True), 100.0, 60, 5), 105.0)
+        for stated, end in ((130.5, 130.5), (500, 160.0), (1, 100.0), ("soon", 160.0), (None, 160.0)):
+            self.assertEqual(deadline(Notice(json={"expires_at": stated}), 100.0, 60, 5), end)
 
     def test_kept_as_it_is(self) -> None:
         content = build("1", "n", "fcm", Notice(json={"title": "\u2603", "data": {"a": [1, None]}}), "count", NO_WORDS)
