@@ -84,7 +84,7 @@ class Notifications(MessageOperations, PeopleOperations, Plugin):
         host, options = self.host, lambda: self.options
         self.book = Book(host)
         self.recorder = Recorder(self.book, self.later)
-        self.devices = Devices(host, self.later, lambda: self.options.devices_per_account)
+        self.devices = Devices(host, lambda: self.options.devices_per_account)
         self.resolver = Resolver(host, lambda: self.rooms, device_of)
         pace = Pace(self.later, lambda: self.options.rate, _SLICE)
         self.live = Live(host, self.book, self.recorder, self.devices, options)
@@ -101,6 +101,7 @@ class Notifications(MessageOperations, PeopleOperations, Plugin):
         for session in host.all_sessions():
             self._there(session)
         self.every(_TICK, self._tick)
+        self.every(_TICK, self.devices.write_in_turn)
         self.every(_HOUR, self.sweeper.forget_old)
 
     async def stop(self) -> None:
@@ -112,8 +113,11 @@ class Notifications(MessageOperations, PeopleOperations, Plugin):
             self.log.warn("what was learned last is lost: {reason}", reason=error.reason)
 
     async def _tick(self) -> None:
-        await self.sending.start_due()
-        await self.sweeper.sweep()
+        try:
+            await self.sending.start_due()
+            await self.sweeper.sweep()
+        except StorageUnavailable as error:
+            self.log.warn("notifications wait until the database can be used: {reason}", reason=error.reason)
 
     # Devices
 

@@ -284,7 +284,8 @@ def supersede(
     """
     same = (MESSAGES.c.host == host) & (MESSAGES.c.collapse == key) & (MESSAGES.c.number != message)
     begun = MESSAGES.c.status.in_([Status.RUNNING.value, Status.PAUSED.value, Status.DONE.value])
-    older, newer = [], []
+    older: list[int] = []
+    newer: list[int] = []
     for number, at in connection.execute(select(MESSAGES.c.number, MESSAGES.c.starts_at).where(same, begun)):
         (older if (at, number) < (starts_at, message) else newer).append(number)
     there: set[tuple[str, str]] = set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,18 +103,12 @@ class Devices:
         before = self._learned.get(key)
         self._learned[key] = device if before is None else people.merged(before, device)
         self._sessions[key] = session
-        if self._timer is None:
-            self._timer = self._later(_GATHER, self._write_in_turn)
 
     def forget(self, account: str) -> None:
         """Write nothing about an account that is gone."""
         for key in [key for key in self._learned if key[0] == account]:
             del self._learned[key]
             self._sessions.pop(key, None)
-
-    async def _write_in_turn(self) -> None:
-        with suppress(StorageUnavailable):  # it is tried again, and the log has said why
-            await self.write()
 
     async def write(self) -> None:
         """Write down what was learned, so that a read sees it."""

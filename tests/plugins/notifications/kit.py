@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from xmppd.api import OperationError
+from xmppd.api import OperationError, Plugin
 from xmppd.testing import ServerTestCase
 from xmppd.testing.client import Client
 
@@ -15,7 +15,7 @@ PING = "<iq type='get' from='example.org'><ping xmlns='urn:xmpp:ping'/></iq>"
 class NotificationCase(ServerTestCase):
     """A server with notifications, and what tests do with it."""
 
-    plugins = ("notifications",)
+    plugins: ClassVar[tuple[str | type[Plugin], ...] | None] = ("notifications",)
 
     def run_operation(self, name: str, /, **arguments: Any) -> Any:
         """Run an operation; time passes until it is done."""

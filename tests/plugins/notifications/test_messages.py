@@ -72,8 +72,8 @@ class MessageTests(NotificationCase):
         self.account("juliet@example.org")
         id = self.send("all", at="1h", ttl="1h")
         shown = self.run_operation(
-            "notification edit", id=id, to=f"user:{ROMEO}", title="New", data="a=1", priority="low", at="1min", ttl="2h",
-            body="", uri="https://example.org/", image="https://example.org/i.png", collapse="k",
+            "notification edit", id=id, to=f"user:{ROMEO}", title="New", data="a=1", priority="low", at="1min",
+            ttl="2h", body="", uri="https://example.org/", image="https://example.org/i.png", collapse="k",
         )  # fmt: skip
         self.assertEqual((shown["id"], shown["title"], shown["priority"]), (id, "New", "low"))
         self.pump(70)
