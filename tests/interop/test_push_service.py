@@ -173,6 +173,30 @@ class AtProsody(StageCase):
         self.assertEqual(told["pushed"]["apns"][0]["content"]["aps"]["alert"]["body"], "New message")
         self.assertEqual(json.loads(told["pushed"]["webpush"][0]["content"])["node"], registered[2]["node"])
 
+    async def test_killed(self) -> None:
+        """The vendor is down, and then we are, with SIGKILL: what Prosody was told that we have is sent."""
+        juliet = await self.person(self.there, "juliet", self.theirs)
+        tybalt = await self.person(self.there, "tybalt", self.theirs)
+        token = self.vendors.ask("/fcm", {})["token"]
+        await self.enable(juliet, await self.command(juliet, "register-push-fcm", android_id="phone", token=token))
+        await juliet.disconnect()
+        self.vendors.ask("/fail", {"vendor": "fcm", "error": "UNAVAILABLE", "retry-after": "4"})
+        tybalt.client.send_message(mto=juliet.bare, mbody="Art thou awake?", mtype="chat")
+
+        def taken() -> bool:
+            rows = json.loads(self.here.xmppctl("push-service", "status", "--json"))
+            return any(row["road"] == "fcm" and row["waiting"] == 1 for row in rows)
+
+        await eventually(lambda: asyncio.to_thread(taken), "the push waits")
+        self.here.cut()
+        self.assertNotIn(token, json.dumps(self.vendors.pushed("fcm")))
+        await asyncio.to_thread(self.here.start)
+        await eventually(lambda: asyncio.to_thread(self.woken, token), "the phone is woken")
+
+    def woken(self, token: str) -> bool:
+        """Was a device pushed to?"""
+        return any(push["device"] == token for push in self.vendors.pushed("fcm"))
+
     async def all_woken(self) -> bool:
         pushed = (await asyncio.to_thread(self.vendors.ask))["pushed"]
         return all(pushed[vendor] for vendor in ("fcm", "apns", "webpush"))
