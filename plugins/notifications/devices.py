@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,6 +110,11 @@ class Devices:
         for key in [key for key in self._learned if key[0] == account]:
             del self._learned[key]
             self._sessions.pop(key, None)
+
+    async def write_in_turn(self) -> None:
+        """Write down what was learned, if that can be done now."""
+        with suppress(StorageUnavailable):  # it is tried again, and the log has said why
+            await self.write()
 
     async def write(self) -> None:
         """Write down what was learned, so that a read sees it."""
