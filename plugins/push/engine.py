@@ -61,10 +61,7 @@ class Engine:
     # Messages
 
     def consider(self, account: Jid, message: Message) -> Awaitable[None] | None:
-        """A message is about to be delivered to an account: decide whom else to tell.
-
-        :raises StorageUnavailable: what is to be told can't be written down.
-        """
+        """A message is about to be delivered to an account: decide whom else to tell."""
         entries = self._registrations.of(account)
         if not entries or not importance(message):
             return None

@@ -114,7 +114,7 @@ def _all(connection: Connection) -> list[tuple[Any, ...]]:
 
 def _put(connection: Connection, parcel: _Parcel) -> None:
     _drop(connection, parcel)
-    connection.execute(insert(PARCELS).values(**parcel._asdict()))
+    connection.execute(insert(PARCELS).values(dict(zip(_c.keys(), parcel, strict=True))))
 
 
 def _drop(connection: Connection, parcel: _Parcel) -> None:

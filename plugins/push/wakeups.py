@@ -28,6 +28,7 @@ __all__ = ["Counts", "Wakeups", "wait_after"]
 
 _log = Logger()
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 3600.0  # seconds between two attempts
+_CALLS = 1.0  # seconds between two pushes about calls
 _START = 5.0  # seconds in which push services that are components connect, when the server has started
 
 
@@ -71,7 +72,6 @@ class Wakeups:
 
         :param cause: the message: it is written down together with it, if that is not over yet.
         :param count: how many there are in all; None: one more.
-        :raises StorageUnavailable: it can't be written down.
         """
         if not entry.used:
             return
@@ -96,7 +96,13 @@ class Wakeups:
         return Last(sender, last.body if options.include_body else "", last.type)
 
     def _write_down(self, entry: Entry, cause: Message) -> None:
-        self._host.store_call(cause, partial(store.change, id=entry.id, values=entry.wakeup()))
+        try:
+            self._host.store_call(cause, partial(store.change, id=entry.id, values=entry.wakeup()))
+        except StorageUnavailable as error:
+            # Whether the message is refused for that is up to those who store it; the app is told meanwhile.
+            _log.warn("what is to be pushed is not written down: {reason}", reason=error.reason)
+            self.plan(entry)
+            return
         self._host.spawn(self._begin(entry, cause), f"telling {entry.service} about {entry.account}")
 
     async def _begin(self, entry: Entry, cause: Message) -> None:
@@ -135,10 +141,10 @@ class Wakeups:
         now = self._host.clock.seconds()
         if entry.attempts:
             due = now + wait_after(entry.attempts)
-        elif entry.waiting > entry.pushed or entry.waiting is Importance.CALL:
+        elif entry.waiting > entry.pushed:
             due = now
         else:
-            due = entry.pushed_at + self.options.interval_seconds
+            due = entry.pushed_at + (_CALLS if entry.waiting is Importance.CALL else self.options.interval_seconds)
         return max(0.0, due - now, self._starts_at - now)
 
     # Telling

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.plugins.push.kit import PushTestCase
+from xmppd.testing import Client
 
 PROPOSE = (
     "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'>"
@@ -79,6 +80,7 @@ class Absent(PushTestCase):
         self.say(PROPOSE)
         self.assertEqual(self.accepts()["message-count"], "2")
         self.say("<retract xmlns='urn:xmpp:jingle-message:0' id='c1'/>")
+        self.pump(1)
         self.accepts()
 
     def test_another_device_reads_it(self) -> None:
@@ -110,6 +112,33 @@ class Absent(PushTestCase):
         self.quiet(60)
         self.say()
         self.assertEqual(self.accepts()["message-count"], "1")
+
+    def test_another_resource(self) -> None:
+        """A device is known by the id that it logs in with (XEP-0388), whatever its resource is."""
+
+        def login() -> Client:
+            phone = self.connect(name="juliet@example.org/any")
+            phone.open("example.org")
+            phone.send(
+                "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>"
+                "<initial-response>AGp1bGlldABzZWNyZXQ=</initial-response>"
+                "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>"
+                "<bind xmlns='urn:xmpp:bind:0'/></authenticate>"
+            )
+            phone.clear()
+            return phone
+
+        phone = login()
+        self.enable(phone)
+        phone.close()
+        self.say()
+        self.accepts()
+        self.assertEqual((self.entry.device, self.entry.count), ("d4565fa7-4d72-4749-b3d3-740edbf87770", 1))
+        phone = login()
+        self.assertEqual(self.entry.count, 0)
+        phone.send("<presence/>")
+        self.say()
+        self.quiet(60)
 
     def test_no_presence(self) -> None:
         """It is connected, but is not sent the message."""
