@@ -23,6 +23,7 @@ from h2.events import (
     ResponseReceived,
     StreamEnded,
     StreamReset,
+    WindowUpdated,
 )
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
@@ -35,6 +36,7 @@ _GOAWAY = 0x7
 _LONGEST_FRAME = 16_384  # what we allow, and what everybody has to take
 _LONGEST_GOAWAY = 8 + 4_096
 _HEADERS = 65_536  # octets of an answer's header fields, as RFC 9113 section 6.5.2 counts them
+_WINDOW = 1 << 20  # octets that a server may send ahead, of all answers together
 _MOST_IDLE_OCTETS = 1 << 20  # what a server may send that is about no answer, from one answer to the next
 _SETTINGS = {
     SettingCodes.ENABLE_PUSH: 0,
@@ -105,6 +107,7 @@ class Http2:
         self._h2.local_settings = Settings(client=True, initial_values=_SETTINGS)
         self._waiting: deque[tuple[int, Query]] = deque()
         self._streams: dict[int, _Stream] = {}
+        self._stalled: set[int] = set()  # whose bodies wait for flow control
         self._next = 0
         self._incoming = b""
         self._idle_octets = 0
@@ -125,6 +128,7 @@ class Http2:
     def start(self) -> None:
         """The connection is there: say hello."""
         self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(_WINDOW)
 
     def ask(self, query: Query) -> int:
         """Send a request, as soon as the server allows; return its ticket. Also before :meth:`start`."""
@@ -187,24 +191,27 @@ class Http2:
 
     def _frames(self, data: bytes) -> Iterable[bytes]:
         """Yield whole frames."""
-        data = self._incoming + data
-        while len(data) >= _HEAD:
-            length = int.from_bytes(data[:3], "big")
-            if length > _LONGEST_FRAME or (data[3] == _GOAWAY and not 8 <= length <= _LONGEST_GOAWAY):
+        data, self._incoming = self._incoming + data, b""
+        start = 0
+        while len(data) - start >= _HEAD:
+            length = int.from_bytes(data[start : start + 3], "big")
+            if length > _LONGEST_FRAME or (data[start + 3] == _GOAWAY and not 8 <= length <= _LONGEST_GOAWAY):
                 raise ProtocolError(f"a frame has {length} octets")
-            end = _HEAD + length
+            end = start + _HEAD + length
             if len(data) < end:
                 break
-            self._incoming, frame = b"", data[:end]
-            data = data[end:]
-            yield frame
-        self._incoming = data
+            yield data[start:end]
+            start = end
+        self._incoming = data[start:]
 
     def _taken(self, events: Iterable[Event]) -> list[Answered | Failed]:
         found: list[Answered | Failed] = []
         for event in events:
             if isinstance(event, RemoteSettingsChanged):
                 self._ready = True
+                self._feed_all()
+            elif isinstance(event, WindowUpdated):
+                self._feed_all()
             elif isinstance(event, ResponseReceived):
                 self._head(event)
             elif isinstance(event, DataReceived):
@@ -215,8 +222,6 @@ class Http2:
                 found += self._was_reset(event)
             elif isinstance(event, PingAckReceived):
                 self._idle_octets = 0
-        for number in list(self._streams):
-            self._feed(number)
         return found
 
     def _head(self, event: ResponseReceived) -> None:
@@ -286,15 +291,21 @@ class Http2:
             self._streams[number] = _Stream(ticket, query.octets, query.body)
             self._feed(number)
 
+    def _feed_all(self) -> None:
+        for number in list(self._stalled):
+            self._feed(number)
+
     def _feed(self, number: int) -> None:
         """Send as much of a body as flow control allows (RFC 9113 section 5.2)."""
         stream = self._streams.get(number)
         while stream is not None and stream.unsent:
             room = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size)
             if room <= 0:
-                break
+                self._stalled.add(number)
+                return
             piece, stream.unsent = stream.unsent[:room], stream.unsent[room:]
             self._h2.send_data(number, piece, end_stream=not stream.unsent)
+        self._stalled.discard(number)
 
     def _reset(self, number: int) -> None:
         del self._streams[number]

@@ -7,7 +7,7 @@ from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import DataReceived, RequestReceived, StreamEnded
+from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset, WindowUpdated
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 from OpenSSL import SSL
@@ -45,6 +45,7 @@ class Http2Server(Protocol):
         self._streams = streams
         self._heads: dict[int, dict[str, str]] = {}
         self._bodies: dict[int, bytes] = {}
+        self._unsent: dict[int, bytes] = {}
         self.most = 0
 
     def connectionMade(self) -> None:
@@ -77,6 +78,11 @@ class Http2Server(Protocol):
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, StreamEnded):
             self.asked(event.stream_id)
+        elif isinstance(event, StreamReset):
+            for waiting in (self._heads, self._bodies, self._unsent):
+                waiting.pop(event.stream_id, None)
+        elif isinstance(event, WindowUpdated):
+            self._feed()
 
     def asked(self, number: int) -> None:
         """A request is there as a whole: answer it."""
@@ -97,7 +103,21 @@ class Http2Server(Protocol):
             fields.append(("content-type", answer.type))
         self.h2.send_headers(number, fields, end_stream=not answer.body)
         if answer.body:
-            self.h2.send_data(number, answer.body, end_stream=True)
+            self._unsent[number] = answer.body
+            self._feed()
+
+    def _feed(self) -> None:
+        """Send as much of bodies as flow control allows."""
+        for number, body in list(self._unsent.items()):
+            room = min(self.h2.local_flow_control_window(number), self.h2.max_outbound_frame_size)
+            while body and room > 0:
+                piece, body = body[:room], body[room:]
+                self.h2.send_data(number, piece, end_stream=not body)
+                room = min(self.h2.local_flow_control_window(number), self.h2.max_outbound_frame_size)
+            if body:
+                self._unsent[number] = body
+            else:
+                del self._unsent[number]
 
 
 class _Page(Resource):
