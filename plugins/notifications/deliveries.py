@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Float, bindparam, delete, func, insert, select, tuple_, update
@@ -47,8 +46,7 @@ class Delivery(NamedTuple):
         return Key(self.message, self.account, self.device)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A delivery comes to be in a state, unless it is further already.
 
     :ivar due_at: when to look at it next; None: it is settled. It counts also if the state stays the same.

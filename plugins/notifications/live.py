@@ -6,7 +6,7 @@ read the notification. Devices that are known to confirm what they get are spare
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from xmppd.api import Condition, IHost, Iq, ISession, Message, StanzaError, settled, tag
+from xmppd.api import Condition, IHost, Iq, ISession, Jid, Message, Stanza, StanzaError, settled, tag
 from xmppd.api.notifications import IFormat, State
 from xmppd.api.waiting import as_deferred
 from xmppd.plugins.notifications.book import Book
@@ -32,6 +32,8 @@ __all__ = ["Fences", "Live", "Parcel"]
 _log = Logger(namespace="xmppd.plugins.notifications")
 
 _PING = tag("ping", xmlns=ns.PING)
+#: Messages that are ready to be sent once more.
+_MADE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Live:
         self._options = options
         self._standard = StandardFormat(host.jid)
         self._spoken: WeakKeyDictionary[ISession, IFormat] = WeakKeyDictionary()
+        self._copies: dict[int, _Copies] = {}
         self.formats: list[IFormat] = []
         self.sent = 0
 
@@ -104,7 +107,7 @@ class Live:
         :param step: awaited behind each, so that others have their turn.
         :param fences: collects what a fence is due for; None: each gets its own at once.
         """
-        standard = Message(None, self._host.jid, message.id, "headline", payload=payload(message.notification))
+        standard = self._standard_of(message)
         count = 0
         for parcel in parcels:
             if self._unwanted(await self._book.message(message.number)):
@@ -116,18 +119,28 @@ class Live:
             await step()
         return count
 
+    def _standard_of(self, message: Stored) -> _Copies:
+        """Return the standard message; it is made once for many devices."""
+        found = self._copies.get(message.number)
+        if found is None:
+            stanza = Message(None, self._host.jid, message.id, "headline", payload=payload(message.notification))
+            found = self._copies[message.number] = _Copies(stanza)
+            if len(self._copies) > _MADE:
+                del self._copies[next(iter(self._copies))]
+        return found
+
     @staticmethod
     def _unwanted(message: Stored | None) -> bool:
         return message is None or message.status in (Status.PAUSED, Status.CANCELLED)
 
-    async def _send_one(self, message: Stored, parcel: Parcel, standard: Message, fences: Fences | None) -> None:
+    async def _send_one(self, message: Stored, parcel: Parcel, standard: _Copies, fences: Fences | None) -> None:
         session, now = parcel.session, self._book.now
         format_ = self.format_of(session)
         try:
             if format_ is self._standard:
-                stanza = next(standard.copies((session.jid,)))
+                stanza: Stanza = standard.to(session.jid)
             else:
-                stanza = format_.stanza(message.notification, session.jid)  # type: ignore[assignment]
+                stanza = format_.stanza(message.notification, session.jid)
             pending = session.send(stanza)
             if pending is not None:
                 await settled(pending)
@@ -165,6 +178,23 @@ class Live:
             # Whoever confirms otherwise, but has not yet, may have lost it after it was read.
             due_at = now + max(self._options().retry_seconds, default=0.0) if confirms else None
             self._recorder.note(Move(key, State.REACHED, now, due_at))
+
+
+class _Copies:
+    """One stanza to device after device: what the copies have in common is written once."""
+
+    def __init__(self, stanza: Message) -> None:
+        self._next: Jid = stanza.sender
+        self._copies = stanza.copies(self._recipients())
+
+    def _recipients(self) -> Iterator[Jid]:
+        while True:
+            yield self._next
+
+    def to(self, jid: Jid) -> Message:
+        """Return the copy for a device."""
+        self._next = jid
+        return next(self._copies)
 
 
 class Fences:

@@ -22,10 +22,10 @@ MARKERS = "urn:xmpp:chat-markers:0"
 HINTS = "urn:xmpp:hints"
 #: What clients say of a message they got, and the state that it means.
 _CONFIRMATIONS = (
-    (MARKERS, "acknowledged", State.OPENED),
-    (MARKERS, "displayed", State.OPENED),
-    (MARKERS, "received", State.DELIVERED),
     (RECEIPTS, "received", State.DELIVERED),
+    (MARKERS, "displayed", State.OPENED),
+    (MARKERS, "acknowledged", State.OPENED),
+    (MARKERS, "received", State.DELIVERED),
 )
 
 
