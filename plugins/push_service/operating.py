@@ -124,7 +124,8 @@ class PushServiceOperations:
         notice = Notice(json={"title": title, "body": body, "test": True}, urgency="high")
         number = f"{int(self.clock.seconds() * 1e6):016x}{device.target_hash[:16]}"
         content = payloads.build(number, node, device.road, notice, "body", Words("", ""))
-        verdict = await carrier.road.send(payloads.parcel(content, json.loads(device.target), _TEST_SECONDS))
+        parcel = payloads.parcel(content, json.loads(device.target), _TEST_SECONDS, carrier.key[0])
+        verdict = await carrier.road.send(parcel)
         carrier.note(verdict, self.clock.seconds(), self.log)
         if verdict.kind != "accepted":
             raise OperationError(f"{carrier.name}: {verdict.kind}: {verdict.text}")

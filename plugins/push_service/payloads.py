@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from xmppd.plugins.push_service.publishing import Notice
 from xmppd.plugins.push_service.roads.contract import Kind, Parcel, Urgency
+from xmppd.plugins.push_service.roads.sizes import fitted
 
 __all__ = ["Content", "Words", "build", "deadline", "dump", "load", "parcel", "wake_only"]
 
@@ -124,10 +125,11 @@ def deadline(notice: Notice, now: float, ttl: int, call: int) -> float:
     return min(end, max(now, stated)) if isinstance(stated, int | float) else end
 
 
-def parcel(content: Content, target: Mapping[str, str], seconds_left: float) -> Parcel:
-    """Return what a road is handed."""
+def parcel(content: Content, target: Mapping[str, str], seconds_left: float, road: str) -> Parcel:
+    """Return what a road is handed, with texts cut to what it takes."""
     ttl = max(0, int(seconds_left))
-    return Parcel(content.id, target, content.payload, ttl, content.urgency, content.topic, content.kind)
+    whole = Parcel(content.id, target, content.payload, ttl, content.urgency, content.topic, content.kind)
+    return fitted(whole, road)
 
 
 def dump(content: Content) -> str:

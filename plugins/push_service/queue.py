@@ -282,7 +282,7 @@ class Queue:
         if not entry.call:
             self._spacing.note(entry.node, now)
         content = entry.content
-        parcel = payloads.parcel(content, json.loads(entry.target), entry.expires_at - now)
+        parcel = payloads.parcel(content, json.loads(entry.target), entry.expires_at - now, carrier.key[0])
         verdict = await carrier.road.send(parcel)
         carrier.note(verdict, clock.seconds(), self._plugin.log)
         stripped = payloads.wake_only(content, carrier.key[0], self._words)

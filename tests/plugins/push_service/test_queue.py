@@ -159,6 +159,13 @@ class Verdicts(QueueTestCase):
         self.assertEqual(self.publishes(self.app, TITLED.format("x"), item="b"), "not-acceptable")
         self.assertEqual(self.results(), [("a", PushResult.ACCEPTED), ("b", PushResult.FAILED)])
 
+    def test_texts_are_cut(self) -> None:
+        """What has more text than a vendor takes loses its end, and nothing else."""
+        self.assertEqual(self.publishes(self.app, TITLED.format("x" * 5_000), item="a"), "result")
+        (payload,) = self.payloads()
+        self.assertEqual(set(payload), {"node", "title"})
+        self.assertRegex(payload["title"], r"\Ax{3900,}…\Z")
+
     def test_refused(self) -> None:
         self.vendor.fail("400")
         self.assertEqual(self.publishes(self.app, item="a"), "not-acceptable")
