@@ -100,12 +100,13 @@ class XmppdService(MultiService):
         data_dir = settings.server.data_dir
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = DataLock(data_dir)
-        self._tls = ServerTls(settings, datetime.now(UTC))
-        for notice in self._tls.notices:
+        self._tls = certificates = ServerTls(settings, datetime.now(UTC))
+        for notice in certificates.notices:
             _log.warn("{notice}", notice=notice)
         self._assembly = assembly = assemble_live(settings, self._reactor)
         globalLogPublisher.addObserver(cast(ILogObserver, assembly.server.log))
         assembly.server.history.start()
+        assembly.server.certificates = lambda: certificates.ends
         self._web = web = WebServer(assembly.server, self._reactor)
         for what, endpoints, tls in (("HTTP", settings.listen.http, None), ("HTTPS", settings.listen.https, self._tls)):
             for host in await web.listen(self._reactor, endpoints, tls):

@@ -31,6 +31,7 @@ from xmppd.core.guesses import Guesses
 from xmppd.core.history import History
 from xmppd.core.hosts import Host
 from xmppd.core.nowhere import NoNetwork
+from xmppd.core.operations.certificates import Ends
 from xmppd.core.operations.kernel import account_keeper, server_operations
 from xmppd.core.operations.links import Probing
 from xmppd.core.operations.sessions import end_sessions
@@ -77,6 +78,8 @@ class Server:
     reload: Callable[[], Awaitable[Sequence[str]]] | None = None
     #: Looks for other servers and at them, for operations; put in by what connects to them.
     probing: Probing | None = None
+    #: Tells until when certificates are valid; put in by what uses them.
+    certificates: Ends | None = None
     #: What was read at the start, and is written by operations; None if the settings are in no file.
     settings_file: SettingsFile | None = None
 

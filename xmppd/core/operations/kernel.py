@@ -14,6 +14,7 @@ from xmppd.core.accounts.keeper import AccountKeeper
 from xmppd.core.audit import AuditTrail
 from xmppd.core.kernel_tables import OWNERS
 from xmppd.core.operations.catalogue import OperationRegistry
+from xmppd.core.operations.certificates import CertificateOperations
 from xmppd.core.operations.components import ComponentOperations
 from xmppd.core.operations.links import LinkTest, Probing
 from xmppd.core.operations.looking import AuditOperations, HistoryOperations, LogOperations
@@ -82,6 +83,7 @@ def server_operations(server: Server, keeper: AccountKeeper) -> OperationRegistr
         ServerOperations(server),
         LinkTest(server.hosts.keys, lambda: server.probing),
         LinkOperations(server),
+        CertificateOperations(lambda: server.certificates, server.clock.seconds),
         ComponentOperations(server),
         PluginOptionOperations(server),
         SettingOperations(server),
@@ -103,6 +105,7 @@ def declared_operations() -> OperationRegistry:
             ServerOperations(nothing),
             LinkTest(nothing, nothing),
             LinkOperations(nothing),
+            CertificateOperations(nothing, nothing),
             ComponentOperations(nothing),
             PluginOptionOperations(nothing),
             SettingOperations(nothing),
