@@ -188,6 +188,17 @@ class Walk(LiveCase):
         await page.goto(self.url + "users")
         self.assertIn("/console/login?next=users", page.url)
 
+    async def test_6_in_the_dark(self) -> None:
+        """Whoever prefers dark colours gets them."""
+        page = await self.page(color_scheme="dark")
+        await self.log_in(page)
+        self.assertEqual(
+            await page.evaluate("getComputedStyle(document.body).backgroundColor"), "rgb(15, 17, 26)", "not dark"
+        )
+        for path in ("", "users", f"users/romeo@{DOMAIN}", "me", "roles"):
+            await page.goto(self.url + path)
+            await self.shot(page, "dark", path or "dashboard")
+
     async def test_5_by_keyboard(self) -> None:
         """The first thing that one reaches leads past the menu; what has the focus is seen."""
         page = await self.page()
