@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xmppd.api import OperationError
 from xmppd.plugins.console.charts import Chart, chart
 from xmppd.plugins.console.pages import Asked, Group, View, marked, page, view
 
@@ -66,13 +65,15 @@ async def _warnings(asked: Asked) -> list[dict[str, str]]:
     found = []
     if asked.may("plugin list"):
         for row in await asked.run("plugin list"):
-            problem = row.get("problem") or row.get("last error") or row.get("error")
-            if problem:
-                text = asked.gettext("Plugin %(name)s: %(problem)s", name=row["plugin"], problem=problem)
+            if row["problem"]:
+                text = asked.gettext("Plugin %(name)s: %(problem)s", name=row["plugin"], problem=row["problem"])
                 found.append({"text": text, "to": "plugins"})
     if asked.may("certificate list"):
         for row in await asked.run("certificate list"):
-            if row["days"] < _DAYS:
+            if row["days"] < 0:
+                text = asked.gettext("The certificate of %(host)s has ended: nobody can connect.", host=row["host"])
+                found.append({"text": text, "to": ""})
+            elif row["days"] < _DAYS:
                 text = asked.ngettext(
                     "The certificate of %(host)s ends in %(num)s day.",
                     "The certificate of %(host)s ends in %(num)s days.",
@@ -86,12 +87,12 @@ async def _warnings(asked: Asked) -> list[dict[str, str]]:
 
 
 async def _push_problems(asked: Asked) -> list[dict[str, str]]:
-    try:
-        rows = await asked.run("push health")
-    except OperationError:
-        return []
+    """The push services that take nothing from us now."""
     return [
-        {"text": asked.gettext("Push service %(name)s: %(problem)s", name=row.get("service", ""),
-                               problem=row["last error"]), "to": "push"}
-        for row in rows if isinstance(row, dict) and row.get("last error")
-    ]  # fmt: skip
+        {
+            "text": asked.gettext("Push service %(name)s: %(problem)s", name=row["service"], problem=row["reason"]),
+            "to": "push",
+        }
+        for row in await asked.run("push health")
+        if row["state"] == "failing"
+    ]

@@ -181,6 +181,17 @@ class Dashboard(ConsoleTestCase):
         part = browser.get("", hx_request="true", hx_target="live", x_poll="yes").body.decode()
         self.assertTrue(part.lstrip().startswith('<div id="live"'), part[:80])
 
+    def test_warnings(self) -> None:
+        """What somebody should look after is said on top."""
+        ends = {"example.org": self.clock.seconds() + 3.5 * 86_400}
+        self.server.server.certificates = lambda: ends
+        browser = self.browser("juliet")
+        self.assertIn("The certificate of example.org ends in 3 days.", browser.see())
+        ends["example.org"] = 0
+        self.assertIn("The certificate of example.org has ended", browser.see())
+        ends["example.org"] = self.clock.seconds() + 90 * 86_400
+        self.assertNotIn("The certificate", browser.see())
+
     def test_of_a_host(self) -> None:
         """An administrator of a host sees nothing of the server."""
         page = self.browser("bard").see()

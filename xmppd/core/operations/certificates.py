@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from xmppd.api.operations import OperationError, operation
+from xmppd.api.operations import operation
 from xmppd.wire.delay import format_datetime
-from xmppd.wire.errors import Condition
 
 __all__ = ["CertificateOperations", "Ends"]
 
@@ -37,11 +36,8 @@ class CertificateOperations:
         """
         ends = self._ends()
         found = {} if ends is None else ends()
-        if host is not None:
-            if host not in found:
-                raise OperationError(f"{host} has no certificate here", Condition.ITEM_NOT_FOUND)
-            found = {host: found[host]}
         return [
             {"host": domain, "ends": format_datetime(end), "days": math.floor((end - self._now()) / _DAY)}
             for domain, end in sorted(found.items(), key=lambda one: (one[1], one[0]))
+            if host in (None, domain)
         ]
