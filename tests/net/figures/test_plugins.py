@@ -39,6 +39,8 @@ OF_PLUGINS = {
     "xmppd_push_service_superseded_total",
     "xmppd_push_service_waiting",
     "xmppd_push_waiting",
+    "xmppd_webhooks_disabled",
+    "xmppd_webhooks_waiting",
 }
 """Names of the figures of bundled plugins."""
 

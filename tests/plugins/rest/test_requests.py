@@ -226,6 +226,19 @@ class PageTests(RestTestCase):
                 self.refused(self.ask("GET", f"/users?{query}"), 422, "invalid-parameters")
 
 
+class ShortPageTests(RestTestCase):
+    config = {"rest": {"page_rows": 2, "body_octets": 1_024}}
+
+    def test_pages_are_no_longer_than_the_option_says(self) -> None:
+        for number in range(3):
+            self.account(f"u{number}@example.org")
+        self.assertEqual(len(self.get("/users")["items"]), 2)
+        self.refused(self.ask("GET", "/users?limit=3"), 422, "invalid-parameters")
+
+    def test_bodies_are_no_larger(self) -> None:
+        self.refused(self.ask("POST", "/announce/online", {"text": "x" * 1_024}), 413, "too-large")
+
+
 class AllListsTests(RestTestCase):
     plugins = None
 

@@ -16,7 +16,12 @@ from xmppd.wire.jid import Jid
 class TokenTests(RestTestCase):
     hosts = {"example.org": {"admins": ["bard@example.org"]}, "example.net": {}}
     plugins = ("rest", "roster", "announce", "disco")
-    config = {"rest": {"requests_per_second": 1, "requests_at_once": 5, "failures_per_address": 3}}
+    config = {
+        "rest": {
+            "requests_per_second": 1, "requests_at_once": 5, "failures_per_address": 3, "failure_seconds": 30,
+            "token_days": 10,
+        },
+    }  # fmt: skip
 
     def setUp(self) -> None:
         super(RestTestCase, self).setUp()
@@ -103,7 +108,7 @@ class TokenTests(RestTestCase):
         self.assertEqual(
             (row["id"], row["label"], row["host"], row["scopes"]), (id_of(self.secret), "everything", "(server)", "*")
         )
-        self.assertEqual((row["by"], row["used"][:10], row["expires"][:4]), ("operator", "2026-01-01", "2027"))
+        self.assertEqual((row["by"], row["used"][:10], row["expires"][:10]), ("operator", "2026-01-01", "2026-01-11"))
         self.assertNotIn(self.secret, repr(row))
 
     def test_it_is_noted_once_a_minute_that_it_is_used(self) -> None:
@@ -163,9 +168,9 @@ class TokenTests(RestTestCase):
             self.refused(self.ask("GET", "/users", token="xmppd_x"), 401, "unknown-token")
         answer = self.ask("GET", "/users")
         self.refused(answer, 429, "too-many-failures")
-        self.assertEqual(fields(answer)["retry-after"], "60")
+        self.assertEqual(fields(answer)["retry-after"], "30")
         self.assertEqual(self.ask("GET", "/users", peer="192.0.2.99").code, 200, "others are not concerned")
-        self.pump(60)
+        self.pump(30)
         self.assertEqual(self.ask("GET", "/users").code, 200)
 
     def test_too_many_requests(self) -> None:

@@ -304,6 +304,43 @@ class DeliveryTests(WebhookTestCase):
         self.assertEqual((self.types(), self.shown(hook)["waiting"]), (["account.created"], 0))
 
 
+class OptionTests(WebhookTestCase):
+    config: ClassVar[Any] = {
+        "webhooks": {"batch_seconds": 10, "give_up_days": 0.01, "timeout_seconds": 7, "ports": [8443]}
+    }
+
+    def test_gathered_for_longer_and_given_up_sooner(self) -> None:
+        hook = self.add("account.*", url="https://receiver.example:8443/hook")
+        self.receiver.answers = [NoConnection("refused")]
+        self.account("a@example.org")
+        self.pump(9)
+        self.assertEqual(self.receiver.all, [])
+        self.pump(2)
+        self.assertEqual(len(self.receiver.all), 1)
+        self.pump(3_600, step=10)
+        self.assertEqual(self.shown(hook)["state"], "disabled")
+
+    def test_a_receiver_that_is_silent(self) -> None:
+        hook = self.add("account.*", url="https://receiver.example:8443/hook")
+        self.network.silent = True
+        self.account("a@example.org")
+        self.pump(18)
+        self.assertIn("did not answer within 7 seconds", self.shown(hook)["problem"])
+        self.network.silent = False
+
+    def test_other_ports_are_not_for_us(self) -> None:
+        hook = self.add("account.*")
+        self.account("a@example.org")
+        self.pump(12)
+        self.assertEqual((self.shown(hook)["state"], self.receiver.all), ("disabled", []))
+
+    def test_figures(self) -> None:
+        self.add("account.*")
+        self.account("a@example.org")
+        figures = {figure.name: figure.value for figure in self.plugin("webhooks").figures()}
+        self.assertEqual(figures, {"waiting": 1, "disabled": 0})
+
+
 class LocalTests(WebhookTestCase):
     config: ClassVar[Any] = {"webhooks": {"networks": ["127.0.0.0/8"], "most": 1}}
 
