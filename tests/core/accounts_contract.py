@@ -152,6 +152,23 @@ class AccountsContract:
         self.assertTrue(await self.accounts.check_password(ROMEO, "capulet"))
         await self.fails(NoSuchAccount, self.accounts.set_password(JULIET, "capulet"))
 
+    async def test_random_passwords_take_no_time(self) -> None:
+        """Those that programs make need no PBKDF2: nobody could guess them. SCRAM has its keys all the same."""
+        password, other = "0d5c1e3fa2b84c47a3e1f6d2b8c90e9a", "5f0c2a7be1d94a6c8e7b3d1f0a2c4e6d"
+        await self.accounts.create(ROMEO, password)
+        self.derivations = 0
+        self.assertTrue(await self.accounts.check_password(ROMEO, password))
+        self.assertFalse(await self.accounts.check_password(ROMEO, other))
+        self.assertEqual(self.derivations, 0)
+        keys = await self.accounts.keys(ROMEO, "SHA-256")
+        assert keys is not None
+        self.assertTrue(verify_password(password, keys))
+        await self.accounts.set_password(ROMEO, other)
+        self.assertFalse(await self.accounts.check_password(ROMEO, password))
+        await self.accounts.set_password(ROMEO, "not random")
+        self.assertFalse(await self.accounts.check_password(ROMEO, other))
+        self.assertTrue(await self.accounts.check_password(ROMEO, "not random"))
+
     async def test_a_lock_is_remembered_with_its_reason(self) -> None:
         await self.accounts.create(ROMEO, "montague")
         await self.accounts.lock(ROMEO, "banished")

@@ -68,6 +68,8 @@ class IAccounts(Protocol):
     async def check_password(self, jid: Jid, password: str) -> bool:
         """Is this the account's password? A wrong one takes the same time whether or not there is such an account.
 
+        But to try what may be the random password of a program takes no time, if the account has one like that.
+
         Locked accounts are checked like others: who has shown the password may be told of the lock.
         """
 

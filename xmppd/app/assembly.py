@@ -45,6 +45,10 @@ class Assembly:
         await self.server.start()
         return ClientListener(self.server, self.accounts, await self.accounts.fake_secret())
 
+    def logins_waiting(self) -> int:
+        """How many clients, roughly, wait for threads to look up or check something: nearly all of them log in."""
+        return self.db.reads_waiting + self.accounts.deriving
+
     async def stop(self) -> None:
         """Stop the plugins and the database; everything that was accepted is on disk afterwards."""
         await self.server.stop()

@@ -36,6 +36,7 @@ from xmppd.core.settings import Settings, needs_restart
 from xmppd.core.settings_writer import SettingsFile
 from xmppd.core.storage import DatabaseUrlError, SchemaError
 from xmppd.net.admin import AdminService, AdminSocketError, AlreadyRunning, DataLock
+from xmppd.net.admission import Admission
 from xmppd.net.c2s.listener import ClientFactory, ClientListener
 from xmppd.net.components.listener import ComponentFactory, ComponentListener
 from xmppd.net.eager import make_eager
@@ -112,6 +113,7 @@ class XmppdService(MultiService):
             for host in await web.listen(self._reactor, endpoints, tls):
                 _log.info("listening for {what} on {address}", what=what, address=_address(host))
         self._listener = listener = await assembly.start()
+        listener.admission = Admission(self._reactor.callLater, assembly.logins_waiting, settings.limits.logins_at_once)
         listener.tls = web.figures.tls = self._tls
         self._components = web.figures.components = components = ComponentListener(assembly.server, self._tls)
         assembly.server.begin_stop = self._reactor.stop
@@ -153,7 +155,7 @@ class XmppdService(MultiService):
         for what, endpoints, factory in kinds:
             for description in endpoints:
                 port = await serverFromString(self._reactor, description).listen(factory)
-                make_eager(port, self._reactor)
+                make_eager(port, self._reactor, listener.admission if isinstance(factory, ClientFactory) else None)
                 self._ports.append(port)
                 _log.info("listening for {what} on {address}", what=what, address=_address(port.getHost()))
 

@@ -16,6 +16,7 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import ClientFactory
 
+from xmppd.net.admission import Admission
 from xmppd.net.newcomers import Newcomers
 
 __all__ = ["EagerConnections", "in_bulk", "make_eager"]
@@ -211,8 +212,11 @@ def in_bulk(transport: Any, much: bool) -> None:
         bulk(much)
 
 
-def make_eager(port: Any, reactor: Any) -> None:
-    """Let the connections that `port` accepts from now on write eagerly, if it is a TCP port of Twisted's own."""
+def make_eager(port: Any, reactor: Any, admission: Admission | None = None) -> None:
+    """Let the connections that `port` accepts from now on write eagerly, if it is a TCP port of Twisted's own.
+
+    :param admission: says how many it may accept, if not all that come.
+    """
     if not isinstance(port, tcp.Port) or isinstance(port, unix.Port):
         return
     turn = _Turn(reactor)
@@ -228,3 +232,5 @@ def make_eager(port: Any, reactor: Any) -> None:
         return connection
 
     port.transport = accept  # type: ignore[assignment]
+    if admission is not None:
+        admission.watch(port, newcomers.__len__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import unittest
+import uuid
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,21 @@ from scramp import ScramMechanism
 
 from tests.wire.sasl.support import ITERATIONS, PASSWORD, keys
 from xmppd.wire.sasl import HASHES, PasswordError, derive_keys, fake_keys, new_salt, verify_password
-from xmppd.wire.sasl.keys import prepare_password
+from xmppd.wire.sasl.keys import is_random, prepare_password, random_keys, verify_random
+
+
+class RandomPasswords(unittest.TestCase):
+    def test_what_is_random(self) -> None:
+        """Random UUIDs without dashes; of MD5 sums those that happen to look like one."""
+        self.assertTrue(all(is_random(uuid.uuid4().hex) for _ in range(100)))
+        for word in ("", "secret", uuid.uuid4().hex.upper(), str(uuid.uuid4()), "0" * 32, uuid.uuid4().hex + "0"):
+            self.assertFalse(is_random(word), word)
+
+    def test_verify(self) -> None:
+        password, other = uuid.uuid4().hex, uuid.uuid4().hex
+        keys = random_keys(password, new_salt())
+        self.assertTrue(verify_random(password, keys))
+        self.assertFalse(verify_random(other, keys))
 
 
 class Derivation(unittest.TestCase):

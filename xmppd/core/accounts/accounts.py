@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -17,7 +18,7 @@ from xmppd.core.accounts.password_cache import PasswordCache
 from xmppd.core.lru import Lru
 from xmppd.wire.jid import Jid
 from xmppd.wire.sasl import HASHES, Derive, PasswordError, ScramKeys, derive_keys, fake_keys, new_salt
-from xmppd.wire.sasl.keys import prepare_password, verify_salted
+from xmppd.wire.sasl.keys import RANDOM, is_random, prepare_password, random_keys, verify_random, verify_salted
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ class Accounts:
         self._passwords = PasswordCache(passwords_cached)
         # Grows with every change, before and after: what was read meanwhile may be out of date, and is not cached.
         self._changes = 0
+        #: How many passwords are being checked in threads.
+        self.deriving = 0
 
     def known(self, jid: Jid) -> bool | None:
         """See IAccounts.known."""
@@ -102,6 +105,10 @@ class Accounts:
 
     async def check_password(self, jid: Jid, password: str) -> bool:
         """See IAccounts.check_password."""
+        if is_random(password):
+            quick = await self.keys(jid, RANDOM)
+            if quick is not None:
+                return verify_random(password, quick)
         keys = await self.keys(jid, _CHECKED_HASH)
         try:
             prepared = prepare_password(password)
@@ -122,7 +129,11 @@ class Accounts:
         """
         salted = self._passwords.recall(jid, step.password, keys)
         if salted is None:
-            salted = await self._run_in_thread(step.run)
+            self.deriving += 1
+            try:
+                salted = await self._run_in_thread(step.run)
+            finally:
+                self.deriving -= 1
             if keys is not None and verify_salted(salted, keys):
                 self._passwords.remember(jid, step.password, keys, salted)
         return salted
@@ -210,7 +221,8 @@ def _check_user(jid: Jid, password: str) -> None:
 
 
 def _keys_of(password: str, iterations: int) -> list[ScramKeys]:
-    return [derive_keys(password, hash, new_salt(), iterations) for hash in HASHES]
+    keys = [derive_keys(password, hash, new_salt(), iterations) for hash in HASHES]
+    return [*keys, replace(random_keys(password, new_salt()), hash=RANDOM)] if is_random(password) else keys
 
 
 def _keys_of_each(users: Iterable[tuple[Jid, str]], iterations: int) -> list[tuple[Jid, list[ScramKeys]]]:

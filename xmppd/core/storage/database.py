@@ -172,6 +172,7 @@ class DirectDatabase:
     """
 
     gather = 0.0
+    reads_waiting = 0
 
     def __init__(self, engines: Engines) -> None:
         self.engines = engines

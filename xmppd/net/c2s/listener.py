@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xmppd.core.accounts.accounts import Accounts
     from xmppd.core.server import Server
     from xmppd.core.sessions import Session
+    from xmppd.net.admission import Admission
     from xmppd.net.tls.transport import ServerTls
 
 __all__ = ["ClientFactory", "ClientListener"]
@@ -36,6 +37,7 @@ class ClientListener:
 
     :param secret: makes the keys of unknown accounts up; at least 32 octets, kept across restarts.
     :param tls: certificates and contexts; None serves no TLS.
+    :ivar admission: says how many connections may be accepted; None: all.
     :ivar draining: is the server about to stop? Then there are no new streams.
     """
 
@@ -45,6 +47,7 @@ class ClientListener:
         self.secret = secret
         self.tls = tls
         self.clock = server.clock
+        self.admission: Admission | None = None
         self.loopback = Networks(LOOPBACK)
         self.streams: Streams[ClientStream] = Streams(server.clock)
         self.parsers = ScannerPool()
@@ -67,6 +70,8 @@ class ClientListener:
         self.exempt = Networks(limits.exempt_networks)
         self.peers.set_limits(limits.connections, limits.connections_per_address, self.exempt)
         self.server.guesses.set_limits(limits)
+        if self.admission is not None:
+            self.admission.most = limits.logins_at_once
         for stream in self.streams:
             if stream.host is not None and stream.host not in self.server.hosts.values():
                 stream.close(StreamError(StreamCondition.HOST_GONE))

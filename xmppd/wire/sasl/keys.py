@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, field
 
@@ -22,6 +23,13 @@ HASHES = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 """The hash functions of SCRAM, as in the names of the mechanisms, with their names in `hashlib`."""
 
 _ALGORITHMS = {"SHA-1": hashes.SHA1(), "SHA-256": hashes.SHA256(), "SHA-512": hashes.SHA512()}
+
+RANDOM = "RANDOM"
+"""In place of a hash function: keys of a password that is random. Nobody guesses it, however quick it is to try one."""
+
+# A random UUID (RFC 9562 section 5.4) without dashes: 122 random bits. Old clients make their passwords like that. What
+# only looks as long, such as the MD5 sum of a word, fits once in 64 times.
+_UUID4 = re.compile("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 MIN_ITERATIONS = 4096  # RFC 7677 section 4; clients refuse less
 SALT_LENGTH = 16  # octets; the made-up salts of unknown accounts have it too
@@ -113,6 +121,24 @@ def verify_password(password: str, keys: ScramKeys) -> bool:
     except PasswordError:
         return False
     return verify_salted(salted_password(prepared, keys.hash, keys.salt, keys.iterations), keys)
+
+
+def is_random(password: str) -> bool:
+    """Was a password made at random, by a program?"""
+    return _UUID4.fullmatch(password) is not None
+
+
+def random_keys(password: str, salt: bytes) -> ScramKeys:
+    """Return keys for a password that is random. They are for checking it, not for SCRAM, and take no time to derive.
+
+    PBKDF2 makes each guess slow, for passwords that can be guessed. With 122 random bits there is nothing to slow down.
+    """
+    return keys_of(hmac.digest(salt, password.encode(), "sha256"), "SHA-256", salt, 1)
+
+
+def verify_random(password: str, keys: ScramKeys) -> bool:
+    """Is this random password that of the keys? Takes the same time for yes and no."""
+    return hmac.compare_digest(random_keys(password, keys.salt).stored_key, keys.stored_key)
 
 
 def fake_keys(secret: bytes, account: str, hash: str, iterations: int) -> ScramKeys:
