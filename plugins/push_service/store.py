@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from xmppd.plugins.push_service.tables import DEVICES, PARCELS, SERVICES
 
@@ -41,6 +54,29 @@ __all__ = [
 ]  # fmt: skip
 
 _AT_ONCE = 500
+
+# What is done for each push: built once, because building takes longer than executing.
+_D, _P = DEVICES.c, PARCELS.c
+_ON_DEVICE = and_(_D.service == bindparam("service_"), _D.node == bindparam("node_"))
+_ON_PARCEL = and_(_P.service == bindparam("service_"), _P.number == bindparam("number_"))
+_FIND = select(DEVICES).where(_ON_DEVICE)
+_KNOWN = (
+    select(_P.number)
+    .select_from(DEVICES.outerjoin(
+        PARCELS, and_(_P.service == _D.service, _P.node == _D.node, _P.item == bindparam("item_"), _P.item != "")
+    ))
+    .where(_ON_DEVICE)
+    .limit(1)
+)  # fmt: skip
+_USED = update(DEVICES).where(_ON_DEVICE, _D.published_at < bindparam("since_"))
+_USED = _USED.values(published_at=bindparam("now_"))
+_SECRET_USED = update(DEVICES).where(_ON_DEVICE).values(old_secret="")
+_TAKE = insert(PARCELS)
+_SETTLE = update(PARCELS).where(_ON_PARCEL).values(settled_at=bindparam("now_"), content="")
+_FORGET = delete(PARCELS).where(_ON_PARCEL)
+_ACCEPTED = update(DEVICES).where(_ON_DEVICE).values(accepted_at=bindparam("now_"), failure="")
+_FAILED = update(DEVICES).where(_ON_DEVICE).values(failure=bindparam("failure_"))
+_SPARING = 3600.0  # seconds; when a registration was last used needn't be known more exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +166,7 @@ def keep_vapid_key(connection: Connection, service: str, key: str) -> None:
 
 def find(connection: Connection, service: str, node: str) -> Device | None:
     """Return a registration."""
-    row = connection.execute(select(DEVICES).where(_is(service, node))).one_or_none()
+    row = connection.execute(_FIND, {"service_": service, "node_": node}).one_or_none()
     return None if row is None else Device(*row)
 
 
@@ -225,17 +261,18 @@ def take(connection: Connection, device: Device, row: Mapping[str, Any], current
     :param device: which it is for.
     :param current: it came with the secret that was given last, so that the one before is not needed any more.
     """
-    c, mine = PARCELS.c, _is(device.service, device.node)
-    values: dict[str, Any] = {"published_at": row["due_at"]}
-    if current and device.old_secret:
-        values["old_secret"] = ""
-    if not connection.execute(update(DEVICES).where(mine).values(values)).rowcount:
+    which = {"service_": device.service, "node_": device.node}
+    found = connection.execute(_KNOWN, which | {"item_": row["item"]}).one_or_none()
+    if found is None:
         return Taken.GONE
-    if row["item"]:
-        known = select(c.number).where(c.service == device.service, c.node == device.node, c.item == row["item"])
-        if connection.scalar(known.limit(1)) is not None:
-            return Taken.KNOWN
-    connection.execute(insert(PARCELS).values(row))
+    now = row["due_at"]
+    if now - device.published_at > _SPARING:
+        connection.execute(_USED, which | {"now_": now, "since_": now - _SPARING})
+    if current and device.old_secret:
+        connection.execute(_SECRET_USED, which)
+    if found.number is not None:
+        return Taken.KNOWN
+    connection.execute(_TAKE, dict(row))
     return Taken.NEW
 
 
@@ -292,13 +329,12 @@ def settle(
     :param node: whose registration is to tell of it, if any.
     :param failure: why it was not accepted; None: it was.
     """
-    if failure is None:
-        connection.execute(update(PARCELS).where(_parcel(service, number)).values(settled_at=now, content=""))
-    else:
-        connection.execute(delete(PARCELS).where(_parcel(service, number)))
-    if node:
-        told: dict[str, Any] = {"accepted_at": now, "failure": ""} if failure is None else {"failure": failure}
-        connection.execute(update(DEVICES).where(_is(service, node)).values(told))
+    which = {"service_": service, "number_": number}
+    connection.execute(*((_SETTLE, which | {"now_": now}) if failure is None else (_FORGET, which)))
+    if node and failure is None:
+        connection.execute(_ACCEPTED, {"service_": service, "node_": node, "now_": now})
+    elif node:
+        connection.execute(_FAILED, {"service_": service, "node_": node, "failure_": failure})
 
 
 def forget_settled(connection: Connection, service: str, before: float) -> int:
