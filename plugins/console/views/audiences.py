@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xmppd.plugins.console.option_forms import run
 from xmppd.plugins.console.pages import Asked, Done, Group, View, action, marked, page, view
 from xmppd.plugins.console.views.users import address
 
@@ -96,9 +97,7 @@ async def tags(asked: Asked) -> View:
 async def set_tags(asked: Asked) -> Done:
     """Give an account tags."""
     account = address(asked, asked.form.get("account", ""), "account")
-    given = {"account": account, "tags": asked.form.get("tags", ""), "add": "add" in asked.form}
-    # No tags at all are meant as such, so Asked.run, which leaves out what is empty, is of no use.
-    await asked.host.operations.run("tag set", given, asked.user.label, asked.user.role.granted)
+    await run(asked, "tag set", account=account, tags=asked.form.get("tags", ""), add="add" in asked.form)
     return Done(asked.gettext("%(account)s has its tags.", account=account), to="audiences/tags")
 
 

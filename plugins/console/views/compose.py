@@ -9,6 +9,7 @@ from typing import Any
 
 from xmppd.api import OperationError
 from xmppd.plugins.console.audience_builder import BASES, CONDITIONS, JOINS, ROWS, composed
+from xmppd.plugins.console.option_forms import run
 from xmppd.plugins.console.pages import Asked, Done, FormError, View, action, marked, page, view
 
 __all__ = ["change", "compose", "edit", "preview", "review", "send", "test"]
@@ -61,7 +62,7 @@ async def preview(asked: Asked) -> View:
 async def test(asked: Asked) -> View:
     """Send it to the one who writes it, and to nobody else."""
     content = {**_content(asked.form), "ttl": "1h"}
-    shown = await asked.run("notification send", to=f"user:{asked.user.jid.bare}", **content)
+    shown = await _send(asked, to=f"user:{asked.user.jid.bare}", **content)
     said = asked.ngettext(
         "A test is on its way to %(num)s device of yours.", "A test is on its way to %(num)s devices of yours.",
         shown["recipients"],
@@ -98,8 +99,8 @@ async def send(asked: Asked) -> Done:
         rate = float(form.get("rate", "").strip() or 0)
     except ValueError:
         raise FormError({"rate": asked.gettext("A number is expected.")}) from None
-    shown = await asked.run(
-        "notification send", to=to, at=_time(asked, form), rate=rate, roads=form.get("roads"),
+    shown = await _send(
+        asked, to=to, at=_time(asked, form), rate=rate, roads=form.get("roads"),
         online_only="online_only" in form, csv=_listed(form), **_content(form),
     )  # fmt: skip
     scheduled = shown["status"] == "scheduled"
@@ -124,10 +125,14 @@ async def change(asked: Asked, id: str) -> Done:
     if form.get("to", "").strip() != before["audience"]:
         changes["to"] = form.get("to", "").strip()
     changes["at"] = _time(asked, form)
-    # An empty text is one as well, so Asked.run, which leaves such out, is of no use.
-    given = {"id": id, **changes}
-    await asked.host.operations.run("notification edit", given, asked.user.label, asked.user.role.granted)
+    await run(asked, "notification edit", id=id, **changes)
     return Done(asked.gettext("It is changed."), to=f"notifications/{id}")
+
+
+async def _send(asked: Asked, **arguments: Any) -> Any:
+    """Send; a title is enough, and so is a text."""
+    given = {name: value for name, value in arguments.items() if value not in (None, "")}
+    return await run(asked, "notification send", **{"title": "", "body": "", **given})
 
 
 def _content(form: Mapping[str, str]) -> dict[str, Any]:

@@ -28,7 +28,6 @@ async def dashboard(asked: Asked) -> View:
     return view(
         "dashboard.html",
         status=await asked.run("server status") if asked.may("server status") else None,
-        count=await _optional(asked, "user count"),
         hosts=await asked.run("host list") if asked.may("host list") else [],
         sessions=None if asked.may("server status") else await _optional(asked, "session list"),
         panels=_panels(asked, samples),

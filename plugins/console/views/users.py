@@ -23,7 +23,8 @@ async def users(asked: Asked) -> View:
     more = rows[_PAGE - 1]["account"] if len(rows) > _PAGE else ""
     return view(
         "users/list.html", rows=rows[:_PAGE], more=more, state=state, states=_STATES, search=search,
-        count=await asked.run("user count") if asked.may("user count") else None,
+        # It goes through all accounts, so not for each key that is pressed.
+        count=await asked.run("user count") if asked.may("user count") and not (search or after) else None,
     )  # fmt: skip
 
 
