@@ -51,3 +51,21 @@ document.addEventListener("change", event => {
     });
   }
 });
+
+// What refreshes itself waits while somebody is at something in it.
+document.addEventListener("htmx:beforeRequest", event => {
+  const part = event.detail.elt, focused = document.activeElement;
+  if (part.getAttribute("hx-trigger")?.startsWith("every") && part !== focused && part.contains(focused)) {
+    event.preventDefault();
+  }
+});
+
+// A form is sent once, however often somebody clicks.
+document.addEventListener("submit", event => {
+  if (event.target.method !== "post") return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
