@@ -3,6 +3,7 @@ validator of OpenAPI, and who verifies signatures of webhooks by the library of 
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
@@ -84,7 +85,7 @@ networks = ["127.0.0.0/8"]
         cls.addClassCleanup(cls.server.remove)
         config = cls.server.config.read_text("utf-8")
         listen = f'[listen]\nhttp = ["tcp:{cls.port}:interface=127.0.0.1"]\n'
-        plugins = 'plugins = ["bytestreams", "androidpn", "push_service", "legacy_auth"]\n'
+        plugins = 'plugins = ["bytestreams", "androidpn", "push_service", "unified_push", "legacy_auth"]\n'
         config = config.replace("[listen]\n", listen, 1).replace(
             f'[hosts."{DOMAIN}"]\n', f'[hosts."{DOMAIN}"]\n{plugins}', 1
         )
@@ -140,6 +141,20 @@ networks = ["127.0.0.0/8"]
             "schemathesis", "run", self.url("/openapi.json"), *given, "--no-shrink", "--no-color", *excluded
         )
         self.assertIn("No issues found", said)
+
+    def test_heads_and_bodies_that_nobody_reads(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        self.addCleanup(connection.close)
+        connection.request("HEAD", "/api/v1/users", headers={"Authorization": f"Bearer {self.token}"})
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, answer.read()), (200, b""))
+        self.assertGreater(int(answer.headers["Content-Length"]), 10)
+        connection.putrequest("POST", "/api/v1/users")
+        for name, value in (("Content-Length", "1000000000"), ("Content-Type", "application/json")):
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 401, "strangers don't get to send anything")
 
     def test_webhooks_are_verified_by_the_library(self) -> None:
         receiver = HTTPServer(("127.0.0.1", 0), Receiver)
