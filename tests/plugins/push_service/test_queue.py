@@ -304,6 +304,41 @@ class Room(QueueTestCase):
         self.assertEqual(answers, ["result", "result", "resource-constraint"])
 
 
+class RoomInAll(Room):
+    options = {"waiting": 2, "device_seconds": 0}
+
+
+class AtOnce(QueueTestCase):
+    options = {"answer_seconds": 0}
+
+    def test_the_answer_does_not_wait(self) -> None:
+        self.vendor.unsubscribe(self.app.device)
+        self.assertEqual(self.publishes(self.app, item="a"), "result")
+        self.assertEqual(self.results(), [("a", PushResult.GONE)])
+        self.assertEqual(self.publishes(self.app), "item-not-found")
+
+
+class UnderWay(QueueTestCase):
+    options = {"webpush": {"concurrency": 1}}
+
+    def test_no_more_than_so_many_in_all(self) -> None:
+        """What waits for another push service goes on when this one has answered."""
+        target = {**self.app.device.target, "endpoint": "https://other.example/push"}
+        paris = self.register(self.login("paris@example.org/x"), "register-push-webpush", device_id="x", **target)
+        reached: list[str] = []
+        self.network.web = lambda request: reached.append(request.path) or Response(201)  # type: ignore[func-returns-value]
+        self.network.silent = True
+        for app in (self.app, paris):
+            self.publish(app)
+        self.pump(5)
+        load = self.plugin("push_service").carriers.web_load
+        self.assertEqual((load.running, self.waiting()), (1, 2))
+        self.network.silent = False
+        self.pump(30)
+        self.assertEqual(reached, [self.app.device.endpoint, "https://other.example/push"])
+        self.assertEqual((load.running, self.waiting()), (0, 0))
+
+
 class Turns(QueueTestCase):
     options = {"webpush": {"origin_concurrency": 1}, "open": ["example.net"], "device_seconds": 0}
 

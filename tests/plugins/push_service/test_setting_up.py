@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from xmppd.api import OperationError
+from xmppd.api.waiting import as_deferred
 from xmppd.plugins.push_service.options import PushServiceOptions
 from xmppd.plugins.push_service.roads.contract import CredentialsError
 
@@ -75,8 +77,6 @@ class Credentials(PushServiceTestCase):
         self.flushLoggedErrors()
 
     def _enable(self) -> Any:
-        from xmppd.api.waiting import as_deferred
-
         return as_deferred(self.host.registry.enable("push_service"))
 
     def test_key_of_web_push_stays(self) -> None:
@@ -154,3 +154,25 @@ class Operating(PushServiceTestCase):
         figures = {figure.name: figure.value for figure in self.plugin("push_service").figures()}
         told = {name: figures[name] for name in ("published", "refused", "accepted", "gone", "waiting")}
         self.assertEqual(told, {"published": 2, "refused": 2, "accepted": 1, "gone": 1, "waiting": 0})
+
+
+class TwoHosts(PushServiceTestCase):
+    hosts = ("example.org", "example.net")
+
+    def test_each_has_its_own(self) -> None:
+        """Keys, registrations and pushes of one are not those of the other, in the same tables."""
+        operations = self.server.server.operations
+        keys = {host: self.wait(operations.run("push-service key", {"host": host})) for host in self.hosts}
+        self.assertEqual(len(set(keys.values())), 2)
+        app = self.browser(self.login("romeo@example.org/phone"))
+        self.assertEqual(self.publishes(app), "result")
+        listed: dict[str, Any] = {
+            host: self.wait(operations.run("push-service devices", {"host": host})) for host in self.hosts
+        }
+        self.assertEqual({host: len(rows) for host, rows in listed.items()}, {"example.org": 1, "example.net": 0})
+        with self.assertRaises(OperationError) as caught:
+            self.wait(operations.run("push-service key", {}))
+        self.assertIn("several hosts have push-service key", str(caught.exception))
+        paris = self.login("paris@example.net/phone")
+        answered = self.command(paris, "register-push-fcm", token="x")
+        self.assertIn("<forbidden", answered)
