@@ -331,7 +331,10 @@ def listed(
     connection: Connection, message: int, state: str, account: str, after: tuple[str, str], limit: int
 ) -> list[Listed]:
     """Return deliveries of a message by account and device, those behind `after`; "" for `state`, `account`: any."""
-    query = select(*(_d[name] for name in Listed._fields)).where(_d.message == message)
+    query = select(
+        _d.account, _d.device, _d.state, _d.reason, _d.road, _d.attempts, _d.queued_at, _d.sent_at, _d.reached_at,
+        _d.delivered_at, _d.opened_at, _d.ended_at,
+    ).where(_d.message == message)  # fmt: skip
     if state:
         query = query.where(_d.state == state)
     if account:

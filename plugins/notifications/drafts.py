@@ -16,7 +16,8 @@ from xmppd.plugins.notifications.values import NAME, duration, moment
 __all__ = ["PRIORITIES", "ROADS", "data_of", "prepared", "roads_of", "time_of", "ttl_of"]
 
 PRIORITIES: tuple[str, ...] = get_args(Priority)
-ROADS: tuple[str, ...] = get_args(Road)
+ROADS: tuple[Road, ...] = get_args(Road)
+_ROADS: dict[str, Road] = {road: road for road in ROADS}
 #: What XML 1.0 has no way to write (section 2.2).
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -142,4 +143,10 @@ def time_of(text: str, now: float) -> float | None:
 
 def roads_of(text: str) -> tuple[Road, ...]:
     """Return the roads of a list with commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())  # type: ignore[misc]
+    found: list[Road] = []
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        road = _ROADS.get(name)
+        if road is None:
+            raise NotificationError(f"roads: one or more of {', '.join(ROADS)} are expected, not {name[:64]!r}")
+        found.append(road)
+    return tuple(found)

@@ -6,7 +6,7 @@ All functions are for the database's threads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, tuple_, update
@@ -151,10 +151,17 @@ def merged(before: Device | None, now: Device) -> Device:
     """Return what is known of a device when more was learned: what is empty stays as it was."""
     if before is None:
         return now
-    texts = [getattr(now, name) or getattr(before, name) for name in _FIELDS]
-    confirms = before.confirms or now.confirms
-    seen_at = max(before.seen_at, now.seen_at)
-    return Device(now.account, now.id, *texts, confirms, before.first_at, seen_at)  # type: ignore[call-arg]
+    return replace(
+        now,
+        name=now.name or before.name,
+        platform=now.platform or before.platform,
+        app=now.app or before.app,
+        version=now.version or before.version,
+        locale=now.locale or before.locale,
+        confirms=before.confirms or now.confirms,
+        first_at=before.first_at,
+        seen_at=max(before.seen_at, now.seen_at),
+    )
 
 
 def _forget_surplus(connection: Connection, accounts: Iterable[str], most: int) -> None:
