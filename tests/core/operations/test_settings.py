@@ -58,8 +58,9 @@ class FileTestCase(OperatingTestCase):
         self.path.write_text(FILE, "utf-8")
         super().setUp()
         self.logged: list[str] = []
-        globalLogPublisher.addObserver(self._observe)
-        self.addCleanup(globalLogPublisher.removeObserver, self._observe)
+        observer: Any = self._observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def _observe(self, event: LogEvent) -> None:
         self.logged.append(repr({name: str(value) for name, value in event.items()}))
