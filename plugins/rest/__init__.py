@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -126,9 +125,9 @@ class Rest(TokenOperations, Plugin):
     async def _serve(self, request: Request, body: Body | None = None) -> Response:
         return self._for_pages(request, await self._answered(self._handle, request, body))
 
-    async def _answered(self, handle: Any, *arguments: Any) -> Response:
+    async def _answered(self, handle: Callable[..., Awaitable[Response]], *arguments: object) -> Response:
         try:
-            answer: Response = await handle(*arguments)
+            answer = await handle(*arguments)
         except Problem as problem:
             return problem.response()
         except BodyLost:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 from xmppd.api.http import Headers, Response
@@ -13,26 +14,18 @@ from xmppd.api.operations import Operation, Result
 from xmppd.plugins.rest.paging import link, next_page
 from xmppd.plugins.rest.routes import Route
 
-__all__ = ["JSON", "Kind", "answer", "kinds", "location"]
+__all__ = ["JSON", "answer", "kinds", "location"]
 
 JSON = "application/json"
-Kind = type[str] | type[dict[str, Any]] | type[list[Any]] | type[None]
+_ALL: frozenset[type] = frozenset((str, dict, list, type(None)))
 
 
 def kinds(operation: Operation) -> frozenset[type]:
-    """Return what an operation may give back: str, dict, list or None, as far as its declaration says."""
+    """Return what an operation may give back, as far as its declaration says: str, dict, list, NoneType."""
     hint = get_type_hints(operation.function).get("return", Result)
-    if hint is None or hint is type(None):
-        return frozenset((type(None),))
-    options = get_args(Result) if hint == Result or hint is Any else (get_args(hint) if _is_union(hint) else (hint,))
-    found = {getattr(option, "__origin__", option) for option in options}
-    return frozenset(
-        list if kind is not dict and kind is not str and kind is not type(None) else kind for kind in found
-    )
-
-
-def _is_union(hint: object) -> bool:
-    return type(hint).__name__ in ("UnionType", "_UnionGenericAlias", "Union")
+    options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    found = frozenset(get_origin(option) or option for option in options)
+    return found if found <= _ALL else _ALL
 
 
 def answer(result: Result, route: Route, path: str, query: Mapping[str, str], limit: int | None) -> Response:
