@@ -197,3 +197,23 @@ class Dashboard(ConsoleTestCase):
         page = self.browser("bard").see()
         self.assertNotIn("Memory", page)
         self.assertIn("sessions", page)
+
+
+class Languages(ConsoleTestCase):
+    def test_choice(self) -> None:
+        """What somebody has chosen counts more than what their browser says, and stays."""
+        browser = self.browser("juliet")
+        self.assertIn('<html lang="en">', browser.see())
+        self.assertEqual(browser.submit("me", "me/language", language="tlh").code, 422)
+        self.assertEqual(browser.submit("me", "me/language", language="zh_Hans").code, 303)
+        self.assertIn('<html lang="zh-Hans">', browser.see())
+        self.assertIn("仪表盘", self.browser("juliet").see())
+
+    def test_before_the_login(self) -> None:
+        browser = self.browser(language="zh-CN")
+        self.assertIn('<html lang="zh-Hans">', browser.see("login"))
+        self.assertIn('<html lang="en">', browser.see("login?lang=en"))
+
+    def test_words_of_operations(self) -> None:
+        self.login(f"{ROMEO}/orchard", presence=True)
+        self.assertIn("在线 (0)", self.browser("juliet", language="zh").see("sessions"))
