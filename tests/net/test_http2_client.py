@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
+from cryptography import x509
 from h2.errors import ErrorCodes
 from hyperframe.frame import GoAwayFrame
 from OpenSSL import crypto
@@ -16,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.net.tls_peers import issue
 from xmppd.api.http import Headers, Request, Response
 from xmppd.api.network import NoConnection, Reach
 from xmppd.net.http2 import Query
@@ -178,6 +180,17 @@ class Connecting(Case):
             factory = self.open(credentials=credentials)
             await self.assertFails("the connection was lost|failed")
             self.assertEqual([one.most for one in factory.made], [0] * len(factory.made))
+
+    @run
+    async def test_certificates_that_name_nobody(self) -> None:
+        """A known authority has issued them, but what they say of names can't be understood, or is not there."""
+        authority = issue("An authority", authority=True)
+        root = Certificate(crypto.X509.from_cryptography(authority.leaf))
+        self.network = Network(reactor, trustRootFromCertificates([root]))
+        for names in (None, [x509.DNSName("*.localhost")], [x509.RFC822Name("romeo@localhost")]):
+            for http2 in (True, False):
+                self.open(credentials=issue("localhost", names, authority))
+                await self.assertFails("certificate verify failed", http2=http2)
 
     @run
     async def test_nobody(self) -> None:

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import optionsForClientTLS, platformTrust
+from twisted.internet.ssl import platformTrust
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
@@ -36,6 +36,7 @@ from xmppd.api.network import Forbidden, NoConnection, Reach
 from xmppd.net.http2 import Query
 from xmppd.net.http2_client import Http2Client
 from xmppd.net.reach import Place, allowed, place_of
+from xmppd.net.tls.web import WebTls
 
 __all__ = ["WebClient"]
 
@@ -157,8 +158,8 @@ class _Endpoints:
             endpoint = _Checked(self._reactor, place, self._reach)
         if place.scheme == "http":
             return endpoint
-        options: Any = optionsForClientTLS(place.host, self._roots, acceptableProtocols=protocols)
-        return wrapClientTLS(options, endpoint)
+        tls: Any = WebTls(place.host, self._roots, protocols)
+        return wrapClientTLS(tls, endpoint)
 
 
 @implementer(IStreamClientEndpoint)
