@@ -331,10 +331,11 @@ def listed(
     connection: Connection, message: int, state: str, account: str, after: tuple[str, str], limit: int
 ) -> list[Listed]:
     """Return deliveries of a message by account and device, those behind `after`; "" for `state`, `account`: any."""
-    query = select(
+    shown: tuple[Any, ...] = (
         _d.account, _d.device, _d.state, _d.reason, _d.road, _d.attempts, _d.queued_at, _d.sent_at, _d.reached_at,
         _d.delivered_at, _d.opened_at, _d.ended_at,
-    ).where(_d.message == message)  # fmt: skip
+    )  # fmt: skip
+    query = select(*shown).where(_d.message == message)
     if state:
         query = query.where(_d.state == state)
     if account:
