@@ -12,13 +12,16 @@ import tempfile
 import unittest
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.net.figures.test_metrics import EVERYTHING
 from tests.net.figures.test_plugins import OF_PLUGINS
 from tests.test_docs import free_port
+from xmppd.app.cli.backend import ServerBackend, connect
 from xmppd.app.docs import ROOT
+from xmppd.core.settings_file import load
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing is measured by it
 SETTINGS = """\
@@ -120,6 +123,27 @@ class SystemdTests(unittest.TestCase):
             self.assertIn(b"<system-shutdown", received)
         self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)  # twistd ends by the signal it was sent
         self.assertIn('"level": "info"', (self.folder / "log").read_text())
+
+    def test_looked_at_and_changed_by_command(self) -> None:
+        """The log is kept in memory from the start, and the settings file is the one that was given."""
+        process = self.start()
+        self.heard("READY=1")
+        backend = connect(load(self.folder / "xmppd.toml"))
+        assert isinstance(backend, ServerBackend)
+        self.addCleanup(backend.close)
+
+        def run(name: str, /, **arguments: Any) -> Any:
+            return backend.run(name, arguments, None, lambda done, total: None)
+
+        self.assertIn("ready: serving example.org", [line["message"] for line in run("log list")])
+        run("setting set", name="limits.connections", value="900")
+        self.heard("RELOADING=1")
+        self.heard("READY=1")
+        self.assertEqual(load(self.folder / "xmppd.toml").limits.connections, 900)
+        self.assertEqual(run("setting show", name="limits.connections")["value"], 900)
+        self.assertEqual([row["operation"] for row in run("audit list")], ["setting set"])
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
 
     def test_http(self) -> None:
         """Pages are there while the server serves, and until its last client is gone; a reload changes who may read."""
