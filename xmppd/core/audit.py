@@ -26,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
 )  # fmt: skip
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -101,6 +102,7 @@ class AuditTrail:
         self._now = now
         self._days = days
         self._tidied_at = float("-inf")
+        self._last: Deferred[None] = succeed(None)  # what was queued last
 
     def note(self, run: Run) -> None:
         """Keep one more."""
@@ -110,7 +112,7 @@ class AuditTrail:
             "at": now, "actor": run.actor, "operation": run.operation, "host": run.host, "arguments": arguments,
             "outcome": run.outcome,
         }  # fmt: skip
-        self._db.append(_AUDIT, [row]).addErrback(_not_kept)
+        self._last = self._db.append(_AUDIT, [row]).addErrback(_not_kept)
         if now - self._tidied_at >= _DAY:
             self.tidy()
 
@@ -122,7 +124,10 @@ class AuditTrail:
             self._db.write(lambda connection: _delete_before(connection, oldest)).addErrback(_not_kept)
 
     async def find(self, wanted: Wanted) -> list[dict[str, Any]]:
-        """Return rows as plain data, the latest first. Raises StorageUnavailable."""
+        """Return rows as plain data, the latest first, with all that was noted before. Raises StorageUnavailable."""
+        queued: Deferred[None] = Deferred()
+        self._last.addBoth(queued.callback)
+        await queued
         return await self._db.read(lambda connection: _rows(connection, wanted))
 
 
