@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from xmppd.api.operations import Operation, Parameter, Permission
 from xmppd.plugins.rest.asked import in_body, in_query, limited
+from xmppd.plugins.rest.examples import example_of
 from xmppd.plugins.rest.problems import TYPE
 from xmppd.plugins.rest.results import JSON, kinds
 from xmppd.plugins.rest.routes import Route
@@ -122,11 +123,14 @@ def _tag(operation: Operation) -> str:
 
 
 def _operation(route: Route, rows: int) -> dict[str, Any]:
-    operation = route.operation
+    operation, example = route.operation, example_of(route.operation)
     parameters = [_parameter(p, "path") for p in route.path]
     parameters += [
         _parameter(limited(p, rows) if route.paged else p, "query", route.paged, rows) for p in in_query(route)
     ]
+    for p, shown in zip((*route.path, *in_query(route)), parameters, strict=True):
+        if p.name in example and p.name != "limit":
+            shown["example"] = example[p.name]
     about = [operation.help, f"Also `xmppctl {operation.name}`."]
     if operation.permission is Permission.OPERATOR:
         about.append("For tokens of the whole server.")
@@ -144,7 +148,7 @@ def _operation(route: Route, rows: int) -> dict[str, Any]:
     if not route.in_query:
         parameters.append(_KEY)
         if in_body(route):
-            found["requestBody"] = _body(in_body(route))
+            found["requestBody"] = _body(in_body(route), example)
     return found
 
 
@@ -161,7 +165,7 @@ def _parameter(parameter: Parameter, place: str, paged: bool = False, rows: int 
     return shown | ({"description": parameter.help} if parameter.help else {})
 
 
-def _body(parameters: Sequence[Parameter]) -> dict[str, Any]:
+def _body(parameters: Sequence[Parameter], example: Mapping[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for parameter in parameters:
         content = schema(parameter)
@@ -173,11 +177,11 @@ def _body(parameters: Sequence[Parameter]) -> dict[str, Any]:
                 content["enum"].append(None)
         properties[written_name(parameter)] = content
     needed = [written_name(parameter) for parameter in parameters if parameter.required]
-    content = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {
-        "required": bool(needed),
-        "content": {JSON: {"schema": content | ({"required": needed} if needed else {})}},
-    }
+    members = {"type": "object", "properties": properties, "additionalProperties": False}
+    shown: dict[str, Any] = {"schema": members | ({"required": needed} if needed else {})}
+    if example and all(parameter.name in example for parameter in parameters if parameter.required):
+        shown["example"] = {written_name(p): example[p.name] for p in parameters if p.name in example}
+    return {"required": bool(needed), "content": {JSON: shown}}
 
 
 def _responses(route: Route) -> dict[str, Any]:

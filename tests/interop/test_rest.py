@@ -29,6 +29,7 @@ NOT_TRIED = (
     "plugin_reload",
     "setting_set",
     "s2s_test",
+    "webhook_add",
 )
 #: No server knows all methods there may be, and the HTTP server has limits of its own.
 SETTINGS = """\

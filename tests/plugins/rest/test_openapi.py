@@ -4,11 +4,54 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unittest import TestCase
 
 from tests.plugins.rest.kit import RestTestCase, content
+from tests.plugins.rest.test_routes import bundled
+from xmppd.api.operations import FileText, operation, operations_of
+from xmppd.plugins.rest.examples import values_in
 from xmppd.plugins.rest.idempotency import key_in
 from xmppd.plugins.rest.problems import STATUSES, Problem
 from xmppd.wire.errors import Condition
+
+
+class Exemplary:
+    """Has an operation with examples."""
+
+    @operation("thing do", examples=("a",))
+    async def do(
+        self, name: str, count: int = 0, *, share: float = 0.5, loud: bool = False, from_: str = "",
+        file: FileText | None = None, password: str = "",
+    ) -> None:  # fmt: skip
+        """Do it."""
+
+
+class ExampleTests(TestCase):
+    def test_as_on_the_command_line(self) -> None:
+        (operation,) = operations_of(Exemplary())
+        for text, values in (
+            ("", {}),
+            ("a", {"name": "a"}),
+            ("'a b' 3 --share 0.25 --loud", {"name": "a b", "count": 3, "share": 0.25, "loud": True}),
+            ("a --from=b", {"name": "a", "from_": "b"}),
+            ("a --from b", {"name": "a", "from_": "b"}),
+            ("a --file x.csv", None),
+            ("a --password -", None),
+            ("a x", None),
+            ("a 1 2", None),
+            ("a --share", None),
+            ("a --other x", None),
+            ("'a", None),
+        ):
+            with self.subTest(text):
+                self.assertEqual(values_in(operation, text), values)
+
+    def test_all_that_come_with_the_server_can_be_read(self) -> None:
+        for found in bundled():
+            for text in found.examples:
+                with self.subTest(f"{found.name} {text}"):
+                    people = any(p.type is FileText or p.secret for p in found.parameters)
+                    self.assertTrue(people or values_in(found, text) is not None)
 
 
 class DescriptionTests(RestTestCase):
@@ -55,6 +98,14 @@ class DescriptionTests(RestTestCase):
         self.assertEqual(schema["properties"]["password"]["format"], "password")
         self.assertIn("Idempotency-Key", {p["name"] for p in added["parameters"]})
         self.assertNotIn("requestBody", self.at("/users/{jid}", "delete"))
+
+    def test_examples(self) -> None:
+        added = self.at("/users", "post")["requestBody"]["content"]["application/json"]
+        self.assertEqual(added["example"], {"jid": "romeo@example.org", "password": "R0m30 + J"})
+        (jid,) = [p for p in self.at("/users/{jid}/lock", "post")["parameters"] if p["in"] == "path"]
+        self.assertEqual(jid["example"], "romeo@example.org")
+        (state,) = [p for p in self.at("/users", "get")["parameters"] if p["name"] == "state"]
+        self.assertEqual(state["example"], "locked")
 
     def test_answers_and_what_a_token_needs(self) -> None:
         added = self.at("/users", "post")
