@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from socket import SHUT_WR, SO_LINGER, SOL_SOCKET, create_connection, socket
 from struct import pack
 from typing import Any, cast
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
@@ -15,8 +18,10 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
+from tests.net.tls_peers import issue
 from xmppd.api.network import NoConnection
 from xmppd.net.network import Network
+from xmppd.testing.vendors.server import over_tls
 
 
 class Plain:
@@ -88,6 +93,45 @@ class Connections(TestCase):
                 await self.network.connect(endpoint, Plain())
         with self.assertRaisesRegex(NoConnection, "can't be opened"):
             await self.network.listen("tcp:x", Factory.forProtocol(Echo))
+
+
+class Certificates(TestCase):
+    """What servers show with TLS, of an authority that the endpoint names."""
+
+    def setUp(self) -> None:
+        self.network = Network(reactor)
+        self.authority = issue("An authority", authority=True)
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        (self.folder / "authority.pem").write_bytes(self.authority.leaf.public_bytes(Encoding.PEM))
+
+    async def connect(self, names: Sequence[x509.GeneralName] | None, host: str = "localhost") -> Plain:
+        """Connect to a server with a certificate for those names, and return what has said hello to it."""
+        secured = over_tls(Factory.forProtocol(Echo), issue("localhost", names, self.authority))
+        port: Any = cast(Any, reactor).listenTCP(0, secured, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        endpoint = f"tls:{host}:port={port.getHost().port}:trustRoots={self.folder}"
+        plain: Plain = await self.network.connect(endpoint, Plain())
+        return plain
+
+    def test_the_right_name(self) -> Deferred[None]:
+        return ensureDeferred(self._right())
+
+    async def _right(self) -> None:
+        for host in ("localhost", "local\\host", "timeout=5:host=localhost"):
+            protocol = await self.connect([x509.DNSName("localhost")], host)
+            self.assertEqual(await protocol.data, b"hello")
+            await protocol.lost
+
+    def test_others(self) -> Deferred[None]:
+        return ensureDeferred(self._others())
+
+    async def _others(self) -> None:
+        for names in (None, [x509.DNSName("*.localhost")], [x509.DNSName("other")], [x509.RFC822Name("a@localhost")]):
+            protocol = await self.connect(names)
+            await protocol.lost
+            self.assertFalse(protocol.data.called)
+            self.flushLoggedErrors()  # Twisted logs what it doesn't understand
 
 
 class Side:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import clientFromString, connectProtocol, serverFromString
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 from twisted.web.error import SchemeNotSupported
+from zope.interface import implementer
 
 from xmppd.api.http import Response
 from xmppd.api.network import IPort, NoConnection, Reach
 from xmppd.net.accepting import Door, make_direct
 from xmppd.net.reach import reach_of
+from xmppd.net.tls.web import is_for
 from xmppd.net.web_client import WebClient
 
 __all__ = ["Network"]
+
+#: In Twisted's strings for endpoints, where a backslash takes its meaning from what follows.
+_COLON = re.compile(r"(?<!\\):")
+_ESCAPED = re.compile(r"\\(.)")
 
 
 class Network:
@@ -39,7 +47,7 @@ class Network:
             target = clientFromString(self._reactor, endpoint)
         except Exception as error:  # whatever its parser has to say, or the files that it names
             raise NoConnection(f"{endpoint} is no endpoint: {error}") from None
-        await self._in_time(connectProtocol(target, _Bare(protocol)), endpoint, timeout)
+        await self._in_time(connectProtocol(target, _Bare(protocol, _tls_host(endpoint))), endpoint, timeout)
         return protocol
 
     async def listen(self, endpoint: str, factory: Any) -> IPort:
@@ -98,11 +106,32 @@ class Network:
         await self._web.close()
 
 
-class _Bare(Protocol):
-    """Hands a connection on to a protocol that may be none of Twisted's classes."""
+def _tls_host(endpoint: str) -> str | None:
+    """Return the server that an endpoint of TLS names; None for others."""
+    kind, *parts = _COLON.split(endpoint)
+    if kind != "tls":
+        return None
+    named = [part.removeprefix("host=") for part in parts if part.startswith("host=")]
+    return _ESCAPED.sub(r"\1", (named or parts)[0])
 
-    def __init__(self, inner: Any) -> None:
+
+@implementer(IHandshakeListener)
+class _Bare(Protocol):
+    """Hands a connection on to a protocol that may be none of Twisted's classes.
+
+    :param host: whose name the certificate has to have, if there is TLS; Twisted lets those without any name pass.
+    """
+
+    transport: Any
+
+    def __init__(self, inner: Any, host: str | None) -> None:
         self.inner = inner
+        self._host = host
+
+    def handshakeCompleted(self) -> None:
+        """See IHandshakeListener: nothing that was written has gone out yet."""
+        if self._host is not None and not is_for(self.transport.getPeerCertificate(), self._host):
+            self.transport.abortConnection()
 
     def connectionMade(self) -> None:
         self.inner.makeConnection(self.transport)

@@ -1,4 +1,4 @@
-"""TLS with HTTPS servers: what their certificates have to say (RFC 9110 section 4.3.4, RFC 9525).
+"""TLS with servers of other protocols: what their certificates have to say (RFC 9525, RFC 9110 section 4.3.4).
 
 It is what Twisted does, but for one thing: to Twisted, a certificate with names that can't be read, or with none at
 all, is as good as one with the right name, as long as a known authority has issued it. (It is written to the log, and
@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import optionsForClientTLS
 from zope.interface import implementer
 
-__all__ = ["WebTls"]
+__all__ = ["WebTls", "is_for"]
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -32,7 +32,7 @@ class WebTls:
 
     def __init__(self, host: str, roots: Any, protocols: list[bytes] | None = None) -> None:
         self._usual: Any = optionsForClientTLS(host, roots, acceptableProtocols=protocols)
-        self._wanted = _identity(host)
+        self._host = host
 
     def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:
         """See IOpenSSLClientConnectionCreator."""
@@ -42,13 +42,16 @@ class WebTls:
 
     def _believed(self, _: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
         """Is a certificate of the chain as it should be? The first one has to have the server's name."""
-        if not good or depth:
-            return bool(good)
-        try:
-            verify_service_identity(extract_patterns(certificate.to_cryptography()), [self._wanted], [])
-        except (VerificationError, CertificateError, ValueError):
-            return False
-        return True
+        return bool(good) and (depth > 0 or is_for(certificate, self._host))
+
+
+def is_for(certificate: crypto.X509, host: str) -> bool:
+    """Does a certificate have the name of a server, or its address?"""
+    try:
+        verify_service_identity(extract_patterns(certificate.to_cryptography()), [_identity(host)], [])
+    except (VerificationError, CertificateError, ValueError):
+        return False
+    return True
 
 
 def _identity(host: str) -> ServiceID:
