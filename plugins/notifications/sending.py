@@ -109,6 +109,7 @@ class Sending:
         except StorageUnavailable:
             self._next_start = self._book.now + _AGAIN  # it goes on where it was
             raise
+        await self.start_due()  # others may have waited for it
 
     async def start_due(self) -> None:
         """Begin messages whose time has come, and go on with those that were begun."""

@@ -24,6 +24,8 @@ from xmppd.plugins.notifications.states import UNREAD
 __all__ = ["Sweeper"]
 
 _AT_ONCE = 500
+#: Messages that are forgotten in one transaction, each of which may have been to many.
+_FORGOTTEN = 2
 #: Seconds until a delivery of a paused message is looked at again.
 _PAUSED = 60.0
 #: The same of one that is just being sent.
@@ -119,10 +121,10 @@ class Sweeper:
         options, now, host = self._options(), self._book.now, self._book.name
 
         def clean(connection: Connection) -> int:
-            gone = messages.old(connection, host, now - options.history_days * _DAY, _AT_ONCE)
-            messages.forget(connection, gone)
-            done = messages.with_deliveries(connection, host, now - options.deliveries_days * _DAY, 20)
+            done = messages.with_deliveries(connection, host, now - options.deliveries_days * _DAY, _FORGOTTEN)
             messages.forget_deliveries(connection, done)
+            gone = [] if done else messages.old(connection, host, now - options.history_days * _DAY, _FORGOTTEN)
+            messages.forget(connection, gone)
             people.forget_unseen(connection, host, now - options.device_days * _DAY)
             return len(gone) + len(done)
 
