@@ -59,6 +59,8 @@ data_dir = "{self.run}/data"
 log_level = "warn"
 [listen]
 c2s_legacy_tls = ["tcp:{self.port}:interface=127.0.0.1:backlog={self.backlog}"]
+[accounts]
+hash_iterations = 4096
 [legacy_tls]
 required = {str(self.tls).lower()}
 [hosts.localhost]

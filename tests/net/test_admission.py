@@ -1,4 +1,4 @@
-"""How many connections are accepted while others wait."""
+"""When connections are accepted while others wait."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.net.admission import Admission
+from xmppd.net.newcomers import Newcomers
 
 
 class Port:
     """A port, as far as it matters."""
 
-    numberAccepts = 100
     connected = True
 
     def __init__(self) -> None:
-        self.accepted: list[int] = []
+        self.accepted = 0
         self.reading = True
 
     def doRead(self) -> None:
-        self.accepted.append(self.numberAccepts)
-        self.numberAccepts += 20  # as Twisted's does if all that it would accept were there
+        self.accepted += 1
 
     def stopReading(self) -> None:
         self.reading = False
@@ -34,44 +33,62 @@ class Port:
 class AdmissionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.busy = self.waiting = 0
+        self.busy, self.late = 0, 0.0
         self.port: Any = Port()
         self.admission = Admission(self.clock.callLater, lambda: self.busy, 100)
-        self.admission.watch(self.port, lambda: self.waiting)
+        self.admission.watch(self.port, lambda: self.late)
 
-    def test_room(self) -> None:
-        """No more than there is room for, together with those that wait to be read and those that are served."""
+    def tried(self) -> bool:
+        """There is a connection; is it accepted?"""
+        before = self.port.accepted
         self.port.doRead()
-        self.busy, self.waiting = 50, 20
-        self.port.doRead()
-        self.assertEqual(self.port.accepted, [100, 30])
+        return bool(self.port.accepted > before)
 
-    def test_full(self) -> None:
+    def test_in_time(self) -> None:
+        self.busy, self.late = 99, 2.9
+        self.assertTrue(self.tried())
+
+    def test_late(self) -> None:
         """Nothing is accepted; after a moment the port is looked at again."""
-        self.busy = 100
-        self.port.doRead()
-        self.assertEqual((self.port.accepted, self.port.reading, self.admission.shut), ([], False, 1))
+        self.late = 3.0
+        self.assertFalse(self.tried())
+        self.assertFalse(self.port.reading)
         self.clock.advance(0.01)
         self.assertTrue(self.port.reading)
-        self.busy = 99
-        self.port.doRead()
-        self.assertEqual(self.port.accepted, [1])
+        self.late = 0.5
+        self.assertTrue(self.tried())
+
+    def test_busy(self) -> None:
+        self.busy = 100
+        self.assertFalse(self.tried())
+        self.admission.most = 101
+        self.assertTrue(self.tried())
 
     def test_closed_meanwhile(self) -> None:
-        self.busy = 100
-        self.port.doRead()
+        self.late = 10.0
+        self.assertFalse(self.tried())
         self.port.connected = False
         self.clock.advance(1)
         self.assertFalse(self.port.reading)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_after_a_burst_was_over(self) -> None:
-        """Twisted accepts fewer after few have come: there is always room for one, if there is any."""
-        self.port.numberAccepts = 0
-        self.port.doRead()
-        self.assertEqual(self.port.accepted, [1])
 
-    def test_other_limit(self) -> None:
-        self.admission.most = 1
-        self.port.doRead()
-        self.assertEqual(self.port.accepted, [1])
+class LateTests(SynchronousTestCase):
+    def test_how_long_the_first_has_waited(self) -> None:
+        clock = Clock()
+        newcomers = Newcomers(clock.callLater, budget=0.0, seconds=clock.seconds)
+        self.assertEqual(newcomers.late, 0.0)
+        newcomers.read(Connection())
+        clock.rightNow += 2
+        newcomers.read(Connection())
+        self.assertEqual(newcomers.late, 2.0)
+
+
+class Connection:
+    """One that has something to be read."""
+
+    queued = False
+
+    def read_now(self) -> None: ...
+    def stopReading(self) -> None: ...
+    def admitted(self) -> None: ...

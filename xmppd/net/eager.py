@@ -215,7 +215,7 @@ def in_bulk(transport: Any, much: bool) -> None:
 def make_eager(port: Any, reactor: Any, admission: Admission | None = None) -> None:
     """Let the connections that `port` accepts from now on write eagerly, if it is a TCP port of Twisted's own.
 
-    :param admission: says how many it may accept, if not all that come.
+    :param admission: says when it may accept, if not always.
     """
     if not isinstance(port, tcp.Port) or isinstance(port, unix.Port):
         return
@@ -233,4 +233,4 @@ def make_eager(port: Any, reactor: Any, admission: Admission | None = None) -> N
 
     port.transport = accept  # type: ignore[assignment]
     if admission is not None:
-        admission.watch(port, newcomers.__len__)
+        admission.watch(port, lambda: newcomers.late)

@@ -39,7 +39,7 @@ class Newcomers:
         self._call_later = call_later
         self._budget = budget
         self._seconds = seconds
-        self._waiting: deque[Connection] = deque()
+        self._waiting: deque[tuple[float, Connection]] = deque()
         self._spent = 0.0
         self._due: Any = None
 
@@ -47,13 +47,18 @@ class Newcomers:
         """Return how many wait."""
         return len(self._waiting)
 
+    @property
+    def late(self) -> float:
+        """How long the one whose turn is next has waited, in seconds."""
+        return self._seconds() - self._waiting[0][0] if self._waiting else 0.0
+
     def read(self, connection: Connection) -> Any:
         """Read a connection now, or when it is its turn; return what reading it returned, or None."""
         if self._waiting or self._spent >= self._budget:
             connection.stopReading()
             if not connection.queued:
                 connection.queued = True
-                self._waiting.append(connection)
+                self._waiting.append((self._seconds(), connection))
             self._look_again()
             return None
         began = self._seconds()
@@ -70,7 +75,7 @@ class Newcomers:
         self._due = None
         self._spent = 0.0
         while self._waiting and self._spent < self._budget:
-            connection = self._waiting.popleft()
+            _, connection = self._waiting.popleft()
             connection.queued = False
             began = self._seconds()
             connection.admitted()

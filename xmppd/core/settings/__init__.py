@@ -132,10 +132,10 @@ class Limits(Section):
     """Client connections in total. The operating system's limit of open files applies as well."""
     connections_per_address: Annotated[int, Field(ge=1)] = 100
     """Client connections from one IPv4 address or one IPv6 /64 network."""
-    logins_at_once: Annotated[int, Field(ge=1)] = 100
-    """Clients that may wait for the server while they log in. Above it connections are not accepted but left with the
-    system, as many as `backlog` in the endpoint says (`tcp:5222:backlog=500`; 50 unless given); it has the others try
-    again. So those that are in are answered in time, also when thousands connect at once."""
+    logins_at_once: Annotated[int, Field(ge=1)] = 2_000
+    """Clients that may wait for what is looked up or checked for them, at the most. Above it, and while those who have
+    just connected wait for three seconds, connections are not accepted but left with the system, as many as `backlog`
+    in the endpoint says (`tcp:5222:backlog=2000`; 50 unless given)."""
     resources_per_account: Annotated[int, Field(ge=1)] = 20
     """Sessions that one account may have at a time."""
     octets_per_second: Annotated[int, Field(ge=1_000)] = 131_072

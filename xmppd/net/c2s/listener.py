@@ -37,7 +37,7 @@ class ClientListener:
 
     :param secret: makes the keys of unknown accounts up; at least 32 octets, kept across restarts.
     :param tls: certificates and contexts; None serves no TLS.
-    :ivar admission: says how many connections may be accepted; None: all.
+    :ivar admission: says when connections may be accepted; None: always.
     :ivar draining: is the server about to stop? Then there are no new streams.
     """
 
