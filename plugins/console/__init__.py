@@ -117,9 +117,10 @@ class Console(ConsoleOperations, Plugin):
         return None if found is None else ROLES[found[0]]
 
     async def first_run(self) -> bool:
-        """Is nobody there who could let others in?"""
-        for account, (role, _) in (await self.everybody()).items():
-            if role in ("operator", "admin") and await self.host.accounts.exists(Jid.parse(account)):
+        """Is nobody there who could let others in: no administrator of this host, and no operator of the server?"""
+        here = (account for account, (role, _) in (await self.everybody()).items() if role in ("operator", "admin"))
+        for account in {*here, *await self.store.operators()}:
+            if await self.host.accounts.exists(Jid.parse(account)):
                 return False
         return True
 

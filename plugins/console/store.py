@@ -106,6 +106,11 @@ class Store:
         query = select(_ROLES.c.account, _ROLES.c.role).where(_ROLES.c.host == self._host).order_by(_ROLES.c.account)
         return await self._db.read(lambda c: {account: role for account, role in c.execute(query)})
 
+    async def operators(self) -> list[str]:
+        """Return those who were granted to be operator, on any host: it is the whole server that they look after."""
+        query = select(_ROLES.c.account).where(_ROLES.c.role == "operator")
+        return await self._db.read(lambda c: list(c.scalars(query)))
+
     async def grant(self, account: str, role: str) -> None:
         """Give somebody a role, in place of the one they have."""
         remove = self._role_of(account)

@@ -164,6 +164,11 @@ class HostTests(RegistryCase):
         self.assertEqual(self.names(USER), ["note mine"])
         self.assertEqual(self.names(STRANGER), [])
 
+    def test_what_is_no_operation(self) -> None:
+        """It is in the audit all the same, on one line."""
+        self.host.note("console login", {"from": "192.0.2.1\n"}, "user@a.example", "failed: wrong password")
+        self.assertEqual(self.audit(), ["user@a.example: console login from='192.0.2.1\\n': failed: wrong password"])
+
     def test_who_may_what(self) -> None:
         self.assertEqual(self.run_as(USER, "note mine"), "user@a.example's on a.example")
         for actor, name in ((USER, "note count"), (STRANGER, "note mine"), (ADMIN, "kernel do")):

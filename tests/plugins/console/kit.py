@@ -57,25 +57,31 @@ class Browser:
 
     :param peer: where they come from.
     :param secure: by HTTPS.
+    :param host: whose console.
     """
 
     def __init__(
-        self, case: ConsoleTestCase, peer: str = "127.0.0.1", secure: bool = False, language: str = "en"
+        self,
+        case: ConsoleTestCase,
+        peer: str = "127.0.0.1",
+        secure: bool = False,
+        language: str = "en",
+        host: str = "example.org",
     ) -> None:
-        self.case, self.peer, self.secure, self.language = case, peer, secure, language
+        self.case, self.peer, self.secure, self.language, self.host = case, peer, secure, language, host
         self.cookie = ""
         self.more: dict[str, str] = {}
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         """Ask for a path beneath /console/, and keep the cookie."""
         path, _, query = path.partition("?")
-        fields = {"host": "example.org", "accept-language": self.language, **self.more}
+        fields = {"host": self.host, "accept-language": self.language, **self.more}
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookie:
             fields["cookie"] = f"other=1; {self.cookie}"
         where = path if path.startswith("/") else f"/console/{path}"
         answer = self.case.ask_patiently(
-            Request(method, where, query, Headers(fields), body, "example.org", self.peer, self.secure)
+            Request(method, where, query, Headers(fields), body, self.host, self.peer, self.secure)
         )
         for name, value in answer.headers:
             if name.lower() == b"set-cookie":
@@ -94,7 +100,7 @@ class Browser:
 
     def post(self, path: str, fields: dict[str, str], **headers: str) -> Answer:
         """Send a form just so."""
-        headers = {"origin": f"{'https' if self.secure else 'http'}://example.org", **headers}
+        headers = {"origin": f"{'https' if self.secure else 'http'}://{self.host}", **headers}
         return self.ask("POST", path, urlencode(fields).encode(), **headers)
 
     def submit(self, page: str, action: str, **fields: str) -> Answer:
@@ -118,9 +124,13 @@ class ConsoleTestCase(PluginTestCase):
     hosts: ClassVar[Any] = {}
 
     def setUp(self) -> None:
-        type(self).hosts = {"example.org": {"admins": ["bard@example.org"], "console": self.options}}
+        type(self).hosts = self.prepare()
         super().setUp()
         self.account("juliet@example.org", PASSWORD)
+
+    def prepare(self) -> dict[str, Any]:
+        """Return the hosts, with their tables in the settings."""
+        return {"example.org": {"admins": ["bard@example.org"], "console": self.options}}
 
     def ask_patiently(self, request: Request) -> Answer:
         """Return the answer to a request; who was wrong has to wait for it."""

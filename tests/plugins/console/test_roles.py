@@ -196,3 +196,37 @@ class FirstRun(ConsoleTestCase):
         self.assertNotIn("Set it up", self.browser().see("login"))
         browser = self.browser()
         self.assertNotIn('name="code"', browser.see("setup"))
+
+
+class SeveralHosts(ConsoleTestCase):
+    """Each host has a console of its own, and the server one operator or several."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.account("paris@example.net", PASSWORD)
+        self.account("juliet@example.net", PASSWORD)
+
+    def prepare(self) -> dict[str, Any]:
+        return {"example.org": {"console": self.options}, "example.net": {"admins": ["paris@example.net"]}}
+
+    def test_operator(self) -> None:
+        """Sees the whole server; who is granted a role gets it where their account is."""
+        browser = self.browser("juliet")
+        self.assertIn("paris@example.net", browser.see("users"))
+        self.assertEqual(browser.submit("roles", "roles", account="juliet@example.net", role="viewer").code, 303)
+        self.assertNotIn("juliet@example.net</a>", browser.see("roles"))
+        other = self.browser(host="example.net")
+        self.assertEqual(other.log_in("juliet").code, 303)
+        self.assertNotIn("juliet@example.org", other.see("users"))
+
+    def test_administrator(self) -> None:
+        """Sees their own host alone, and nobody else's host lets them in."""
+        browser = self.browser(host="example.net")
+        self.assertEqual(browser.log_in("paris").code, 303)
+        self.assertNotIn("juliet@example.org", browser.see("users"))
+        self.assertEqual(browser.get("users/juliet@example.org").code, 403)
+        self.assertEqual(self.browser().log_in("paris@example.net").code, 422)
+        theirs = browser.cookie
+        browser = self.browser()
+        browser.cookie = theirs
+        self.assertEqual(browser.get("users").code, 303)  # a session is one host's
