@@ -171,8 +171,8 @@ class PushServiceOptions(Component.Options):
         description="Seconds between those that follow; of what can stand for each other only the newest is sent. Calls"
         " don't wait.",
     )
-    domain_per_minute: int = Field(6_000, ge=1, description="Pushes that a server may publish within a minute.")
-    domain_waiting: int = Field(20_000, ge=1, description="Pushes of a server that may wait to be sent.")
+    domain_per_minute: int = Field(6_000, ge=1, description="Pushes that another server may publish within a minute.")
+    domain_waiting: int = Field(20_000, ge=1, description="Pushes of another server that may wait to be sent.")
     waiting: int = Field(200_000, ge=1, description="Pushes that may wait to be sent.")
 
     devices_per_account: int = Field(

@@ -88,7 +88,7 @@ class Queue:
             lambda c: (store.waiting(c, service), store.last_number(c, service))
         )
         for one in found:
-            self._enter(
+            self.go(
                 Entry(
                     one.number, one.node, one.item, (one.road, one.app), one.publisher, one.topic, bool(one.call),
                     one.expires_at, one.due_at, one.failures,
@@ -147,22 +147,21 @@ class Queue:
         )  # fmt: skip
 
     def _check_room(self, publisher: str) -> None:
-        options = self._plugin.options
-        if len(self._book) >= options.waiting or self._book.published_by(publisher) >= options.domain_waiting:
+        options, strange = self._plugin.options, publisher != self._plugin.host.jid
+        of_publisher = self._book.published_by(publisher) if strange else 0
+        if len(self._book) >= options.waiting or of_publisher >= options.domain_waiting:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text="Too many pushes are waiting.")
 
     def go(self, entry: Entry) -> None:
         """Send one that was taken, when it is its turn. It takes the place of what it can stand for."""
         if self._stopped:  # the next start will find it
+            entry.tell(PushResult.WAITING)
             return
         for other in self._book.like(entry):
             if not other.under_way:
                 entry.due_at, entry.failures = max(entry.due_at, other.due_at), other.failures
                 self.superseded += 1
                 self._spawn(self._end(other, PushResult.FAILED, _SUPERSEDED, tell=PushResult.WAITING))
-        self._enter(entry)
-
-    def _enter(self, entry: Entry) -> None:
         self._book.enter(entry)
         self._await_turn(entry)
 

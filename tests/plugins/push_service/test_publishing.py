@@ -219,7 +219,8 @@ class TooMany(PushServiceTestCase):
     def test_per_domain(self) -> None:
         ours = self.browser(self.login("romeo@example.org/phone"))
         theirs = self.browser(self.remote("example.net"), "paris@example.net/phone")
-        self.assertEqual([self.publishes(ours) for _ in range(3)], ["result", "result", "policy-violation"])
-        self.assertEqual(self.publishes(theirs, sender="example.net"), "result")
+        answers = [self.publishes(theirs, sender="example.net") for _ in range(3)]
+        self.assertEqual(answers, ["result", "result", "policy-violation"])
+        self.assertEqual({self.publishes(ours) for _ in range(3)}, {"result"})
         self.pump(60)
-        self.assertEqual(self.publishes(ours), "result")
+        self.assertEqual(self.publishes(theirs, sender="example.net"), "result")

@@ -296,16 +296,23 @@ class Spacing(QueueTestCase):
 
 
 class Room(QueueTestCase):
-    options = {"domain_waiting": 2, "device_seconds": 0}
+    options = {"domain_waiting": 2, "device_seconds": 0, "open": ["example.net"]}
+
+    def test_no_more_than_so_many_of_another_server(self) -> None:
+        theirs = self.browser(self.remote("example.net"), "paris@example.net/phone")
+        self.vendor.fail_always("503")
+        answers = [self.publishes(theirs, TITLED.format(n), sender="example.net") for n in range(3)]
+        self.assertEqual(answers, ["result", "result", "resource-constraint"])
+        self.assertEqual({self.publishes(self.app, TITLED.format(n)) for n in range(3)}, {"result"})
+
+
+class RoomInAll(QueueTestCase):
+    options = {"waiting": 2, "device_seconds": 0}
 
     def test_no_more_than_so_many(self) -> None:
         self.vendor.fail_always("503")
         answers = [self.publishes(self.app, TITLED.format(n)) for n in range(3)]
         self.assertEqual(answers, ["result", "result", "resource-constraint"])
-
-
-class RoomInAll(Room):
-    options = {"waiting": 2, "device_seconds": 0}
 
 
 class AtOnce(QueueTestCase):
@@ -414,6 +421,23 @@ class Survival(QueueTestCase):
         self.restart()
         self.pump(10)
         self.assertEqual(self.delivered(), 1)
+
+    def test_killed_when_a_newer_one_has_just_come(self) -> None:
+        """Both are on disk; the newest wins now as it would have then."""
+        self.vendor.fail("503")
+        self.publishes(self.app, summary(message_count=1))
+        write = self.disk.write
+        self.patch(self.disk, "write", lambda fn: write(fn) if not self.waiting() else self._only_take(write, fn))
+        self.publish(self.app, summary(message_count=2))
+        self.kill()
+        self.pump(60)
+        self.assertEqual([payload["count"] for payload in self.payloads()], [2])
+
+    def _only_take(self, write: Any, fn: Any) -> Any:
+        """Let what is taken be written, and nothing after that."""
+        done = write(fn)
+        self.disk.stopped = True
+        return done
 
     def test_restart_during_an_attempt(self) -> None:
         self.network.silent = True
