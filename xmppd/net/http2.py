@@ -27,7 +27,6 @@ from h2.events import (
 )
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import GoAwayFrame
 
 __all__ = ["Answered", "Failed", "Http2", "Query"]
 
@@ -264,13 +263,13 @@ class Http2:
 
     def _goodbye(self, frame: bytes) -> list[Failed]:
         """Take a GOAWAY: what the server has not begun, it never will; the rest may still be answered."""
-        goaway = GoAwayFrame(0)
-        goaway.parse_body(memoryview(frame)[_HEAD:])
+        last = int.from_bytes(frame[_HEAD : _HEAD + 4], "big") & 0x7FFFFFFF
+        code = int.from_bytes(frame[_HEAD + 4 : _HEAD + 8], "big")
         self.closing = True
-        text = f"the server closes the connection ({_name(goaway.error_code)})"
+        text = f"the server closes the connection ({_name(code)})"
         failed = [Failed(ticket, text, untouched=True) for ticket, _ in self._waiting]
         self._waiting.clear()
-        for number in [number for number in self._streams if number > goaway.last_stream_id]:
+        for number in [number for number in self._streams if number > last]:
             failed.append(Failed(self._streams.pop(number).ticket, text, untouched=True))
         return failed
 
