@@ -147,6 +147,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "A hat has a title, a hue and a language, and nothing else in it. Everybody who belongs to the room may list"
         " its hats; who wears them only who may know addresses.",
     ),
+    333: ("Displayed Markers", "As the confirmation that a user has opened a notification; others pass."),
     334: (
         "Message Processing Hints",
         "All of them. `no-permanent-store` keeps a message out of archives, but it may wait for who is not there.",
@@ -203,6 +204,7 @@ XEPS: Mapping[int, tuple[str, str]] = {
         "Full Text Search in MAM",
         "All words of the query must occur; letters and digits, without accents and case.",
     ),
+    432: ("Simple JSON Messaging", "In notifications, and in what is pushed on account of them."),
     433: (
         "Extended Channel Search",
         "For the rooms of the service itself. No least number of users, which is in an example only.",
