@@ -20,6 +20,7 @@ from xmppd.plugins.console.rendering import Templates, link, page_response
 from xmppd.plugins.console.roles import allowed
 from xmppd.plugins.console.site import Found, Site
 from xmppd.plugins.console.store import Session
+from xmppd.plugins.console.vocabulary import problem
 
 if TYPE_CHECKING:
     from xmppd.plugins.console import Console
@@ -86,7 +87,8 @@ class Frame:
         try:
             shown = await found.what.handler(asked, **found.parts)
         except OperationError as error:
-            return self._problem(asked, str(error), _STATUS.get(error.condition, HTTPStatus.BAD_REQUEST), cookie)
+            said = problem(str(error), asked.words.gettext)
+            return self._problem(asked, said, _STATUS.get(error.condition, HTTPStatus.BAD_REQUEST), cookie)
         except StorageUnavailable as error:
             text = asked.gettext("The database can't be used now: %(reason)s.", reason=error.reason)
             return self._problem(asked, text, HTTPStatus.SERVICE_UNAVAILABLE, cookie)
@@ -128,7 +130,7 @@ class Frame:
         except FormError as error:
             return await self._again(request, asked, found, error.problems, cookie)
         except OperationError as error:
-            return await self._again(request, asked, found, _problems(error, asked.form), cookie)
+            return await self._again(request, asked, found, _problems(error, asked), cookie)
         if isinstance(outcome, View):
             page = self._site.page(filled(found.what.again, found.parts), asked.user)
             return self._rendered(request, asked, outcome, page.what if page else None, cookie)
@@ -168,7 +170,8 @@ def redirected(request: Request, where: str, headers: Mapping[str, str] | None =
     return Response(HTTPStatus.SEE_OTHER, headers=Headers({"Location": where, **(headers or {})}))
 
 
-def _problems(error: OperationError, form: Mapping[str, str]) -> dict[str, str]:
+def _problems(error: OperationError, asked: Asked) -> dict[str, str]:
     """Say where on the form a problem belongs, which texts of operations begin with."""
     name, colon, reason = str(error).partition(": ")
-    return {name: reason} if colon and name in form else {"": str(error)}
+    field, text = (name, reason) if colon and name in asked.form else ("", str(error))
+    return {field: problem(text, asked.words.gettext)}

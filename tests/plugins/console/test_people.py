@@ -217,3 +217,9 @@ class Languages(ConsoleTestCase):
     def test_words_of_operations(self) -> None:
         self.login(f"{ROMEO}/orchard", presence=True)
         self.assertIn("在线 (0)", self.browser("juliet", language="zh").see("sessions"))
+
+    def test_problems_of_operations(self) -> None:
+        browser = self.browser("juliet", language="zh")
+        answer = browser.submit("users/new", "users/new", jid="juliet", password="", again="")
+        self.assertIn("juliet@example.org 已存在。", text_of(answer))
+        self.assertIn("没有账号 nobody@example.org。", text_of(browser.get("users/nobody@example.org")))
