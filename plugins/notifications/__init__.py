@@ -66,7 +66,7 @@ _WORDS = ("platform", "app", "version", "locale")
 class Notifications(MessageOperations, PeopleOperations, Plugin):
     """Send notifications to people's devices, and know what became of each."""
 
-    xep = ((184, "1.4.0"), (333, "0.4"), (432, "0.1.0"))
+    xep = ((184, "1.4.0"), (333, "1.0.0"), (432, "0.1.1"))
     account_features = (DESCRIBE,)
     provides = (INotifications,)
     tables = TABLES
