@@ -102,7 +102,7 @@ class Parcels:
         """Delete what waits for some registrations."""
         for key in [key for key in self._waiting if key[0] in ids]:
             del self._waiting[key]
-        await self._host.db.write(lambda c: c.execute(delete(PARCELS).where(_c.registration.in_(ids))) and None)
+        await self._host.db.write(lambda c: _forget(c, ids))
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -119,3 +119,7 @@ def _put(connection: Connection, parcel: _Parcel) -> None:
 
 def _drop(connection: Connection, parcel: _Parcel) -> None:
     connection.execute(delete(PARCELS).where(_c.registration == parcel.registration, _c.item == parcel.item))
+
+
+def _forget(connection: Connection, registrations: Sequence[str]) -> None:
+    connection.execute(delete(PARCELS).where(_c.registration.in_(registrations)))
