@@ -8,8 +8,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from tests.core.operating import JULIET, ROMEO, OperatingTestCase
+from tests.core.operating import JULIET, ROMEO, SETTINGS, OperatingTestCase
 from xmppd.api.operations import OperationError, Permission
+from xmppd.core.operations.kernel import offline_operations
 from xmppd.core.operations.looking import moment
 from xmppd.wire.errors import Condition
 
@@ -94,6 +95,15 @@ class AuditTests(OperatingTestCase):
         for wrong in ("yesterday", "7 years", "2023-13-01", "7", "-7d"):
             with self.subTest(text=wrong), self.assertRaisesRegex(OperationError, "such as 30min, 12h or 7d"):
                 moment(wrong, NOW)
+
+
+class OfflineTests(OperatingTestCase):
+    def test_without_a_server(self) -> None:
+        """What was done is kept, and can be looked at, while the server doesn't run."""
+        registry = offline_operations(self.db, self.accounts, SETTINGS)
+        self.do(registry.run("user add", {"jid": "romeo@example.org", "password": "x"}, actor="operator (alice)"))
+        rows: Any = self.do(registry.run("audit list", {}))
+        self.assertEqual([(row["actor"], row["operation"]) for row in rows], [("operator (alice)", "user add")])
 
 
 class LogTests(OperatingTestCase):

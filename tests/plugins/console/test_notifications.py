@@ -126,6 +126,17 @@ class Watching(Notifications):
         self.assertIn("Hello all · juliet@example.org (console)", page)
         self.assertIn("None is in that state", self.operator.see("notifications?status=cancelled"))
 
+    def test_pages(self) -> None:
+        ids = [self.send(at="2026-01-02T08:30:00Z", title=f"Number {number}") for number in range(26)]
+        page = self.operator.see("notifications")
+        self.assertNotIn("Number 0<", page)
+        more = (
+            page.rpartition('class="more"')[2].partition('href="/console/')[2].partition('"')[0].replace("&amp;", "&")
+        )
+        second = self.operator.see(more)
+        self.assertIn("Number 0<", second)
+        self.assertIn(f'hx-get="/console/notifications?after={ids[1]}"', second, "it stays on its page")
+
     def test_funnel(self) -> None:
         id = self.send()
         page = self.shown(id)
