@@ -16,7 +16,7 @@ from xmppd.plugins.rest.results import JSON
 from xmppd.plugins.rest.routes import Found, Route
 from xmppd.plugins.rest.values import Errors, body_of, collect, query_of
 
-__all__ = ["CURSOR", "HOST", "LIMIT", "Asked", "ask", "default_rows", "in_body", "in_query"]
+__all__ = ["CURSOR", "HOST", "LIMIT", "Asked", "ask", "default_rows", "in_body", "in_query", "limited"]
 
 #: Which host's plugin is meant; for tokens of the whole server.
 HOST = Parameter("host", str, False, None, True, "Which host is meant, where several have that plugin: its domain.")

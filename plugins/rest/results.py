@@ -14,7 +14,7 @@ from xmppd.api.operations import Operation, Result
 from xmppd.plugins.rest.paging import link, next_page
 from xmppd.plugins.rest.routes import Route
 
-__all__ = ["JSON", "answer", "kinds", "location"]
+__all__ = ["JSON", "answer", "kinds", "location", "written"]
 
 JSON = "application/json"
 _ALL: frozenset[type] = frozenset((str, dict, list, type(None)))

@@ -22,6 +22,7 @@ __all__ = [
     "bearer",
     "delete_by_id",
     "delete_of",
+    "digest_of",
     "find",
     "id_of",
     "listing",

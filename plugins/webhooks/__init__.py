@@ -173,7 +173,7 @@ class Webhooks(Plugin):
         :param label: what it is for.
         """
         if len(self._deliveries) >= self.options.most:
-            raise OperationError(f"there are {self.options.most} webhooks already", Condition.RESOURCE_CONSTRAINT)
+            raise OperationError(f"there are {self.options.most} webhooks already", Condition.CONFLICT)
         if len(label) > _LONGEST_LABEL or not label.isprintable():
             raise OperationError(f"label: a text of at most {_LONGEST_LABEL} characters is expected")
         try:

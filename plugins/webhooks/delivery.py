@@ -20,7 +20,7 @@ from xmppd.wire.delay import format_datetime
 if TYPE_CHECKING:
     from xmppd.plugins.webhooks import Webhooks
 
-__all__ = ["Answer", "Delivery", "answer_to", "pause"]
+__all__ = ["Answer", "Delivery", "answer_to", "pause", "single"]
 
 _DAY = 86_400.0
 #: Seconds after each failure in a row until the next attempt; the last one counts for all further.
