@@ -150,6 +150,15 @@ def check(found: dict[str, Any], devices: Devices, users: int) -> None:
         raise SystemExit(f"{have} devices have it, and the counters say {found}")
 
 
+def allow_files(count: int) -> None:
+    """Allow this process and the server so many connections, as far as it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, count), max(most, count)))
+    except (ValueError, PermissionError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def urgent(pid: int) -> None:
     """Have the server and its load go before others on the machine, if this process may say so."""
     with suppress(PermissionError):
@@ -162,11 +171,11 @@ async def broadcast(server: Quick, options: argparse.Namespace) -> None:
     """Measure a broadcast, and what logging in takes before and meanwhile."""
     devices, online = Devices(), range(options.devices)
     probing = range(options.devices, options.devices + _PROBES)
+    urgent(server.pid)
     began = time.perf_counter()
     await devices.log_in(server.port, online)
     print(f"{options.devices} devices have logged in within {time.perf_counter() - began:.1f} s, "
           f"{resident_kib(server.pid) / 1024:.0f} MiB")  # fmt: skip
-    urgent(server.pid)
     audience, before, meanwhile = "online", list[float](), list[float]()
     for turn in range(options.repeat):
         going = asyncio.Event()
@@ -202,6 +211,7 @@ async def broadcast(server: Quick, options: argparse.Namespace) -> None:
 async def killed(server: Quick, options: argparse.Namespace) -> None:
     """Kill the server in the middle of a broadcast; everybody comes back."""
     devices, online = Devices(), range(options.devices)
+    urgent(server.pid)
     await devices.log_in(server.port, online)
     words = ("online or seen<1d", "Sale", "From 9 to 5.", "--rate", str(options.devices / 5))
     sent = asyncio.ensure_future(asyncio.to_thread(server.operation, "notification", "send", *words))
@@ -212,6 +222,7 @@ async def killed(server: Quick, options: argparse.Namespace) -> None:
     there = sum(map(len, devices.got.values()))
     devices.cut()
     server.start()
+    urgent(server.pid)
     began = time.perf_counter()
     await devices.log_in(server.port, online)
     back = time.perf_counter() - began
@@ -266,8 +277,7 @@ def main() -> None:
     if options.login:
         login(options)
         return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_files(options.devices + 1000)
     server = Quick(options.devices + _PROBES)
     try:
         for what in (broadcast, killed):
