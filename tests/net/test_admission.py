@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -34,9 +34,9 @@ class AdmissionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.busy, self.late = 0, 0.0
-        self.port: Any = Port()
+        self.port = Port()
         self.admission = Admission(self.clock.callLater, lambda: self.busy, 100)
-        self.admission.watch(self.port, lambda: self.late)
+        self.admission.watch(cast(Any, self.port), lambda: self.late)
 
     def tried(self) -> bool:
         """There is a connection; is it accepted?"""
