@@ -203,6 +203,8 @@ def _json(notification: Element) -> dict[str, Any] | None:
         if (element.uri, element.name) == (_JSON, "json"):
             try:
                 value = json.loads(str(element), parse_constant=_refuse)
+                # What vendors are sent is UTF-8 (RFC 8259 section 8): no half of a character, no 1e999 made infinite.
+                json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
             except (ValueError, RecursionError):
                 value = None
             if not isinstance(value, dict) or _is_deep(value, _DEEPEST):

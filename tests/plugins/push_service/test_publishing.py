@@ -159,6 +159,14 @@ class Refused(PushServiceTestCase):
             notification = f"<notification xmlns='urn:xmpp:push:0'><json xmlns='urn:xmpp:json:0'>{text}</json>"
             self.assertEqual(self.raw(" node='x'", f"<item>{notification}</notification></item>"), "bad-request")
 
+    def test_json_that_vendors_do_not_take(self) -> None:
+        """No UTF-8 comes of half a character, and JSON has no infinity: neither may get stuck on the way."""
+        app = self.browser(self.login("romeo@example.org/phone"))
+        for text in ('{"title": "\\ud800"}', '{"collapse": "\\udfff"}', '{"\\ud800": 1}', '{"size": 1e999}'):
+            notification = f"<notification xmlns='urn:xmpp:push:0'><json xmlns='urn:xmpp:json:0'>{text}</json>"
+            self.assertEqual(self.publishes(app, f"{notification}</notification>"), "bad-request", text)
+        self.assertEqual(len(self.plugin("push_service").queue), 0)
+
     def test_what_nobody_has_thought_of(self) -> None:
         """The publisher gets an answer all the same."""
         app = self.browser(self.login("romeo@example.org/phone"))
