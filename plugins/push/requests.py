@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -155,7 +154,7 @@ def _key(encrypt: Element) -> bytes:
         raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, text=f"encryption is done with {_ALGORITHM}")
     try:
         key = b64decode("".join(str(encrypt).split()), validate=True)
-    except NotBase64:
+    except ValueError:  # it is none, or not even ASCII
         key = b""
     if len(key) != _KEY:
         raise StanzaError(Condition.BAD_REQUEST, text=f"a key of {_KEY} octets is needed, in Base64")

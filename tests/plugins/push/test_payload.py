@@ -154,6 +154,7 @@ class Filters(PushTestCase):
         phone = self.login("juliet@example.org/other")
         for content, error in (
             ("<muted xmlns='tigase:push:filter:muted:0'><item jid='@'/></muted>", "jid-malformed"),
+            ("<encrypt xmlns='tigase:push:encrypt:0' alg='aes-128-gcm'>\u00e9</encrypt>", "bad-request"),
             (
                 "<groupchat xmlns='tigase:push:filter:groupchat:0'><room jid='a@b' allow='perhaps'/></groupchat>",
                 "bad-request",
