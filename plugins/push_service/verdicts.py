@@ -70,8 +70,8 @@ def decide(verdict: Verdict, failures: int, stripped: bool, seconds_left: float,
         return Decision(Step.FAILED, text)
     first = patience.throttled if verdict.kind == "throttled" else patience.retry
     delay = min(patience.most, first * 2 ** min(failures, 30))
-    if verdict.retry_after is not None:
-        delay = max(0.0, verdict.retry_after)
+    if verdict.retry_after is not None:  # one who says "now" each time doesn't keep us busy
+        delay = max(min(patience.most, 2.0 ** max(0, min(failures, 30) - 3)), verdict.retry_after)
     if delay > seconds_left:
         return Decision(Step.FAILED, f"given up when its time was over: {text}")
     return Decision(Step.AGAIN, text, delay)

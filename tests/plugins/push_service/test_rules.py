@@ -29,7 +29,8 @@ class Decisions(unittest.TestCase):
             ("temporary", 0, False, None, Step.AGAIN, 10.0),
             ("temporary", 2, False, None, Step.AGAIN, 40.0),
             ("temporary", 1000, False, None, Step.AGAIN, 3600.0),
-            ("temporary", 0, False, 0.0, Step.AGAIN, 0.0),
+            ("temporary", 0, False, 0.0, Step.AGAIN, 1.0),  # now: but not all the time
+            ("throttled", 9, False, 0.0, Step.AGAIN, 64.0),
             ("too large", 0, False, None, Step.STRIP, 0.0),
             ("too large", 0, True, None, Step.FAILED, 0.0),
             ("credentials", 5, False, None, Step.HOLD, 300.0),
