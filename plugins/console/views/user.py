@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xmppd.api import Condition, OperationError
+from xmppd.api import Condition, Jid, JidError, OperationError
 from xmppd.plugins.console.pages import Asked, Done, FormError, View, action, marked, page, view
 
 __all__ = ["user"]
@@ -49,7 +49,15 @@ async def _role(asked: Asked, account: str) -> str:
     if not asked.may("console roles"):
         return ""
     rows = await asked.run("console roles")
-    return next((str(row["role"]) for row in rows if row["account"] == account), "")
+    return next((str(row["role"]) for row in rows if row["account"] == _normal(account)), "")
+
+
+def _normal(account: str) -> str:
+    """Return an address in its one form (RFC 7622 section 3): operations take any, and it is the same account."""
+    try:
+        return str(Jid.parse(account).bare)
+    except JidError:
+        return account  # which operations refuse
 
 
 async def _may_touch(asked: Asked, account: str) -> None:
@@ -63,7 +71,7 @@ async def _may_touch(asked: Asked, account: str) -> None:
 
 
 def _not_oneself(asked: Asked, account: str) -> None:
-    if account == str(asked.user.jid):
+    if _normal(account) == str(asked.user.jid):
         raise OperationError(asked.gettext("That is your own account. Somebody else has to do that."))
 
 

@@ -76,6 +76,21 @@ class WhatIsShown(ConsoleTestCase):
             self.assertIn("only operators can do that", text_of(answer))
         self.assertEqual(self.browser("juliet").get().code, 200)
 
+    def test_escalation_by_another_way_to_write_an_address(self) -> None:
+        """An address is the same however it is written (RFC 7622 section 3)."""
+        browser = self.browser("bard")
+        page = browser.see("users/juliet@example.org")
+        token = page.partition('name="csrf" value="')[2].partition('"')[0]
+        for account in ("JULIET@example.org", "juliet@EXAMPLE.org", "ｊｕｌｉｅｔ@example.org", "juliet@example.org."):
+            fields = {"csrf": token, "password": "y" * 12, "sure": account.lower()}
+            for action in ("password", "lock", "delete"):
+                answer = browser.post(f"users/{account}/{action}", fields)
+                self.assertIn("only operators can do that", text_of(answer), (account, action))
+        for action in ("lock", "delete"):
+            answer = browser.post(f"users/BARD@example.org/{action}", {"csrf": token, "sure": "bard@example.org"})
+            self.assertIn("That is your own account", text_of(answer), action)
+        self.assertEqual(self.browser("juliet").get().code, 200)
+
     def test_oneself(self) -> None:
         browser = self.browser("juliet")
         page = browser.see("users/juliet@example.org")
