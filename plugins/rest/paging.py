@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from xmppd.plugins.rest.problems import Problem
+from xmppd.plugins.rest.values import unfit
 
 __all__ = ["after", "cursor", "link", "next_page"]
 
@@ -31,7 +32,7 @@ def after(text: str) -> str:
         decoded = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode()
     except ValueError:
         decoded = ""
-    if not decoded.startswith(_PREFIX) or len(decoded) > _LONGEST:
+    if not decoded.startswith(_PREFIX) or len(decoded) > _LONGEST or unfit(decoded):
         wrong = ("query", "cursor", "is none that this server has given")
         raise Problem(422, "invalid-parameters", f"The parameter cursor {wrong[2]}.", errors=[wrong])
     return decoded.removeprefix(_PREFIX)

@@ -18,7 +18,7 @@ from xmppd.api.operations import FileText, Parameter
 from xmppd.plugins.rest.problems import Problem
 from xmppd.wire.jid import Jid
 
-__all__ = ["Errors", "body_of", "collect", "query_of", "read", "schema", "written_name"]
+__all__ = ["Errors", "body_of", "collect", "query_of", "read", "schema", "unfit", "written_name"]
 
 #: (where it stands, the parameter's name, what is wrong).
 Errors = list[tuple[str, str, str]]
@@ -74,14 +74,21 @@ def read(parameter: Parameter, value: Any, written: bool) -> Any:
     return value
 
 
+def unfit(text: str) -> bool:
+    """Has a text characters that can't be stored or sent everywhere?"""
+    return _BAD.search(text) is not None
+
+
 def _number(whole: bool, value: Any, written: bool) -> int | float:
     if written:
         value = _parsed(value, whole)
     if whole and (isinstance(value, bool) or not isinstance(value, int)):
         raise ValueError("must be a whole number")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
-    if abs(value) > _MOST:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a number")
+    if abs(value) > _MOST:  # integers of JSON may be larger than any float
         raise ValueError(f"must be between {-_MOST} and {_MOST}")
     return value
 

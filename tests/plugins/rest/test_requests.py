@@ -117,6 +117,13 @@ class RequestTests(RestTestCase):
             with self.subTest(query):
                 self.refused(self.ask("GET", f"/odds/types?{query}"), 422, "invalid-parameters")
 
+    def test_numbers_that_are_too_large(self) -> None:
+        for name in ("number", "share"):
+            for digits in (17, 400):
+                body = b'{"text": "x", "%s": %s}' % (name.encode(), b"9" * digits)
+                with self.subTest(name, digits=digits):
+                    self.refused(self.ask("POST", "/odds/body", body), 422, "invalid-parameters")
+
     def test_what_can_not_be_read(self) -> None:
         for body in (
             b"{",
@@ -218,6 +225,7 @@ class PageTests(RestTestCase):
             "limit=501",
             "limit=x",
             "cursor=x",
+            "cursor=MTphAGI",  # with a NUL, which no database has a place for
             "cursor=%C3%A9",
             "cursor=",
             "after=u1@example.org",
