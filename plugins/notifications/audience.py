@@ -21,6 +21,9 @@ from xmppd.plugins.notifications.values import is_older, share_of, version_key
 __all__ = ["BY_DEVICE", "Audience", "AudienceError", "Person", "Resolver"]
 
 _PAGE = 500
+#: How much an expression may grow to by its segments: terms, and what is in each other.
+_TERMS = 5_000
+_DEEPEST = 150
 #: Terms that tell devices of an account from each other.
 BY_DEVICE = frozenset({"online", "platform", "app", "version", "locale", "seen"})
 
@@ -113,14 +116,14 @@ class Resolver:
 
         :raises AudienceError: not so.
         """
-        _inline(expression, known, ())
+        _Inliner(known).inline(expression)
 
     async def _inlined(self, expression: Expression) -> Expression:
         """Replace segments by what they stand for."""
         if not any(term.kind == "segment" for term in terms(expression)):
             return expression
         known = await self.host.db.read(lambda c: people.segments(c, self._host))
-        return _inline(expression, known, ())
+        return _Inliner(known).inline(expression)
 
     async def _named(self, term: Term, listed: Collection[str] | None) -> Collection[str] | None:
         value, host, read = term.value, self._host, self.host.db.read
@@ -220,22 +223,45 @@ class Resolver:
         }
 
 
-def _inline(expression: Expression, known: Mapping[str, str], within: tuple[str, ...]) -> Expression:
-    match expression:
-        case Term("segment", name):
-            if name in within:
-                raise AudienceError(f"the segment {name!r} is part of itself")
-            if name not in known:
-                raise AudienceError(f"there is no segment {name!r}")
-            return _inline(parse(known[name]), known, (*within, name))
-        case Term():
-            return expression
-        case Not(inner):
-            return Not(_inline(inner, known, within))
-        case And(parts):
-            return And(tuple(_inline(part, known, within) for part in parts))
-        case Or(parts):
-            return Or(tuple(_inline(part, known, within) for part in parts))
+class _Inliner:
+    """Puts expressions in place of the segments that stand for them, as long as that makes no monster.
+
+    :param known: expressions by segment.
+    """
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self._terms = 0
+
+    def inline(self, expression: Expression, within: tuple[str, ...] = (), depth: int = 0) -> Expression:
+        """Return an expression without segments.
+
+        :param within: the segments that it is part of.
+        :raises AudienceError: it can't be had.
+        """
+        if depth > _DEEPEST:
+            raise AudienceError("the segments are too deep in each other")
+        match expression:
+            case Term("segment", name):
+                return self.inline(self._of(name, within), (*within, name), depth + 1)
+            case Term():
+                self._terms += 1
+                if self._terms > _TERMS:
+                    raise AudienceError(f"with its segments it has too many terms; {_TERMS} are allowed")
+                return expression
+            case Not(inner):
+                return Not(self.inline(inner, within, depth + 1))
+            case And(parts):
+                return And(tuple([self.inline(part, within, depth + 1) for part in parts]))
+            case Or(parts):
+                return Or(tuple([self.inline(part, within, depth + 1) for part in parts]))
+
+    def _of(self, name: str, within: tuple[str, ...]) -> Expression:
+        if name in within:
+            raise AudienceError(f"the segment {name!r} is part of itself")
+        if name not in self._known:
+            raise AudienceError(f"there is no segment {name!r}")
+        return parse(self._known[name])
 
 
 def _candidates(expression: Expression, named: Mapping[Term, frozenset[str]]) -> frozenset[str] | None:

@@ -37,7 +37,7 @@ def prepared(
         raise NotificationError("there is neither a title nor a body")
     _uri("uri", draft.uri, options.uri_characters)
     _uri("image", draft.image, options.uri_characters)
-    if draft.image and urlsplit(draft.image).scheme.lower() not in ("http", "https"):
+    if draft.image and not _is_url(draft.image):
         raise NotificationError("image: a URL that begins with https:// is expected")
     _data(draft.data, options.data_octets)
     _text("collapse", draft.collapse, NAME)
@@ -81,6 +81,13 @@ def _uri(name: str, text: str, most: int) -> None:
     _text(name, text, most)
     if text and (not _SCHEME.match(text) or any(character.isspace() for character in text)):
         raise NotificationError(f"{name}: a URI is expected, with a scheme and without spaces")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return urlsplit(text).scheme.lower() in ("http", "https")
+    except ValueError:  # a bracket that is never closed, for one
+        return False
 
 
 def _data(data: Mapping[str, str], most: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.plugins.notifications.kit import NotificationCase
-from xmppd.api import Jid
+from xmppd.api import Jid, OperationError
 
 DAY = 86_400
 
@@ -87,6 +87,25 @@ class AudienceTests(NotificationCase):
         self.assertEqual(listed, [{"name": "readers", "expression": "tag:offers"}])
         self.run_operation("segment delete", name="others")
         self.assertIn("there is no segment", self.refused("segment delete", name="others"))
+
+    def test_segments_do_not_grow_without_bounds(self) -> None:
+        many = " or ".join(["segment:s0"] * 200)
+        self.run_operation("segment add", name="s0", expression=" or ".join(["tag:a"] * 100))
+        self.assertIn("too many terms", self.refused("segment add", name="s1", expression=many))
+        self.assertIn("too many terms", self.refused("notification preview", to=many))
+        self.run_operation("segment add", name="d0", expression="all")
+        deep = 0
+        for number in range(20):
+            expression = "(not " * 20 + f"segment:d{number}" + ")" * 20
+            try:
+                self.run_operation("segment add", name=f"d{number + 1}", expression=expression)
+            except OperationError as error:
+                self.assertIn("too deep", str(error))
+                break
+            deep = number + 1
+        else:
+            self.fail("they may be as deep as they like")
+        self.assertIn(self.meant(f"segment:d{deep}"), ("", "juliet nurse paris romeo"))
 
     def test_files(self) -> None:
         self.assertEqual(self.meant("csv", csv="paris@example.org\njule,ignored\n"), "juliet paris")

@@ -32,6 +32,7 @@ class RefusalTests(NotificationCase):
             ({"uri": "no scheme"}, "uri: a URI is expected"),
             ({"uri": "https://example.org/" + "x" * 20}, "uri: 40 characters are too many"),
             ({"image": "javascript:alert(1)"}, "image: a URL that begins with https://"),
+            ({"image": "https://[x"}, "image: a URL that begins with https://"),
             ({"data": "a"}, "data: key=value is expected, not 'a'"),
             ({"data": "a b=c"}, "data: 'a b' is no name"),
             ({"data": "a=1234567890,b=1"}, "data: 13 octets are too many, 12 are allowed"),
