@@ -9,8 +9,6 @@ from __future__ import annotations
 import hmac
 import re
 from datetime import UTC, datetime
-from email import message_from_bytes
-from email.policy import HTTP
 from http import HTTPStatus
 from typing import Protocol
 
@@ -27,6 +25,10 @@ _PAGE = 1_000  # accounts looked at in one turn
 _TIME = "%Y-%m-%d %H:%M:%S"
 _PLAIN = re.compile(r"[\w.@-]+")
 _ACTOR = "androidpn (HTTP)"
+#: What is needed of the fields of a form that has parts.
+_BOUNDARY = re.compile(r'boundary="?([^";\s]{1,70})', re.IGNORECASE)
+_DISPOSITION = re.compile(r"^content-disposition:[ \t]*form-data[ \t]*(;.*)", re.IGNORECASE | re.MULTILINE)
+_SAID = re.compile(r';[ \t]*([a-z*]{1,20})=("[^"]*"|[^;"]*)', re.IGNORECASE)
 #: What a form says that its program had nothing to say.
 _NOTHING = ("None", "null")
 _ABOUT = "Notifications are sent from here with action=send. What was sent is in the console, and in xmppctl.\n"
@@ -145,22 +147,27 @@ def _fields(request: Request) -> dict[str, str]:
 
 
 def _parts(request: Request) -> dict[str, str]:
-    """Return the fields of a form as RFC 7578 has it. Files are refused, but for a field where none was chosen."""
-    head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode("latin-1", "replace")
-    whole = message_from_bytes(head + request.body, policy=HTTP)
-    if not whole.is_multipart():
+    """Return the fields of a form as RFC 7578 has it. Files are refused, but for a field where none was chosen.
+
+    Whoever asks has not shown a token yet, which may be one of the fields: so parts are not looked into for others.
+    """
+    boundary = _BOUNDARY.search(request.headers["Content-Type"])
+    if boundary is None:
+        raise HttpError(HTTPStatus.BAD_REQUEST, "The body is no form.")
+    line = rb"(?:^|\r?\n)--" + re.escape(boundary[1].encode("latin-1", "replace")) + rb"(?:--)?[ \t]*(?:\r?\n|$)"
+    _, *parts, end = [b"", *re.split(line, request.body)]
+    if len(parts) < 2 or end.strip():
         raise HttpError(HTTPStatus.BAD_REQUEST, "The body is no form.")
     given = {}
-    for part in whole.iter_parts():
-        content = part.get_payload(decode=True)
-        if not isinstance(content, bytes):
-            raise HttpError(HTTPStatus.BAD_REQUEST, "The body is no form.")
-        name = part.get_param("name", header="Content-Disposition")
-        if part.get_filename() is not None:
+    for part in parts[1:]:
+        head, _, content = part.replace(b"\r\n", b"\n").partition(b"\n\n")
+        disposition = _DISPOSITION.search(head.decode("utf-8", "replace"))
+        said = dict(_SAID.findall(disposition[1])) if disposition else {}
+        if "filename" in said or "filename*" in said:
             if content:
                 raise HttpError(HTTPStatus.BAD_REQUEST, "Files are not taken here: give the picture's URL as imageUrl.")
-        elif isinstance(name, str):
-            given[name] = content.decode("utf-8", "replace")
+        elif "name" in said:
+            given[said["name"].strip('"')] = content.decode("utf-8", "replace").replace("\n", "\r\n")
     return given
 
 

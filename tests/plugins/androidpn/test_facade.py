@@ -116,10 +116,25 @@ class SendingTests(FacadeCase):
         self.assertEqual(answer.code, 400)
         self.assertEqual(self.sent(), [])
 
-    def test_no_form(self) -> None:
-        headers = Headers({"Content-Type": "multipart/form-data"})
-        answer = self.ask_http(Request("POST", "/notification.do", f"token={TOKEN}", headers, b"x"))
+    def test_forms_within_forms_are_not_looked_into(self) -> None:
+        """A stranger's body costs no more than it is long."""
+        inner = "".join(
+            f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n" for n in range(1000)
+        )
+        headers = Headers({"Content-Type": "multipart/form-data; boundary=b0"})
+        answer = self.ask_http(Request("POST", "/notification.do", "", headers, inner.encode()))
         self.assertEqual(answer.code, 400)
+
+    def test_no_form(self) -> None:
+        for kind, body in (
+            ("multipart/form-data", b"x"),
+            ("multipart/form-data; boundary=b", b""),
+            ("multipart/form-data; boundary=b", b"x"),
+            ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=title\r\n\r\nt"),
+        ):
+            headers = Headers({"Content-Type": kind})
+            answer = self.ask_http(Request("POST", "/notification.do", f"token={TOKEN}", headers, body))
+            self.assertEqual(answer.code, 400, body)
 
 
 class TokenTests(FacadeCase):
