@@ -66,8 +66,8 @@ class Rest(TokenOperations, Plugin):
             await self.db.write(lambda c: tokens.used(c, id, now))
 
     async def _sweep(self) -> None:
-        before = self.clock.seconds() - self.options.answer_seconds
-        await self.db.write(lambda c: idempotency.forget_before(c, before))
+        host, before = str(self.host.jid), self.clock.seconds() - self.options.answer_seconds
+        await self.db.write(lambda c: idempotency.forget_before(c, host, before))
 
     @property
     def _routes(self) -> Routes:

@@ -155,9 +155,9 @@ def forget(connection: Connection, token: str) -> None:
     connection.execute(delete(ANSWERS).where(ANSWERS.c.token == token))
 
 
-def forget_before(connection: Connection, time: float) -> None:
-    """Forget all that is older; in seconds since the epoch."""
-    connection.execute(delete(ANSWERS).where(ANSWERS.c.at <= time))
+def forget_before(connection: Connection, host: str, time: float) -> None:
+    """Forget all of a host that is older; in seconds since the epoch. Each says itself for how long it keeps them."""
+    connection.execute(delete(ANSWERS).where(ANSWERS.c.host == host, ANSWERS.c.at <= time))
 
 
 def _which(host: str, token: str, key: str) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from unittest import TestCase
 
 from hypothesis import given
@@ -146,6 +146,20 @@ class IdempotencyTests(RestTestCase):
     def kept(self) -> list[Any]:
         rows: list[Any] = self.wait(self.server.db.read(lambda c: list(c.execute(select(ANSWERS)).all())))
         return rows
+
+
+class SeveralHostsTests(RestTestCase):
+    plugins = (*(RestTestCase.plugins or ()), Slow)
+    hosts: ClassVar[Any] = {"example.org": {}, "example.net": {"rest": {"answer_seconds": 60.0}}}
+
+    def token(self, label: str, **options: Any) -> str:
+        return super().token(label, host="example.org", **options)
+
+    def test_one_host_does_not_sweep_for_another(self) -> None:
+        first = self.ask("POST", "/slows/do", Idempotency_Key='"a"')
+        self.pump(7_500, step=600)
+        again = self.ask("POST", "/slows/do", Idempotency_Key='"a"')
+        self.assertEqual((content(first), content(again)), ({"count": 1}, {"count": 1}))
 
 
 class KeyTests(TestCase):
