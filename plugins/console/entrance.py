@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 
 from xmppd.api import Jid, JidError, OperationError, Permission
 from xmppd.api.http import Request, Response
+from xmppd.api.limits import Window
 from xmppd.plugins.console import gate, totp
 from xmppd.plugins.console.frame import redirected
 from xmppd.plugins.console.languages import LANGUAGES, Words, chosen
@@ -34,6 +35,8 @@ __all__ = ["Entrance"]
 _HALFWAY = 1000  # people who have shown their password and not yet a code
 _HALFWAY_SECONDS = 300.0
 _CODE_ATTEMPTS = 5
+_CODE_FAILURES = 10  # of an account, wherever they come from: who has the password can begin again and again
+_CODE_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ class Entrance:
     def __init__(self, console: Console, templates: Mapping[str, Templates], words: Mapping[str, Words]) -> None:
         self._console, self._templates, self._words = console, templates, words
         self._halfway: OrderedDict[str, _Halfway] = OrderedDict()
+        self._wrong_codes = Window(_CODE_FAILURES, _CODE_SECONDS)
 
     async def answer(self, request: Request, path: str) -> Response:
         """Answer a request of somebody without a session."""
@@ -177,10 +181,18 @@ class Entrance:
             self._halfway.pop(hashed(visit.cookie), None)
             return redirected(visit.request, link("login"))
         halfway.attempts += 1
-        if not await self._is_second_factor(account, visit.form.get("code", "")):
+        right = not self._codes_stopped(account) and await self._is_second_factor(account, visit.form.get("code", ""))
+        if self._codes_stopped(account):  # perhaps others failed while this one was under way
+            text = visit.words.gettext("There were too many failures. Wait some minutes, then try again.")
+            return self._page(visit, "code.html", HTTPStatus.TOO_MANY_REQUESTS, text)
+        if not right:
+            self._wrong_codes.add(str(account), self._console.clock.seconds())
             return await self._refused(visit, account, "code.html", "wrong code")
         self._halfway.pop(hashed(visit.cookie), None)
         return await self._enter(visit, account)
+
+    def _codes_stopped(self, account: Jid) -> bool:
+        return self._wrong_codes.full(str(account), self._console.clock.seconds())
 
     async def _is_second_factor(self, account: Jid, code: str) -> bool:
         store = self._console.store

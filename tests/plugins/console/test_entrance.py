@@ -247,6 +247,20 @@ class SecondFactor(ConsoleTestCase):
         answer = browser.post("login/code", {"csrf": _csrf(form), "code": "000000"})
         self.assertEqual(field(answer, "Location"), "/console/login")
 
+    def test_too_many_codes_whoever_has_the_password(self) -> None:
+        """Who knows the password comes to the second form as often as they like, and from where its owner does."""
+        secret, recovery = self.turn_on(self.browser("juliet"))
+        for _ in range(2):
+            browser = self.halfway()
+            for _ in range(5):
+                self.assertEqual(browser.submit("login/code", "login/code", code="000000").code, 422)
+        self.pump(30)
+        browser = self.halfway()
+        for code in (pyotp.TOTP(secret).at(int(self.clock.seconds())), recovery[0]):
+            self.assertEqual(browser.submit("login/code", "login/code", code=code).code, 429)
+        self.pump(3600, step=60)
+        self.assertEqual(self.halfway().submit("login/code", "login/code", code=recovery[0]).code, 303)
+
     def test_time_runs_out(self) -> None:
         self.turn_on(self.browser("juliet"))
         browser = self.halfway()
