@@ -70,6 +70,8 @@ class Engine:
             return None
         if to.resource and message.type != "chat" and self._host.session(to) is None:
             return None  # its sender gets an error (RFC 6121 8.5.3.2.1)
+        if message.type == "groupchat" and not to.resource:
+            return None  # the same (RFC 6121 8.5.2.1.1)
         who = Self(account, sender.bare, self._nick(self._host.session(to), sender.bare))
         if message.type == "groupchat" and who.nick and sender.resource == who.nick:
             return None  # the user's own
@@ -169,6 +171,7 @@ class Engine:
             self._tell_absent(case, message, entries)
 
     def _tell_absent(self, case: Case, message: Message, entries: Sequence[Entry]) -> None:
+        case = case._replace(stranger=None)  # the user is a member
         last = of_message(case.message, self._options.body_characters)
         for entry in entries:
             what = case.importance_to(entry, self._least)

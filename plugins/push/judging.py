@@ -31,7 +31,8 @@ class Case(NamedTuple):
     :ivar setting: what the user wants to be told of this conversation.
     :ivar who: the user in the room where it was said; None if it was in no room.
     :ivar id: what the room calls it, or None.
-    :ivar stranger: is its sender not in the user's roster? None: not known.
+    :ivar stranger: is its sender neither in the user's roster nor a room that the user is in, or has a bookmark of?
+        None: not known.
     """
 
     message: Message
@@ -44,7 +45,7 @@ class Case(NamedTuple):
     def importance_to(self, entry: Entry, least: Importance) -> Importance:
         """Return how important it is to tell an app of it; NONE: it is not wanted there."""
         extras, what, setting = entry.extras, self.what, self.setting
-        if extras.ignore_unknown and self.stranger and self.who is None:
+        if extras.ignore_unknown and self.stranger:
             return Importance.NONE
         if self.message.sender.bare in extras.muted:
             return Importance.NONE
@@ -74,13 +75,17 @@ class Judge:
             return None
         conversation = settings.get(message.sender.bare, _NOTHING)
         what = importance(message)
+        known = bool(who.nick) or message.sender.bare in settings  # or else anybody can say that they are a room
+        stranger = not known and self._is_stranger(who.account, message.sender)
         if message.type == "groupchat":
-            return self._in_room(message, what, who._replace(nick=who.nick or conversation.nick), conversation)
+            who = who._replace(nick=who.nick or conversation.nick)
+            case = self._in_room(message, what, who, conversation)
+            return None if case is None else case._replace(stranger=stranger)
         if _MENTIONS in message.raw_names:
             inner, room = forwarded_in(message.child(MENTIONS, "mentions")), message.sender.bare
             if isinstance(inner, Message) and inner.from_ is not None and inner.sender.bare == room:
                 id_ = stanza_id.given_by(inner, room)
-                return Case(inner, what, conversation.setting or Setting.ALWAYS, who, id_, None)
+                return Case(inner, what, conversation.setting or Setting.ALWAYS, who, id_, stranger)
         # Of a direct conversation there is nothing but to be told of it, or not (XEP-0492 section 3).
         setting = Setting.NEVER if conversation.setting is Setting.NEVER else DEFAULTS[Place.DIRECT]
         return Case(message, what, setting, None, None, self._is_stranger(who.account, message.sender))

@@ -34,6 +34,7 @@ SUMMARY = "urn:xmpp:push:summary"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 ENCRYPT = "tigase:push:encrypt:0"
 PRIORITY = "tigase:push:priority:0"
+_LONGEST_CALL, _MOST_MEDIA, _LONGEST_MEDIUM = 256, 4, 32  # what is told of a call: a service takes no more than so much
 _IV = 12  # octets; NIST SP 800-38D section 5.2.1.1
 
 
@@ -79,8 +80,10 @@ def of_message(message: Message, characters: int) -> Last:
     if is_call(message):
         propose = message.child(CALLS, "propose")
         assert propose is not None
-        media = tuple(e.getAttribute("media", "") for e in propose.elements() if e.name == "description")
-        return Last(sender, "", "call", propose.getAttribute("id", ""), media)
+        media = [e.getAttribute("media", "") for e in propose.elements() if e.name == "description"]
+        told = tuple(medium for medium in media[:_MOST_MEDIA] if len(medium) <= _LONGEST_MEDIUM)
+        call: str = propose.getAttribute("id", "")
+        return Last(sender, "", "call", call if len(call) <= _LONGEST_CALL else "", told)
     body = "" if message.has(HINTS, "no-store") else (message.body or "")[:characters]
     return Last(sender, body, "groupchat" if message.type == "groupchat" else "chat")
 

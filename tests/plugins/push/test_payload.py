@@ -55,6 +55,18 @@ class Encrypted(PushTestCase):
         self.assertEqual(element.uri, "tigase:push:encrypt:0")
         return element, opened(element), self.summary(request)
 
+    def test_call_that_is_too_long_to_be_told(self) -> None:
+        """Its sender must not make the service refuse what this server sends."""
+        self.say("<propose xmlns='urn:xmpp:jingle-message:0' id='" + "x" * 5000 + "'/>")
+        request = self.published()
+        self.assertFalse([e for e in self.notification(request).elements() if e.name == "encrypted"])
+        self.answer(request)
+        told = "".join(f"<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='{'m' * 90}'/>" for _ in range(99))
+        self.pump(60)
+        self.say(f"<propose xmlns='urn:xmpp:jingle-message:0' id='c2'>{told}</propose>")
+        _, content, _ = self.told()
+        self.assertLess(len(json.dumps(content)), 1000)
+
     def test_message(self) -> None:
         self.say("<body>Wherefore?</body>")
         element, content, summary = self.told()
@@ -135,6 +147,23 @@ class Filters(PushTestCase):
         self.quiet(60)
         self.say()
         self.accepts()
+
+    def test_strangers_who_pretend_to_be_rooms(self) -> None:
+        """Neither notices of mentions (XEP-0452) nor mentions get past it; nor does what is answered with an error."""
+        self.phone_goes(content="<ignore-unknown xmlns='tigase:push:filter:ignore-unknown:0'/>")
+        mention = "<body>hi</body><mention xmlns='urn:xmpp:mentions:0' jid='juliet@example.org'/>"
+        said = f"<message xmlns='jabber:client' type='groupchat' from='tybalt@example.net/x'>{mention}</message>"
+        notice = f"<mentions xmlns='urn:xmpp:mmn:0'><forwarded xmlns='urn:xmpp:forward:0'>{said}</forwarded></mentions>"
+        self.say(notice, sender="tybalt@example.net")
+        self.quiet(60)
+        self.say(mention, "groupchat", sender="tybalt@example.net/x")
+        self.quiet(60)
+
+    def test_room_at_an_address_without_a_device(self) -> None:
+        """Its sender gets an error (RFC 6121 8.5.2), and nobody is told."""
+        self.phone_goes()
+        self.say("<body>hi</body><mention xmlns='urn:xmpp:mentions:0' jid='juliet@example.org'/>", "groupchat")
+        self.quiet(60)
 
     def test_strangers_after_a_restart(self) -> None:
         self.phone_goes(content="<ignore-unknown xmlns='tigase:push:filter:ignore-unknown:0'/>")
