@@ -52,7 +52,8 @@ class AuditTests(OperatingTestCase):
         self.assertEqual([row["id"] for row in first + second], [5, 4, 3, 2])
         for limit in (0, 1_001):
             self.assertIn("limit", str(self.refused("audit list", limit=limit)))
-        self.assertIn("id of a row", str(self.refused("audit list", after="x")))
+        for wrong in ("x", "-1", "9" * 30, "9" * 5000, "\u0663"):
+            self.assertIn("id of a row", str(self.refused("audit list", after=wrong)))
 
     def test_an_administrator_sees_what_was_about_their_host(self) -> None:
         operations = self.server.hosts["example.org"].operations
@@ -117,7 +118,8 @@ class LogTests(OperatingTestCase):
         self.assertEqual([row["message"] for row in self.run_operation("log list", level="warn")], ["two"])
         self.assertEqual([row["message"] for row in self.run_operation("log list", contains="ON")], ["one"])
         self.assertEqual([row["message"] for row in self.run_operation("log list", after="1", limit=5)], ["two"])
-        self.assertIn("number of a line", str(self.refused("log list", after="x")))
+        for wrong in ("x", "9" * 5000):
+            self.assertIn("number of a line", str(self.refused("log list", after=wrong)))
 
     def test_its_size_is_an_option(self) -> None:
         limits = self.server.settings.server.model_copy(update={"log_lines": 1})

@@ -16,6 +16,7 @@ __all__ = ["AuditOperations", "HistoryOperations", "LogOperations", "moment"]
 
 _MOST = 1_000  # rows that are given at once
 _UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_NUMBER = re.compile("[0-9]{1,18}")  # what databases have a place for
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -53,7 +54,7 @@ class AuditOperations:
         :param failed: only those that were refused or failed.
         :param host: only those that were about this domain.
         """
-        if after and not after.isdecimal():
+        if after and not _NUMBER.fullmatch(after):
             raise OperationError("after: the id of a row is expected")
         wanted = Wanted(
             host=host,
@@ -89,7 +90,7 @@ class LogOperations:
         :param limit: at most so many, up to 1000.
         :param after: only those after the line with this number; the first ones of them.
         """
-        if after and not after.isdecimal():
+        if after and not _NUMBER.fullmatch(after):
             raise OperationError("after: the number of a line is expected")
         lines = self._log.find(level, contains, checked_limit(limit), int(after) if after else None)
         return [
