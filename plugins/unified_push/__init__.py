@@ -42,6 +42,7 @@ _DAY = 86_400.0
 _HOUR = 3_600.0
 _MINUTE = 60.0
 _BATCH = 50
+_DIGITS = 18  # of an id that databases have a place for
 #: The client says that there is no such app any more. Whatever else it says may be over soon.
 _GONE = frozenset((Condition.ITEM_NOT_FOUND, Condition.GONE))
 _DISCOVERY = {"unifiedpush": {"version": 1}}
@@ -273,10 +274,10 @@ class UnifiedPush(Plugin):
         :param after: the last id of the page before.
         """
         now, whose = self.clock.seconds(), "" if account is None else str(account.bare)
-        if not (after.isdecimal() and after.isascii()) and after:
+        if after and not (after.isdecimal() and after.isascii() and len(after) <= _DIGITS):
             raise OperationError("after is the id of an endpoint")
-        behind = int(after or 0)
-        found = await self.db.read(lambda c: store.listed(c, whose, now, limit, behind))
+        host, behind = str(self.host.jid), int(after or 0)
+        found = await self.db.read(lambda c: store.listed(c, host, whose, now, limit, behind))
         return [
             {
                 "id": endpoint.id,

@@ -146,12 +146,14 @@ def _endpoint(row: Any, waits: bool = False) -> Endpoint:
     return Endpoint(**{**row, "ended": bool(row["ended"])}, waits=waits)
 
 
-def listed(connection: Connection, account: str, now: float, limit: int, after: int) -> Sequence[Endpoint]:
+def listed(connection: Connection, host: str, account: str, now: float, limit: int, after: int) -> Sequence[Endpoint]:
     """Return endpoints that are good, oldest first.
 
+    :param host: whose accounts they are of.
     :param account: of whom; "": of all.
     """
     query = select(ENDPOINTS).where(_E.ended == 0, _E.expires_at > now, _E.id > after)
+    query = query.where(_E.account.endswith(f"@{host}", autoescape=True))
     if account:
         query = query.where(_E.account == account)
     rows = connection.execute(query.order_by(_E.id).limit(limit)).mappings()

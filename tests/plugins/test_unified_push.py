@@ -8,6 +8,7 @@ from base64 import b64encode
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from sqlalchemy import update
 from twisted.internet.defer import Deferred
 
 from tests.net.fetching import Connection
@@ -17,6 +18,7 @@ from xmppd.api.http import Headers, Request
 from xmppd.api.waiting import as_deferred
 from xmppd.net.http.answers import Answer
 from xmppd.plugins.push_service.roads.encryption import encrypt, subscription
+from xmppd.plugins.unified_push.store import ENDPOINTS
 from xmppd.testing.client import Client
 from xmppd.testing.http import answered
 from xmppd.testing.vendors import WebPushService
@@ -360,6 +362,14 @@ class Waiting(Case):
         self.pump(11)
         self.expect_push(self.come(), b"2")
 
+    def test_what_another_host_has_is_not_listed(self) -> None:
+        """Its administrators can name nothing of another host, and all there is are those of their own."""
+        self.leave()
+        plugin = self.plugin("unified_push")
+        moved = update(ENDPOINTS).values(account="romeo@example.net")
+        self.wait(plugin.db.write(lambda connection: connection.execute(moved) and None))
+        self.assertEqual(self.operate("unified_push", "unified-push list"), [])
+
     def test_operations(self) -> None:
         endpoint = self.leave()
         self.login("juliet@example.org/phone")
@@ -367,7 +377,8 @@ class Waiting(Case):
         self.assertEqual((row["account"], row["device"]), ("romeo@example.org", "phone"))
         self.assertNotIn(endpoint.rpartition("/")[2], str(row))
         self.assertEqual(self.operate("unified_push", "unified-push list", after=str(row["id"])), [])
-        self.refuse_to_operate("unified_push", "unified-push list", after="x")
+        for after in ("x", "9" * 30, "\u0663"):
+            self.refuse_to_operate("unified_push", "unified-push list", after=after)
         self.assertEqual(
             self.operate("unified_push", "unified-push end", account="romeo@example.org"), "Ended 1 endpoint."
         )
