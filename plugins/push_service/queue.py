@@ -20,7 +20,7 @@ from xmppd.api import Condition, IDelayedCall, StanzaError, StorageUnavailable, 
 from xmppd.api.push import PushResult, PushSettled
 from xmppd.api.waiting import as_deferred
 from xmppd.plugins.push_service import payloads, store
-from xmppd.plugins.push_service.carriers import Carrier, Carriers, Key
+from xmppd.plugins.push_service.carriers import WEB_PUSH, Carrier, Carriers, Key
 from xmppd.plugins.push_service.payloads import Content, Words
 from xmppd.plugins.push_service.publishing import Publish
 from xmppd.plugins.push_service.store import Device, Taken
@@ -232,7 +232,7 @@ class Queue:
         if carrier.resting_until > now:
             self._set_timer()
             return
-        most = 1 if carrier.problem or carrier.row >= _ROW else carrier.concurrency
+        most = 1 if (carrier.problem and key[0] != WEB_PUSH) or carrier.row >= _ROW else carrier.concurrency
         while carrier.running < most and not carrier.load.full:
             entry = turns.take()
             if entry is None:
@@ -303,7 +303,9 @@ class Queue:
             await self._surely(lambda c: store.replace_content(c, service, number, text))
             self._again(entry, decision.reason, 0.0)
         elif decision.step is Step.HOLD:
-            if carrier.refusals >= _SURE:  # a single one may be the fault of who has registered
+            # A single one may be the fault of who has registered; with Web Push, any number: a subscription that was
+            # made with another key is refused so (RFC 8292 section 4.2), and the others of that push service are not.
+            if carrier.refusals >= _SURE and carrier.key[0] != WEB_PUSH:
                 carrier.resting_until = max(carrier.resting_until, now + decision.delay)
             entry.held = True
             self._again(entry, decision.reason, decision.delay)

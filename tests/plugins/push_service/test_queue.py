@@ -217,8 +217,26 @@ class Credentials(QueueTestCase):
     def test_a_device_for_which_they_are_refused(self) -> None:
         """That it alone is refused may be its own fault, and is no matter to the others."""
         odd, other = (self.android(self.login(f"{name}@example.org/phone")) for name in ("juliet", "nurse"))
-        self.vendors.fcm.fail("THIRD_PARTY_AUTH_ERROR")
+        self.vendors.fcm.fail("PERMISSION_DENIED")
         self.assertEqual(self.publishes(odd), "result")
+        self.assertEqual(self.publishes(other), "result")
+        self.assertEqual(len(self.vendors.fcm.pushed), 1)
+
+    def test_subscriptions_that_are_not_for_us(self) -> None:
+        """Made with another key, by somebody who wants the push service of all the others to be left alone."""
+        odd = self.browser(self.login("juliet@example.org/phone"))
+        self.vendor.fail("403", times=4)
+        for item in "abcd":
+            self.assertEqual(self.publishes(odd, TITLED.format(item), item=item), "result")
+        self.assertEqual(self.publishes(self.app, item="e"), "result")
+        self.assertEqual(self.results(), [("e", PushResult.ACCEPTED)])
+
+    def test_tokens_of_another_kind(self) -> None:
+        """Firebase lacks keys for Apple's devices or browsers: that is no matter to Android's."""
+        odd, other = (self.android(self.login(f"{name}@example.org/phone")) for name in ("juliet", "nurse"))
+        self.vendors.fcm.fail("THIRD_PARTY_AUTH_ERROR", times=4)
+        for item in "abcd":
+            self.publishes(odd, TITLED.format(item), item=item)
         self.assertEqual(self.publishes(other), "result")
         self.assertEqual(len(self.vendors.fcm.pushed), 1)
 

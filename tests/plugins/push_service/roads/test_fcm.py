@@ -182,7 +182,7 @@ class Answers(Case):
     def test_all_of_googles_errors(self) -> None:
         for error, kind in (
             ("UNREGISTERED", "gone"), ("SENDER_ID_MISMATCH", "gone"), ("QUOTA_EXCEEDED", "throttled"),
-            ("UNAVAILABLE", "temporary"), ("INTERNAL", "temporary"), ("THIRD_PARTY_AUTH_ERROR", "credentials"),
+            ("UNAVAILABLE", "temporary"), ("INTERNAL", "temporary"), ("THIRD_PARTY_AUTH_ERROR", "refused"),
             ("INVALID_ARGUMENT", "refused"), ("UNSPECIFIED_ERROR", "temporary"), ("PERMISSION_DENIED", "credentials"),
             ("NOT_FOUND", "credentials"), ("RESOURCE_EXHAUSTED", "throttled"), ("DEADLINE_EXCEEDED", "temporary"),
         ):  # fmt: skip
