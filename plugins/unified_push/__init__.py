@@ -8,7 +8,7 @@ phone needs one connection for its chats and for all other apps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from xmppd.api import (
@@ -79,6 +79,7 @@ class UnifiedPush(Plugin):
 
     async def start(self) -> None:
         self._at_work: set[Jid] = set()  # devices that are being given what waited for them
+        self._again: set[Jid] = set()  # those of them for whom more was kept since it was looked
         self._endpoints = self._waiting = self._delivered = self._refused = 0
         options = self.options
         self._of_endpoint = Window(options.endpoint_per_minute, _MINUTE)
@@ -184,7 +185,7 @@ class UnifiedPush(Plugin):
             return Response(HTTPStatus.CREATED, headers=answer)
         if ttl > 0:
             await self._keep(endpoint, topic, content, ttl)
-            if self._there(device) is not there or endpoint.waits:
+            if self._there(device) is not there or endpoint.waits or device in self._at_work:
                 self._deliver_to(device)
             return Response(HTTPStatus.ACCEPTED, headers=answer)
         return Response(HTTPStatus.CREATED, headers=answer)  # now or never, and it is never (RFC 8030 section 5.2)
@@ -233,7 +234,9 @@ class UnifiedPush(Plugin):
         self._deliver_to(session.jid)
 
     def _deliver_to(self, device: Jid) -> None:
-        if device not in self._at_work:
+        if device in self._at_work:
+            self._again.add(device)
+        else:
             self._at_work.add(device)
             self.host.spawn(self._deliver(device), f"pushing what waited for {device}")
 
@@ -241,12 +244,17 @@ class UnifiedPush(Plugin):
         """Hand over what waited, in order, as long as the device takes it."""
         account, resource = str(device.bare), device.resource
         try:
-            while rows := await self.db.read(lambda c: store.waiting(c, account, resource, _BATCH)):
+            while (rows := await self._looked(device, account, resource)) or device in self._again:
                 for row in rows:
                     if not self._there(device) or not await self._given(device, row):
                         return
         finally:
             self._at_work.discard(device)
+            self._again.discard(device)
+
+    async def _looked(self, device: Jid, account: str, resource: str) -> Sequence[store.Waiting]:
+        self._again.discard(device)
+        return await self.db.read(lambda c: store.waiting(c, account, resource, _BATCH))
 
     async def _given(self, device: Jid, row: store.Waiting) -> bool:
         in_time = row.until > self.clock.seconds()

@@ -23,6 +23,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )  # fmt: skip
@@ -125,6 +126,10 @@ def register(
     count = connection.execute(select(func.count()).where(*mine, _E.expires_at > now)).scalar_one()
     if count >= most:
         raise Full
+    past = select(_E.token).where(_E.account == account, or_(_E.ended == 1, _E.expires_at <= now))
+    for old in connection.execute(past.order_by(_E.id.desc()).offset(most)).scalars().all():
+        connection.execute(delete(ENDPOINTS).where(_E.token == old))  # of what has ended no more is remembered either
+        connection.execute(delete(WAITING).where(_W.token == old))
     row = {
         "token": token, "account": account, "resource": resource, "application": application, "instance": instance,
         "registered_at": now, "expires_at": until, "ended": 0,

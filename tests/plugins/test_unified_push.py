@@ -134,6 +134,18 @@ class Registering(Case):
         self.assertEqual(self.posted(endpoint), 410)
         self.assertNotEqual(self.register(romeo), endpoint)
 
+    def test_what_has_ended_does_not_pile_up(self) -> None:
+        """Who registers and unregisters all the time makes the database no larger than who has all there may be."""
+        romeo = self.login("romeo@example.org/phone")
+        self.plugin("unified_push")._options = type(self.plugin("unified_push").options)(endpoints=3)
+        for n in range(30):
+            self.register(romeo, f"application='a{n}' instance='b'")
+            romeo.send(f"<iq type='set' id='u' to='example.org'><unregister xmlns='{NS}' application='a{n}'"
+                       " instance='b'/></iq>")  # fmt: skip
+            romeo.expect("<iq type='result' id='u' from='example.org'/>")
+        found = self.wait(self.host.db.read(lambda c: c.execute(ENDPOINTS.select()).all()))
+        self.assertLessEqual(len(found), 2 * self.plugin("unified_push").options.endpoints)
+
     def test_expired(self) -> None:
         endpoint = self.register(self.login("romeo@example.org/phone"))
         self.pump(30 * 86_400 + 1, step=3_600)
@@ -338,6 +350,26 @@ class Waiting(Case):
         romeo = self.come()
         self.assertEqual(self.posted(endpoint, b"2"), 202)
         self.expect_push(romeo, b"1")
+        self.expect_push(romeo, b"2")
+        romeo.expect_nothing()
+
+    def test_what_comes_just_after_it_was_looked(self) -> None:
+        """It doesn't stay behind while the device is there."""
+        endpoint, plugin, late = self.leave(), self.plugin("unified_push"), [b"2"]
+        self.assertEqual(self.posted(endpoint, b"1"), 202)
+        read = plugin.db.read
+
+        async def slow(fn: Any) -> Any:
+            found = await read(fn)
+            if found == [] and late:
+                self.assertEqual(self.posted(endpoint, late.pop()), 202)
+            return found
+
+        romeo = self.come()
+        self.patch(plugin.host.db, "read", slow)
+        self.expect_push(romeo, b"1")
+        self.pump()
+        self.assertEqual(late, [])
         self.expect_push(romeo, b"2")
         romeo.expect_nothing()
 

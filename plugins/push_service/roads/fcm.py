@@ -34,7 +34,7 @@ _BY_CODE: Mapping[str, tuple[VerdictKind, str]] = {
     "QUOTA_EXCEEDED": ("throttled", "Google says that it is too much"),
     "UNAVAILABLE": ("temporary", "Google's server is overloaded"),
     "INTERNAL": ("temporary", "Google's server has failed"),
-    "THIRD_PARTY_AUTH_ERROR": ("refused", "the Firebase project lacks valid keys for APNs or Web Push, which this token needs"),
+    "THIRD_PARTY_AUTH_ERROR": ("refused", "the Firebase project lacks the keys for APNs or Web Push that it needs"),
     "INVALID_ARGUMENT": ("refused", "Google finds a mistake in the message"),
     "UNSPECIFIED_ERROR": ("temporary", "Google doesn't say what is wrong"),
 }
