@@ -228,7 +228,10 @@ def _as_toml(text: str, kind: type, expected: str) -> Any:
 def plain(value: Any) -> Any:
     """Return a value of an option as JSON has it; a secret inside it is hidden."""
     if isinstance(value, BaseModel):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+        return {
+            name: plain(getattr(value, name)) if field.repr or not getattr(value, name) else HIDDEN
+            for name, field in type(value).model_fields.items()
+        }
     if isinstance(value, Mapping):
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

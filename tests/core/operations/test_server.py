@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel, Field, SecretStr
+
 from tests.core.operating import JULIET, ROMEO, SETTINGS, OperatingTestCase, migrate_nothing
 from xmppd.api import Iq, Plugin, iq_get
 from xmppd.core.operations.plugins import declared
@@ -191,6 +193,24 @@ class PluginTests(OperatingTestCase):
         [handler] = shown["handlers"]
         self.assertEqual((handler["calls"], handler["failures"]), (1, 0))
         self.assertEqual((shown["options"], shown["operations"]), ({}, []))
+
+    def test_info_shows_no_secrets(self) -> None:
+        class Inner(BaseModel):
+            key: str = Field("", repr=False)
+
+        class Options(Plugin.Options):
+            word: str = Field("", repr=False)
+            other: SecretStr = SecretStr("")
+            inner: tuple[Inner, ...] = ()
+            plain: float = 1.5
+
+        given = Options(word="swordfish", other=SecretStr("swordfish"), inner=(Inner(key="swordfish"), Inner()))
+        self.run_operation("plugin enable", name="greet", host="example.org")
+        plugin = self.server.hosts["example.org"].registry.get("greet")
+        self.patch(type(plugin), "options", given)
+        shown = self.run_operation("plugin info", name="greet", host="example.org")
+        hidden = {"word": "***", "other": "***", "inner": [{"key": "***"}, {"key": ""}], "plain": 1.5}
+        self.assertEqual(shown["options"], hidden)
 
     def test_one_xep(self) -> None:
         cls = type("One", (Plugin,), {"__doc__": None, "xep": (199, "2.0.1")})

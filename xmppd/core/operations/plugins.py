@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xmppd.api.operations import OperationError, operation, operations_of
 from xmppd.core.operations.plugins_kept import keep
 from xmppd.core.operations.sessions import hosts_named
+from xmppd.core.option_fields import plain
 from xmppd.core.plugins.sources import PluginError
 from xmppd.wire.errors import Condition
 
@@ -71,7 +72,7 @@ class PluginOperations:
             raise OperationError(str(error), Condition.ITEM_NOT_FOUND) from None
         shown = {"plugin": name, "host": str(served.jid), "enabled": plugin is not None, **declared(cls)}
         if plugin is not None:
-            shown["options"] = plugin.options.model_dump(mode="json")
+            shown["options"] = plain(plugin.options)
             shown["operations"] = [found.name for found in operations_of(plugin)]
             shown["handlers"] = [_cost(handler) for handler in served.registry.handlers(name)]
         return shown
