@@ -91,7 +91,9 @@ def _in_forwarded(element: str) -> str:
 
 
 _FOR = re.compile(r"""\bfor="?\[?([^\]";,\s]+)""", re.IGNORECASE)
-_LAST: dict[str, Callable[[str], str]] = {"x-forwarded-for": str.strip, "forwarded": _in_forwarded}
+_LAST: dict[str, Callable[[str], str]] = {
+    "x-forwarded-for": str.strip, "x-real-ip": str.strip, "forwarded": _in_forwarded
+}  # fmt: skip
 
 
 def check_post(request: Request, cookie: str, token: str, base: str) -> None:

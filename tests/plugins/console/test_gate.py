@@ -53,6 +53,7 @@ class Peers(unittest.TestCase):
             {"forwarded": "for=_hidden"},
             {"forwarded": "proto=https"},
             {"via": "1.1 proxy"},
+            {"x_real_ip": "192.0.2.1"},
             {"x_forwarded_for": "127.0.0.1", "forwarded": "for=192.0.2.1"},
         ):
             self.assertIn("trusted_proxies", self.refused("127.0.0.1", HERE, headers), headers)
