@@ -337,6 +337,15 @@ class Misbehaviour(unittest.TestCase):
                 break
         self.assertIn("nobody has asked for", str(outcome))
 
+    def test_endless_frames_without_data(self) -> None:
+        self.client.ask(query())
+        self.server.settle()
+        self.server.h2.send_headers(1, [(":status", "200")])
+        self.server.settle()
+        flood = DataFrame(1).serialize() * 10_000
+        outcomes = [outcome for _ in range(15) for outcome in self.client.receive(flood)]
+        self.assertIn("nobody has asked for", str(outcomes))
+
     @given(st.binary(max_size=200))
     def test_anything(self, data: bytes) -> None:
         client = Http2()

@@ -237,8 +237,9 @@ class Http2:
         stream = self._streams.get(number)
         if stream is None:
             return []  # nobody wants it any more
-        self._idle_octets = 0
-        stream.body.append(data)
+        if data:  # frames without anything in them are no answer, however many there are
+            self._idle_octets = 0
+            stream.body.append(data)
         stream.size += len(data)
         if stream.size <= stream.octets:
             return []
