@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from xmppd.api import (
     OWN_ACCOUNT,
@@ -113,11 +114,9 @@ class Notifications(MessageOperations, PeopleOperations, Plugin):
             self.log.warn("what was learned last is lost: {reason}", reason=error.reason)
 
     async def _tick(self) -> None:
-        try:
+        with suppress(StorageUnavailable):  # the log has said so, and it comes round again
             await self.sending.start_due()
             await self.sweeper.sweep()
-        except StorageUnavailable as error:
-            self.log.warn("notifications wait until the database can be used: {reason}", reason=error.reason)
 
     # Devices
 

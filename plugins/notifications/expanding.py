@@ -96,14 +96,17 @@ class Expanding:
         return max(1, int(rate * _SECONDS)) if 0 < rate < _UNBOUNDED else _PAGE
 
     async def _send(self, message: Stored, parcels: Sequence[Parcel], step: Callable[[], Awaitable[None]]) -> None:
-        keys = {parcel.key for parcel in parcels}
+        ready = [parcel for parcel in parcels if self._live.settled(parcel.session)]
+        keys = {parcel.key for parcel in ready}
         self._book.in_hand |= keys
         try:
-            await self._live.send(message, parcels, step)
+            await self._live.send(message, ready, step)
         finally:
             self._book.in_hand -= keys
         for parcel in parcels:
-            if self._host.session(parcel.session.jid) is not parcel.session:  # but perhaps another one of that device
+            if parcel.key not in keys:
+                self._arrivals.came(parcel.session, parcel.session.bound_at)
+            elif self._host.session(parcel.session.jid) is not parcel.session:  # but perhaps another one of that device
                 for session in self._resolver.online(parcel.session.account).values():
                     self._arrivals.came(session, session.bound_at)
 

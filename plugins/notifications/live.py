@@ -81,6 +81,11 @@ class Live:
             self._spoken[session] = found
         return found
 
+    def settled(self, session: ISession) -> bool:
+        """Does a client listen already? Some do only a moment after they have said that they are there."""
+        settling = self.format_of(session).settling_seconds(session)
+        return not settling or session.bound_at + settling <= self._book.now
+
     def formats_changed(self) -> None:
         """Look again at how sessions are spoken to."""
         self._spoken.clear()

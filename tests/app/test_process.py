@@ -157,7 +157,8 @@ class SystemdTests(unittest.TestCase):
         code, body = fetch(port, "/metrics")
         self.assertEqual(code, 200)
         figures = {f.name: f.samples for f in text_string_to_metric_families(body.decode())}
-        by_default = {name for name in OF_PLUGINS if not name.startswith("xmppd_bytestreams_")}
+        others = ("xmppd_bytestreams_", "xmppd_push_service_")
+        by_default = {name for name in OF_PLUGINS if not name.startswith(others)}
         ours = {name.removesuffix("_total") for name in EVERYTHING | by_default}
         self.assertLessEqual(ours | {"process_cpu_seconds"}, set(figures))
         self.assertEqual(figures["xmppd_build_info"][0].labels["database"], "sqlite")

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.net.admission import Admission
 from xmppd.net.newcomers import Newcomers
+from xmppd.testing import ServerTestCase
 
 
 class Port:
@@ -45,12 +46,12 @@ class AdmissionTests(SynchronousTestCase):
         return bool(self.port.accepted > before)
 
     def test_in_time(self) -> None:
-        self.busy, self.late = 99, 2.9
+        self.busy, self.late = 99, 1.9
         self.assertTrue(self.tried())
 
     def test_late(self) -> None:
         """Nothing is accepted; after a moment the port is looked at again."""
-        self.late = 3.0
+        self.late = 2.0
         self.assertFalse(self.tried())
         self.assertFalse(self.port.reading)
         self.clock.advance(0.01)
@@ -71,6 +72,18 @@ class AdmissionTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertFalse(self.port.reading)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class SettingTests(ServerTestCase):
+    config = {"limits": {"logins_at_once": 7}}
+
+    def test_how_many(self) -> None:
+        """The settings say it, also when they are read again."""
+        listener = self._listener
+        assert listener is not None
+        listener.admission = Admission(self.clock.callLater, lambda: 0, 100)
+        listener.reconfigure()
+        self.assertEqual(listener.admission.most, 7)
 
 
 class LateTests(SynchronousTestCase):

@@ -17,7 +17,7 @@ from twisted.internet import tcp
 __all__ = ["Admission"]
 
 #: Seconds that somebody who was let in may wait to be read while others are let in.
-_LATE = 3.0
+_LATE = 2.0
 #: Seconds until a port that was shut is looked at again.
 _AGAIN = 0.01
 

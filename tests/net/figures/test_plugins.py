@@ -60,7 +60,7 @@ class Clumsy(Plugin):
 
 
 class PluginFigures(ServerTestCase):
-    plugins = (Chess, Clumsy, "adhoc", "bytestreams", "muc", "push", "push_service")
+    plugins = (Chess, Clumsy, "adhoc", "bytestreams", "muc", "push", "push_service", "webhooks")
     hosts = {"example.org": {}, "example.net": {"bytestreams": {"listen": ["tcp:7778"]}}}
 
     def told(self) -> dict[tuple[str, str], float]:

@@ -337,6 +337,30 @@ class StreamTests(NotifiedCase):
         phone.expect("<iq type='result' id='roster' to='{any}'>{any}</iq>")
 
 
+class OptionTests(NotifiedCase):
+    config: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "androidpn": {"api_key": "k9", "settling_seconds": 4, "broken_streams": 1, "broken_delay_seconds": 5}
+    }
+
+    def test_api_key_and_settling(self) -> None:
+        phone = self.phone()
+        self.operate("notification send", to="all", title="Sale", body="Now")
+        self.pump(3, step=0.1)
+        phone.expect_nothing()
+        self.pump(2, step=0.1)
+        self.assertIn("<apiKey>k9</apiKey>", "".join(phone.received))
+
+    def test_broken_streams(self) -> None:
+        phone = self.phone()
+        phone.send_raw("<iq id='x' type='set'><setalias xmlns='androidpn:iq:setalias'><alias>R & J</alias> ")
+        phone = self.phone(presence=False)
+        phone.send("<iq id='roster' type='get'><query xmlns='jabber:iq:roster'/></iq>")
+        self.pump(4)
+        phone.expect_nothing()
+        self.pump(2)
+        phone.expect("<iq type='result' id='roster' to='{any}'>{any}</iq>")
+
+
 class NeedsTests(AndroidCase):
     plugins = tuple(name for name in PLUGINS if name != "register")
 

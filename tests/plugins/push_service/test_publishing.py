@@ -117,6 +117,17 @@ class SentWithText(PushServiceTestCase):
         self.assertEqual((alert["title"], alert["body"]), ("Example", "hi"))
 
 
+class WordsOfOurOwn(PushServiceTestCase):
+    options = {"alert_title": "Example", "alert_body": "There is something new."}
+
+    def test_where_nothing_is_told(self) -> None:
+        """Apple's phones show something, so that they are woken."""
+        app = self.iphone(self.login("romeo@example.org/phone"))
+        self.publishes(app, summary(message_count=1))
+        alert = self.vendors.apns.pushed[0].content["aps"]["alert"]
+        self.assertEqual((alert["title"], alert["body"]), ("Example", "There is something new."))
+
+
 class SentWithSender(PushServiceTestCase):
     options = {"content": "sender"}
 

@@ -261,6 +261,33 @@ class Credentials(QueueTestCase):
         self.assertEqual(self.delivered(), 1)
 
 
+class Patience(QueueTestCase):
+    """How long something waits can be set."""
+
+    options = {"device_seconds": 0, "throttled_seconds": 5, "hold_seconds": 30, "call_seconds": 100}
+
+    def test_too_much(self) -> None:
+        self.vendor.fail("429")
+        self.publishes(self.app)
+        self.pump(4)
+        self.assertEqual(self.vendor.asked, 1)
+        self.pump(1)
+        self.assertEqual(self.vendor.asked, 2)
+
+    def test_our_credentials(self) -> None:
+        app = self.android(self.login("romeo@example.org/android"))
+        self.vendors.fcm.fail("PERMISSION_DENIED")
+        self.publishes(app, item="a")
+        self.pump(29)
+        self.assertEqual(self.results(), [])
+        self.pump(2)
+        self.assertEqual(self.results(), [("a", PushResult.ACCEPTED)])
+
+    def test_calls(self) -> None:
+        self.publishes(self.app, kind="call")
+        self.assertEqual(self.vendor.pushed[0].headers["ttl"], "100")
+
+
 class Outage(QueueTestCase):
     def test_a_vendor_that_is_down_is_left_alone(self) -> None:
         self.vendor.fail_always("503")

@@ -134,8 +134,8 @@ class Limits(Section):
     """Client connections from one IPv4 address or one IPv6 /64 network."""
     logins_at_once: Annotated[int, Field(ge=1)] = 2_000
     """Clients that may wait for what is looked up or checked for them, at the most. Above it, and while those who have
-    just connected wait for three seconds, connections are not accepted but left with the system, as many as `backlog`
-    in the endpoint says (`tcp:5222:backlog=2000`; 50 unless given)."""
+    just connected wait for two seconds, connections are not accepted but left with the system, as many as `backlog`
+    in the endpoint says (`tcp:5222:backlog=1000`; 50 unless given)."""
     resources_per_account: Annotated[int, Field(ge=1)] = 20
     """Sessions that one account may have at a time."""
     octets_per_second: Annotated[int, Field(ge=1_000)] = 131_072
