@@ -74,6 +74,11 @@ class AccessLogs(SynchronousTestCase):
         self.assertTrue(found.endswith("\n") and found.isascii())
         self.assertRegex(found[:-1], f"\\A{LINE.pattern}\\Z")
 
+    def test_secrets_in_urls(self) -> None:
+        self.ask("GET /a?token=abc&b=c HTTP/1.1\nHost: x\nReferer: http://e.example/?b&password=x%20y\n\n")
+        (written,) = self.lines()
+        self.assertIn('"GET /a?token=***&b=c HTTP/1.1" 200 6 "http://e.example/?b&password=***" "-"', written)
+
     def test_a_file_that_was_moved_away(self) -> None:
         self.ask("GET /a HTTP/1.1\nHost: x\n\n")
         old = Path(self.mktemp())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["AccessLog", "line"]
 
 _log = Logger()
+#: What old clients of HTTP interfaces can only say in the URL, and nobody who reads the log should be able to.
+_SECRET = re.compile(r"([?&](?:token|password)=)[^&\s]*", re.IGNORECASE)
 _UNSAFE = re.compile(r'[\x00-\x1f"\\\x7f-\U0010ffff]')
 
 
@@ -27,8 +29,8 @@ def line(now: float, peer: str, request: str, code: int, octets: int, referer: s
     """
     stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
     size = octets or "-"
-    quoted = " ".join(f'"{_UNSAFE.sub(_escaped, text)}"' for text in (referer, agent))
-    return f'{peer} - - [{stamp}] "{_UNSAFE.sub(_escaped, request)}" {code} {size} {quoted}\n'
+    first, *others = (f'"{_UNSAFE.sub(_escaped, _SECRET.sub(r"\1***", text))}"' for text in (request, referer, agent))
+    return f"{peer} - - [{stamp}] {first} {code} {size} {' '.join(others)}\n"
 
 
 def _escaped(found: re.Match[str]) -> str:
