@@ -29,7 +29,8 @@ def line(now: float, peer: str, request: str, code: int, octets: int, referer: s
     """
     stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
     size = octets or "-"
-    first, *others = (f'"{_UNSAFE.sub(_escaped, _SECRET.sub(r"\1***", text))}"' for text in (request, referer, agent))
+    texts = (_UNSAFE.sub(_escaped, _SECRET.sub(r"\1***", text)) for text in (request, referer, agent))
+    first, *others = (f'"{text}"' for text in texts)
     return f"{peer} - - [{stamp}] {first} {code} {size} {' '.join(others)}\n"
 
 
