@@ -7,12 +7,12 @@ name leads to: it is resolved once, and what was looked at is connected to. A na
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, maybeDeferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import (
@@ -41,6 +41,8 @@ from xmppd.net.tls.web import WebTls
 __all__ = ["WebClient"]
 
 _IDLE = 60  # seconds that a connection by HTTP/1.1 is kept for the next request
+_IDLE_STRANGER = 10  # the same, of a stranger: each may have as many names as they like
+_LOOKED_UP = 4  # names of strangers at a time
 _LONGEST = 1 << 20  # octets of a stranger's answer, head and all
 _AGENT = "xmppd"
 
@@ -55,6 +57,7 @@ class WebClient:
     def __init__(self, reactor: Any, roots: Any = None) -> None:
         self._reactor = reactor
         self._roots = roots
+        self._names = _Names(reactor)
         self._pools: dict[Reach | None, HTTPConnectionPool] = {}
         self._http2 = Http2Client(reactor)
 
@@ -72,9 +75,11 @@ class WebClient:
         pool = self._pools.get(reach)
         if pool is None:  # a connection that was made within one reach is not used within another
             pool = self._pools[reach] = HTTPConnectionPool(self._reactor)
-            pool.cachedConnectionTimeout = _IDLE
+            pool.cachedConnectionTimeout = _IDLE if reach is None else _IDLE_STRANGER
             pool.retryAutomatically = False  # whoever asks knows better what may be asked twice
-        agent = Agent.usingEndpointFactory(self._reactor, _Endpoints(self._reactor, self._roots, reach), pool)
+        agent = Agent.usingEndpointFactory(
+            self._reactor, _Endpoints(self._reactor, self._roots, reach, self._names), pool
+        )
         fields = WebHeaders({name.encode("ascii"): [value.encode("utf-8")] for name, value in headers.items()})
         fields.setRawHeaders(b"User-Agent", [_AGENT.encode()])
         producer: Any = _Body(body) if body else None
@@ -98,7 +103,7 @@ class WebClient:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         fields = {"user-agent": _AGENT, **{name.lower(): value for name, value in headers.items()}}
         query = Query(method, place.scheme, parts.netloc, target, tuple(_checked(fields).items()), body, octets)
-        endpoints = _Endpoints(self._reactor, self._roots, reach)
+        endpoints = _Endpoints(self._reactor, self._roots, reach, self._names)
         try:
             answer = await self._http2.ask((place, reach), lambda: endpoints.to(place, [b"h2"]), query)
         except NoConnection as error:
@@ -136,10 +141,11 @@ def _checked(fields: Mapping[str, str]) -> Mapping[str, str]:
 class _Endpoints:
     """Makes the endpoints of one kind of request."""
 
-    def __init__(self, reactor: Any, roots: Any, reach: Reach | None) -> None:
+    def __init__(self, reactor: Any, roots: Any, reach: Reach | None, names: _Names) -> None:
         self._reactor = reactor
         self._roots = roots or platformTrust()
         self._reach = reach
+        self._names = names
 
     def endpointForURI(self, uri: URI) -> Any:
         """See IAgentEndpointFactory."""
@@ -155,7 +161,7 @@ class _Endpoints:
             raise SchemeNotSupported(f"{place.scheme}:// is not supported")
         endpoint: Any = HostnameEndpoint(self._reactor, place.host, place.port)
         if self._reach is not None:
-            endpoint = _Checked(self._reactor, place, self._reach)
+            endpoint = _Checked(self._reactor, place, self._reach, self._names)
         if place.scheme == "http":
             return endpoint
         tls: Any = WebTls(place.host, self._roots, protocols)
@@ -166,8 +172,8 @@ class _Endpoints:
 class _Checked:
     """Connects to a server at the addresses that may be reached."""
 
-    def __init__(self, reactor: Any, place: Place, reach: Reach) -> None:
-        self._reactor, self._place, self._reach = reactor, place, reach
+    def __init__(self, reactor: Any, place: Place, reach: Reach, names: _Names) -> None:
+        self._reactor, self._place, self._reach, self._names = reactor, place, reach, names
 
     def connect(self, factory: Factory) -> Deferred[Any]:
         """See IStreamClientEndpoint. Fails with Forbidden if there is no such address."""
@@ -175,7 +181,7 @@ class _Checked:
 
     async def _connect(self, factory: Factory) -> Any:
         place = self._place
-        found = await _resolve(self._reactor, place)
+        found = await self._names.addresses(place)
         if not found:
             raise DNSLookupError(f"{place.host} has no address")
         good = [address for address in found if allowed(address.host, place, self._reach)]
@@ -233,9 +239,13 @@ class _Bounded:
 
 @implementer(IResolutionReceiver)
 class _Answers:
-    """Gathers the addresses of a name."""
+    """Gathers the addresses of a name.
 
-    def __init__(self) -> None:
+    :param ended: called when there are no more.
+    """
+
+    def __init__(self, ended: Callable[[], object]) -> None:
+        self._ended = ended
         self._found: list[Any] = []
         self.done: Deferred[list[Any]] = Deferred()
 
@@ -248,13 +258,27 @@ class _Answers:
 
     def resolutionComplete(self) -> None:
         """See IResolutionReceiver."""
+        self._ended()
         self.done.callback(self._found)
 
 
-def _resolve(reactor: Any, place: Place) -> Deferred[list[Any]]:
-    answers = _Answers()
-    reactor.nameResolver.resolveHostName(answers, place.host, place.port)
-    return answers.done
+class _Names:
+    """Looks names of strangers up, a few at a time.
+
+    Each takes one of the reactor's threads for as long as the name's servers like, whether anybody waits for it still
+    or not; passwords are checked in those, too.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._turns = DeferredSemaphore(_LOOKED_UP)
+
+    async def addresses(self, place: Place) -> list[Any]:
+        """Return the addresses of a server."""
+        await self._turns.acquire()
+        answers = _Answers(self._turns.release)
+        self._reactor.nameResolver.resolveHostName(answers, place.host, place.port)
+        return await answers.done
 
 
 @implementer(IReactorPluggableNameResolver)
