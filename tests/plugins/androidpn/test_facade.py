@@ -118,9 +118,7 @@ class SendingTests(FacadeCase):
 
     def test_forms_within_forms_are_not_looked_into(self) -> None:
         """A stranger's body costs no more than it is long."""
-        inner = "".join(
-            f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n" for n in range(1000)
-        )
+        inner = "".join(f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n" for n in range(1000))
         headers = Headers({"Content-Type": "multipart/form-data; boundary=b0"})
         answer = self.ask_http(Request("POST", "/notification.do", "", headers, inner.encode()))
         self.assertEqual(answer.code, 400)
