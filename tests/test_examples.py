@@ -17,6 +17,7 @@ from xmppd.app.docs_xeps import XEPS
 _WORDS = re.compile(r"XEP-(\d{4})|[Ee]xamples? (\d+(?:(?:, and |, | and | to )\d+)*)")
 _RANGE = re.compile(r"(\d+)(?: to (\d+))?")
 _URIS = "URIs that clients understand"
+_CLIENTS = "what clients ask each other"
 
 #: How many examples there are, in the versions that docs/xeps.md names.
 EXAMPLES: Mapping[int, int] = {
@@ -27,6 +28,7 @@ EXAMPLES: Mapping[int, int] = {
     388: 15, 410: 4, 421: 7, 424: 7, 425: 8, 433: 11, 437: 2, 440: 2, 441: 5, 452: 3, 463: 8, 478: 2, 486: 15, 488: 10,
     490: 10, 500: 5, 502: 2,
     124: 35, 206: 12, 156: 2, 215: 9, 353: 12, 363: 13, 482: 6, 487: 1,
+    78: 9, 333: 6, 357: 15, 372: 5, 432: 1, 461: 4, 492: 3, 513: 16,
 }  # fmt: skip
 #: The same of what is clients' affair, and passes through the server.
 PASSING: Mapping[int, int] = {47: 11, 166: 39}
@@ -66,6 +68,11 @@ LEFT_OUT: Mapping[int, Mapping[str, str]] = {
     488: {"6": _URIS},
     500: {"4 and 5": "what is registered"},
     410: {"3": "rooms answer themselves"},
+    333: {"1 and 2": _CLIENTS},
+    357: {"1 to 3, 7 and 14": "drawings, of the steps that the other examples are"},
+    372: {"1 and 2": _CLIENTS, "4 and 5": "references to data, in channels of MIX, which there are none of"},
+    461: {"1 and 2": _CLIENTS},
+    513: {"11 to 16": "rooms have no permissions for mentions"},
     388: {
         "6, 8 and 14": "there are no such mechanisms; 5, 7 and 13 are the same with others",
         "11, 12 and 15": "there are no tasks",

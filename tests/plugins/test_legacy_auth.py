@@ -46,10 +46,12 @@ class AuthCase(ServerTestCase):
 
 class Examples(AuthCase):
     def test_stream_feature(self) -> None:
+        """XEP-0078, example 9: beside the mechanisms of SASL."""
+        self.assertIn("<mechanism>PLAIN</mechanism>", self.stranger().features)
         self.assertIn("<auth xmlns='http://jabber.org/features/iq-auth'/>", self.stranger().features)
 
     def test_example_1(self) -> None:
-        """Whoever asks is told what is needed, whether there is such a user or not."""
+        """XEP-0078, examples 1 and 2: who asks is told what is needed, whether there is such a user or not."""
         client = self.stranger()
         for name, sent in (("", ""), ("bill", "bill"), ("nobody", "nobody")):
             inside = f"<username>{name}</username>" if name else ""
@@ -61,7 +63,7 @@ class Examples(AuthCase):
             )
 
     def test_plaintext(self) -> None:
-        """The answer names the session, and comes first; after it the stream is as any other."""
+        """XEP-0078, examples 3 and 5. The answer names the session, and comes first; then it is as any other."""
         client = self.stranger()
         self.enter(client)
         client.expect("<iq type='result' id='auth2' to='bill@example.org/globe'/>")
@@ -69,6 +71,7 @@ class Examples(AuthCase):
         client.expect("<iq type='error' id='r' from='example.org' to='bill@example.org/globe'>{...}</iq>")
 
     def test_incorrect_credentials(self) -> None:
+        """XEP-0078, example 6."""
         for fields in ({"password": "wrong"}, {"username": "nobody"}):
             client = self.stranger()
             self.enter(client, **fields)
@@ -77,6 +80,7 @@ class Examples(AuthCase):
             client.expect_open()
 
     def test_required_information_not_provided(self) -> None:
+        """XEP-0078, example 8."""
         for fields in (
             {"username": "bill", "password": "Calli0pe"},
             {"username": "bill", "resource": "globe"},
@@ -191,7 +195,7 @@ class Conflicts(AuthCase):
     config: ClassVar[Mapping[str, Mapping[str, Any]]] = {"accounts": {"resource_conflict": "refuse"}}
 
     def test_conflict_refused(self) -> None:
-        """Example 8, where the settings say so; the stream goes on."""
+        """XEP-0078, example 7, where the settings say so; the stream goes on."""
         self.enter(self.stranger())
         client = self.stranger()
         self.enter(client)
@@ -255,6 +259,7 @@ class Digest(AuthCase):
         client.expect(error(406, "modify", "not-acceptable"))
 
     def test_right(self) -> None:
+        """XEP-0078, example 4, with the id of this stream."""
         self.known()
         client = self.stranger()
         client.send(auth(username="bill", digest=self.digest(client, "Calli0pe").upper(), resource="moon"))

@@ -99,7 +99,7 @@ class Registering(PushTestCase):
         self.assertEqual((self.nodes(), self.entry.form), (["n"], b""))
 
     def test_the_service_ends_it(self) -> None:
-        """Section 8: it takes nothing more."""
+        """XEP-0357, example 15: it takes nothing more."""
         self.enable(self.phone, "n")
         told = "<message from='{}' to='juliet@example.org'><pubsub xmlns='" + PUBSUB + "' node='n'>"
         told += "<affiliation jid='juliet@example.org' affiliation='none'/></pubsub></message>"

@@ -160,6 +160,7 @@ class Notify(SynchronousTestCase):
         return setting(notify, "client", "phone")
 
     def test_examples(self) -> None:
+        """XEP-0492, examples 1 and 2."""
         self.assertIs(self.chosen("<never/>"), Setting.NEVER)
         example = (
             "<never identity-category='client' identity-type='pc'/>"
@@ -167,6 +168,20 @@ class Notify(SynchronousTestCase):
             "<on-mention identity-category='gateway'/><always/>"
         )
         self.assertIs(self.chosen(example), Setting.ON_MENTION)
+
+    def test_advanced(self) -> None:
+        """XEP-0492, example 3: what is not known says nothing."""
+        inside = "<my-custom-extension xmlns='custom:ns-{}'><when day-of-week='monday'/></my-custom-extension>"
+        custom = f"<advanced>{inside}</advanced>"
+        example = (
+            f"<never identity-category='client' identity-type='pc'>{custom.format(1)}</never>"
+            "<on-mention identity-category='client' identity-type='phone'/>"
+            f"<on-mention identity-category='gateway'/><always>{custom.format(3)}</always>"
+        )
+        self.assertIs(self.chosen(example), Setting.ON_MENTION)
+        (notify,) = parse(f"<notify xmlns='{NOTIFY}'>{example}</notify>".encode())
+        self.assertIs(setting(notify, "client", "pc"), Setting.NEVER)
+        self.assertIs(setting(notify, "client", "tv"), Setting.ALWAYS)
 
     def test_order(self) -> None:
         self.assertIs(self.chosen("<always/><never identity-category='client'/>"), Setting.NEVER)
