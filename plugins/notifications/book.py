@@ -24,6 +24,7 @@ class Book:
     """The deliveries of a host.
 
     :ivar next_due: when the first open delivery has to be looked at; `NEVER`, if there is none: nobody waits then.
+    :ivar sweeping: deliveries are just being looked after; until that is done `next_due` knows nothing of them.
     :ivar in_hand: deliveries that are just being sent for the first time, in their turn.
     """
 
@@ -31,6 +32,7 @@ class Book:
         self._host = host
         self.name = str(host.jid)
         self.next_due = 0.0
+        self.sweeping = False
         self.in_hand: set[Key] = set()
         self._messages: OrderedDict[int, Stored | None] = OrderedDict()
 
@@ -42,7 +44,7 @@ class Book:
     @property
     def quiet(self) -> bool:
         """Is there nothing that waits for any device?"""
-        return self.next_due == NEVER
+        return self.next_due == NEVER and not self.sweeping
 
     def wake(self, at: float) -> None:
         """Have deliveries looked at, not later than at some time."""

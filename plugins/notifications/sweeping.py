@@ -49,18 +49,17 @@ class Sweeper:
         self._pace = pace
         self._arrivals = arrivals
         self._options = options
-        self._sweeping = False
 
     async def sweep(self) -> None:
         """Look after all that is due now."""
-        if self._sweeping or self._book.next_due > self._book.now:
+        if self._book.sweeping or self._book.next_due > self._book.now:
             return
-        self._sweeping = True
+        self._book.sweeping = True
         try:
             while await self._sweep_some():
                 pass
         finally:
-            self._sweeping = False
+            self._book.sweeping = False
 
     async def _sweep_some(self) -> bool:
         """Look after some; say whether there may be more that are due."""

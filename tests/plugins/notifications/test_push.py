@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
+
 from tests.plugins.notifications.kit import NotificationCase
 from xmppd.api import Jid, Plugin, settled
 from xmppd.api.push import IPush, Pushed, PushResult, PushSettled, Registration
@@ -23,12 +25,15 @@ class Pusher(Plugin):
         self.there: list[Registration] = []
         self.pushed: list[tuple[str, str, str, bytes]] = []
         self.answers: list[Pushed] = []
+        self.slow: Deferred[None] | None = None
 
     async def registrations(self, account: Jid) -> Sequence[Registration]:
         return [one for one in self.there if one.account == account]
 
     async def push(self, registration: Registration, payload: bytes, *, item: str, priority: str = "normal") -> Pushed:
         self.pushed.append((registration.node, item, priority, payload))
+        if self.slow is not None:
+            await self.slow
         return self.answers.pop(0) if self.answers else Pushed(PushResult.ACCEPTED)
 
 
@@ -61,6 +66,17 @@ class PushTests(NotificationCase):
         self.assertEqual(juliet.take()["id"], id)
         self.confirm(juliet, id)
         self.assertEqual(self.counts(id), {"delivered": 1})
+
+    def test_who_comes_while_it_is_pushed(self) -> None:
+        """The push takes its time; meanwhile the device comes, and is sent what waits for it."""
+        self.pusher.slow = Deferred()
+        id = self.send("all")
+        self.assertEqual(len(self.pusher.pushed), 1)
+        juliet = self.login("juliet@example.org/balcony", presence=True)
+        self.settle()
+        self.pusher.slow.callback(None)
+        self.settle()
+        self.assertEqual(juliet.take()["id"], id)
 
     def test_not_to_who_is_there(self) -> None:
         self.login("juliet@example.org/balcony", presence=True)
